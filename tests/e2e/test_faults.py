@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong on real guests is named for what it is, and never judged OK."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import yaml
+from conftest import DATA, OURS, ROOT, Lab, Run, Verify, copy_tree, loaded_modules
+
+PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
+
+
+def verdict(run: Run, host: str = "one") -> tuple[str, str]:
+    """Verdict and reason of a host; a run with a host that is not OK must not exit with 0."""
+    row = run.results[host]
+    assert (run.status == 0) == all(each["verdict"] == "OK" for each in run.results.values())
+    return row["verdict"], row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("function.name = kfree", "function.nam = kfree", "function.nam"),
+        ("function.name = kfree", "function.name kfree", "'=' is missing"),
+        ("function.name = kfree", "function.name = k-free", "k-free"),
+    ],
+)
+def test_a_mistake_in_a_data_file_is_named_with_its_line(lab, verify, payload_copy, clean_host, old, new, said) -> None:
+    path = payload_copy("my_payload1.data", old, new)
+    line = path.read_text().splitlines().index(new) + 1
+    run = verify(lab, limit=clean_host, kedr_payloads=[str(path)])
+    word, reason = verdict(run)
+    assert word == "FAIL"
+    assert f"my_payload1.data:{line}: " in reason
+    assert said in reason
+    assert "Traceback" not in run.output
+
+
+def test_a_payload_that_does_not_compile_shows_the_compilers_line(lab, verify, clean_host, tmp_path) -> None:
+    path = tmp_path / "my_payload1.data"
+    path.write_text((DATA / "my_payload1.data").read_text() + "epilogue = no_such_function();\n")
+    line = len(path.read_text().splitlines())
+    word, reason = verdict(verify(lab, limit=clean_host, kedr_payloads=[str(path)]))
+    assert word == "FAIL"
+    assert f"my_payload1.data:{line}" in reason
+    assert "no_such_function" in reason
+
+
+def test_a_function_that_no_kernel_exports_is_named_with_the_names_tried(lab, verify, payload_copy, clean_host) -> None:
+    path = payload_copy("my_payload1.data", "function.name = kfree", "function.name = kfree_nowhere")
+    run = verify(lab, limit=clean_host, kedr_payloads=[str(path)])
+    word, reason = verdict(run)
+    assert word == "FAIL"
+    assert "kfree_nowhere" in reason
+    assert run.results["one"]["kernel"] in reason
+
+
+def test_a_target_that_does_not_exist_fails(lab, verify, clean_host) -> None:
+    word, reason = verdict(verify(lab, limit=clean_host, kedr_target="no_such_module"))
+    assert word == "FAIL"
+    assert "no_such_module" in reason
+
+
+def test_a_target_that_is_loaded_already_fails_and_stays_loaded(lab, verify, clean_host) -> None:
+    good = verify(lab, limit=clean_host)
+    with open(good.directory / "one" / "modules" / "cp_target.ko", "rb") as module:
+        content = module.read()
+    lab.ssh("one", "true")
+    import subprocess
+
+    hostvars = lab.hosts["one"]
+    argv = ["ssh", "-p", str(hostvars["ansible_port"]), "-i", hostvars["ansible_ssh_private_key_file"]]
+    argv += hostvars["ansible_ssh_common_args"].replace("'", "").split()
+    subprocess.run([*argv, "root@127.0.0.1", "cat >/tmp/t.ko && insmod /tmp/t.ko"], input=content, check=True, timeout=60)
+    word, reason = verdict(verify(lab, limit=clean_host))
+    still = loaded_modules(lab, "one")
+    lab.ssh("one", "rmmod cp_target")
+    assert word == "FAIL"
+    assert "already loaded" in reason
+    assert "cp_target" in still
+
+
+def test_a_target_whose_init_fails_is_reported_with_the_kernels_reason(lab, verify, clean_host) -> None:
+    run = verify(lab, limit=clean_host, cp_target_params={"cfake_block_size": "0"})
+    word, reason = verdict(run)
+    assert word == "FAIL"
+    assert "target" in reason
+    assert "cfake_block_size" in reason
+
+
+def test_an_unmarked_host_is_refused_before_anything_is_loaded(lab, verify, clean_host) -> None:
+    before = lab.ssh("one", "dmesg | wc -l").stdout
+    run = verify(lab, limit=clean_host, kedr_test_host=False)
+    word, reason = verdict(run)
+    assert word == "SKIP"
+    assert "kedr_test_host" in reason
+    assert run.status != 0
+    assert lab.ssh("one", "dmesg | wc -l").stdout == before
+
+
+def test_a_host_without_a_kernel_tree_is_infra_and_says_what_to_install(lab, verify, clean_host) -> None:
+    release = lab.ssh("one", "uname -r").stdout.strip()
+    tree = f"/lib/modules/{release}/build"
+    lab.ssh("one", f"mv {tree} {tree}.away")
+    try:
+        word, reason = verdict(verify(lab, limit=clean_host, kedr_build_root=""))
+    finally:
+        lab.ssh("one", f"mv {tree}.away {tree}")
+    assert word == "INFRA"
+    assert f"linux-headers-{release}" in reason
+
+
+def test_a_full_disk_on_the_host_is_infra(lab, verify, clean_host) -> None:
+    lab.ssh("one", "mount -t tmpfs -o size=64k none /tmp && dd if=/dev/zero of=/tmp/full bs=1k 2>/dev/null; true")
+    try:
+        word, reason = verdict(verify(lab, limit=clean_host))
+    finally:
+        lab.ssh("one", "umount /tmp")
+    assert word == "INFRA"
+    assert "No space left" in reason
+
+
+def test_ctrl_c_then_a_second_run_cleans_up_and_succeeds(lab, verify) -> None:
+    process = verify.start(lab, limit="one")
+    verify.wait_for_step("one", "target")
+    interrupted = verify.interrupt(process)
+    assert interrupted.status != 0
+    assert loaded_modules(lab, "one") & OURS
+    again = verify(lab, limit="one")
+    assert verdict(again)[0] == "OK", again.output
+    assert not loaded_modules(lab, "one") & OURS
+
+
+def test_a_guest_killed_in_the_middle_is_a_crash_and_the_other_host_loses_nothing(own_lab, verify) -> None:
+    both = own_lab({"name": "victim"}, {"name": "bystander"})
+    process = verify.start(both)
+    verify.wait_for_step("victim", "trace")
+    with open(both.hosts["victim"]["kedr_qemu_pidfile"]) as pidfile:
+        os.kill(int(pidfile.read()), signal.SIGKILL)
+    run = verify.finish(process)
+    assert verdict(run, "victim")[0] == "CRASH", run.output
+    assert verdict(run, "bystander")[0] == "OK", run.output
+    assert run.status != 0
+
+
+def test_an_oops_of_the_guest_is_a_crash_that_shows_the_console(own_lab, verify, tmp_path) -> None:
+    panicking = tmp_path / "panic.sh"
+    panicking.write_text("echo c >/proc/sysrq-trigger\n")
+    run = verify(own_lab({"name": "one"}), cp_target_exercise=str(panicking))
+    word, reason = verdict(run)
+    assert word == "CRASH", run.output
+    assert "sysrq" in (reason + str(run.results["one"].get("evidence"))).lower()
+    assert "Kernel panic" in (run.directory / "one" / "console.log").read_text(errors="replace")
+
+
+def test_a_kernel_that_wants_signed_modules_is_explained(own_lab, verify) -> None:
+    run = verify(own_lab({"name": "one", "cmdline": "module.sig_enforce=1"}))
+    word, reason = verdict(run)
+    assert word in ("FAIL", "SKIP"), run.output
+    assert "Key was rejected" in reason or "sign" in reason
+
+
+def test_a_kernel_that_hides_tracefs_is_infra(own_lab, tmp_path) -> None:
+    from conftest import playbook
+
+    locked = own_lab({"name": "one", "cmdline": "lockdown=confidentiality"})
+    play = [
+        {
+            "hosts": "one",
+            "gather_facts": False,
+            "tasks": [{"kedr.lab.trace": {"instance": "kedr-test", "events": ["sched:sched_switch"]}}],
+        }
+    ]
+    (tmp_path / "trace.yml").write_text(yaml.safe_dump(play))
+    done = playbook("-i", str(locked.inventory), str(tmp_path / "trace.yml"), lab=locked.directory)
+    assert done.returncode != 0
+    assert "tracefs" in done.stdout
+
+
+def test_a_module_for_another_kernel_is_refused_with_the_kernels_words(lab, verify, clean_host, tmp_path) -> None:
+    from conftest import playbook
+
+    good = verify(lab, limit=clean_host)
+    release = good.results["one"]["kernel"]
+    other = tmp_path / "cp_controller.ko"
+    content = (good.directory / "one" / "modules" / "cp_controller.ko").read_bytes()
+    assert f"vermagic={release}".encode() in content
+    other.write_bytes(content.replace(f"vermagic={release}".encode(), f"vermagic=9{release[1:]}".encode()))
+    play = [
+        {
+            "hosts": "one",
+            "gather_facts": False,
+            "tasks": [{"kedr.lab.kmod": {"modules": [{"name": "cp_controller", "ko": str(other)}]}}],
+        }
+    ]
+    (tmp_path / "load.yml").write_text(yaml.safe_dump(play))
+    done = playbook("-i", str(lab.inventory), str(tmp_path / "load.yml"), lab=lab.directory)
+    assert done.returncode != 0
+    assert "vermagic" in done.stdout or "version magic" in done.stdout
+
+
+def test_a_payload_without_its_controller_is_refused_for_unknown_symbols(lab, verify, clean_host, tmp_path) -> None:
+    from conftest import playbook
+
+    good = verify(lab, limit=clean_host)
+    module = good.directory / "one" / "modules" / "my_payload1.ko"
+    play = [
+        {
+            "hosts": "one",
+            "gather_facts": False,
+            "tasks": [{"kedr.lab.kmod": {"modules": [{"name": "my_payload1", "ko": str(module)}]}}],
+        }
+    ]
+    (tmp_path / "load.yml").write_text(yaml.safe_dump(play))
+    done = playbook("-i", str(lab.inventory), str(tmp_path / "load.yml"), lab=lab.directory)
+    assert done.returncode != 0
+    assert "Unknown symbol" in done.stdout
+    assert "kedr_payload_register" in done.stdout
+
+
+def test_the_playbooks_work_from_another_directory(lab, verify, tmp_path) -> None:
+    assert copy_tree(ROOT / "data", tmp_path / "data").is_dir()
+    run = verify(lab, limit="two", kedr_payloads=[str(tmp_path / "data" / f"my_payload{n}.data") for n in (1, 2, 3)])
+    assert verdict(run, "two")[0] == "OK", run.output

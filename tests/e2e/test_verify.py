@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job on real guests: data files in, a judged trace out."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from conftest import DATA, OURS, ROOT, Lab, Run, Verify, loaded_modules
+
+PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def first_run(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Verify(tmp_path_factory.mktemp("verify") / "runs")(lab)
+
+
+def test_both_guests_are_ok_and_the_exit_status_says_so(first_run: Run) -> None:
+    assert {host: row["verdict"] for host, row in first_run.results.items()} == {"one": "OK", "two": "OK"}, first_run.output
+    assert first_run.status == 0
+
+
+def test_the_results_follow_the_published_schema(first_run: Run) -> None:
+    schema = json.loads((ROOT / "schemas" / "results.schema.json").read_text())
+    jsonschema.validate(json.loads((first_run.directory / "results.json").read_text()), schema)
+
+
+def test_every_expected_call_site_is_patched(first_run: Run) -> None:
+    for row in first_run.results.values():
+        assert row["sites"], row
+        for function, sites in row["sites"].items():
+            assert sites["call"] + sites["jmp"] == sites["expected"], (row["host"], function)
+        assert row["sites"]["__kmalloc"]["expected"] >= 2
+        assert row["sites"]["copy_from_user"]["expected"] >= 1
+
+
+def test_the_trace_shows_the_calls_with_arguments_and_result(first_run: Run) -> None:
+    trace = (first_run.directory / "one" / "trace.txt").read_text()
+    assert "called___kmalloc: __kmalloc(4000, " in trace
+    assert "in init: 1" in trace
+    assert "called_copy_from_user: " in trace
+    assert first_run.results["one"]["events"]["called_down_interruptible"] == first_run.results["one"]["events"]["called_up"]
+
+
+def test_nothing_is_lost_and_nothing_is_left_loaded(first_run: Run, lab: Lab) -> None:
+    for host, row in first_run.results.items():
+        assert row["lost"] == 0
+        assert row["splats"] == []
+        assert not loaded_modules(lab, host) & OURS
+        assert "kedr" not in lab.ssh(host, "ls /sys/kernel/tracing/instances").stdout
+
+
+def test_a_host_takes_at_most_twelve_round_trips(first_run: Run) -> None:
+    for host in first_run.results:
+        assert sum(step["round_trips"] for step in first_run.steps(host)) <= 12
+
+
+def test_the_run_directory_is_private(first_run: Run) -> None:
+    for path in (first_run.directory / "one").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0 or path.is_symlink(), path
+
+
+def test_a_second_run_builds_nothing(first_run: Run, lab: Lab, verify: Verify) -> None:
+    again = verify(lab, limit="one")
+    assert again.status == 0, again.output
+    builds = [step for step in again.steps("one") if step["step"] == "build"]
+    assert builds
+    assert all(step["round_trips"] == 0 for step in builds)
+    assert all(module["cached"] for step in builds for module in step["data"]["modules"].values())
+
+
+def test_a_changed_data_file_rebuilds_only_its_payload(first_run: Run, lab: Lab, verify: Verify, payload_copy) -> None:
+    changed = payload_copy("my_payload2.data", "copy_from_user(", "copy_FROM_user(")
+    run = verify(lab, limit="one", kedr_payloads=[PAYLOADS[0], str(changed), PAYLOADS[2]])
+    rebuilt = {
+        name
+        for step in run.steps("one")
+        if step["step"] == "build"
+        for name, module in step["data"]["modules"].items()
+        if not module["cached"]
+    }
+    assert rebuilt == {"my_payload2"}, run.output
+
+
+def test_the_host_needs_no_python(lab: Lab) -> None:
+    assert lab.ssh("one", "ls /usr/bin/python* /usr/local/bin/python*", check=False).stdout == ""
+
+
+def test_the_guests_keep_kaslr_and_listen_on_loopback_only(lab: Lab) -> None:
+    assert "nokaslr" not in lab.ssh("one", "cat /proc/cmdline").stdout
+    first = lab.ssh("one", "grep ' T _text$' /proc/kallsyms").stdout
+    second = lab.ssh("two", "grep ' T _text$' /proc/kallsyms").stdout
+    assert first != second
+    assert {hostvars["ansible_host"] for hostvars in lab.hosts.values()} == {"127.0.0.1"}
