@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# No logic here: every target calls a script. ARGS goes to ansible-playbook.
+
+.PHONY: help verify test lint bench lab-up lab-down setup clean clean-cache
+
+help:
+	@echo 'make verify      the whole way on an embedded guest: build, load, trace, judge'
+	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
+	@echo '                 test-sanity, test-integration, test-e2e'
+	@echo 'make lint        the same as make test-lint test-types'
+	@echo 'make bench       speeds and sizes, measured on this machine'
+	@echo 'make lab-up      start the embedded guests and leave them running; make lab-down ends them'
+	@echo 'make setup       only install what make verify and make test need'
+	@echo 'make clean       remove what this checkout made; make clean-cache: the cache of images and builds'
+
+verify:
+	@bash scripts/verify.sh $(ARGS)
+
+test:
+	@sh scripts/test.sh
+
+test-%:
+	@sh scripts/test.sh $*
+
+lint:
+	@sh scripts/test.sh lint types
+
+bench:
+	@bash scripts/bench.sh
+
+lab-up lab-down:
+	@sh scripts/playbook.sh $(subst -,_,$@) $(ARGS)
+
+setup:
+	@sh scripts/setup.sh run
+	@sh scripts/setup.sh test
+
+clean clean-cache:
+	@sh scripts/clean.sh $@

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Usage: packages.sh GROUP|PACKAGE...
+# Installs those distribution packages that are missing. Groups: lab (what guests are made and run with),
+# test (what the tests call beside Python). Nothing is downloaded when nothing is missing.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+lab='qemu-system-x86 qemu-utils mmdebstrap debian-archive-keyring arch-test e2fsprogs cpio kmod
+    openssh-client iproute2 zstd xz-utils util-linux'
+test='gcc libc6-dev binutils make git shellcheck file'
+
+missing=
+for word; do
+    case $word in
+        lab) names=$lab ;;
+        test) names=$test ;;
+        *) names=$word ;;
+    esac
+    for name in $names; do
+        # shellcheck disable=SC2016 # dpkg-query fills it in
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+            missing="$missing $name"
+        fi
+    done
+done
+[ -n "$missing" ] || exit 0
+
+command -v apt-get >/dev/null 2>&1 ||
+    die "this system has no apt-get; install what these Debian packages hold and run again:$missing"
+
+log=$KEDR_CACHE/packages.log
+# shellcheck disable=SC2086 # a list of names
+install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing >>"$log" 2>&1
+}
+
+say "installing distribution packages:$missing"
+date -u >"$log"
+install && exit 0
+say "fetching the package lists first"
+as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >>"$log" 2>&1 || {
+    tail -n 15 "$log" >&2
+    die "apt-get update failed; check the network and the package sources; everything it said is in $log"
+}
+install || {
+    tail -n 15 "$log" >&2
+    die "apt-get could not install:$missing; everything it said is in $log"
+}

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Usage: test.sh [PART...]
+# Runs parts of the tests (all of them by default), each from scripts/test/PART.sh, goes on after a part
+# that failed, and ends with a table. A part leaves notes on what it could not run, and why, in $KEDR_NOTES.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || set -- lint types unit mist sanity integration e2e
+KEDR_NOTES=$(mktemp) || exit 1
+table=$(mktemp) || exit 1
+export KEDR_NOTES
+trap 'rm -f "$KEDR_NOTES" "$table"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+sh "$root/scripts/setup.sh" test || exit 1
+
+failed=0
+for part; do
+    [ -f "$root/scripts/test/$part.sh" ] ||
+        die "there is no test part '$part'; parts: $(cd "$root/scripts/test" && echo *.sh | sed 's/\.sh//g')"
+    say "test-$part"
+    begun=$(date +%s)
+    if (cd "$root" && sh "scripts/test/$part.sh"); then result=ok; else result=FAILED failed=1; fi
+    printf '%-12s %-7s %5s s\n' "$part" "$result" $(($(date +%s) - begun)) >>"$table"
+done
+
+echo
+cat "$table"
+sort -u "$KEDR_NOTES"
+exit "$failed"

@@ -1,0 +1,8 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Unit tests under the oldest and the newest supported ansible-core.
+set -u
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/ansible-versions.sh"
+
+each_ansible python -m pytest -q tests/unit
