@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The small part of C that a payload description is made of: identifiers, types, string literals, braces.
+
+Whatever a description puts into generated C passes through this file, so nothing but what is described here
+can reach the compiler outside of the code parts. Text in, text or findings out; no file is read.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+IDENTIFIER_RULE = "a C identifier is letters, digits and _, not starting with a digit, no C keyword"
+
+# Prefix of every name that the generated code adds beside the user's.
+OWN_PREFIX = "kedr_"
+
+KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long "
+    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+    "asm typeof __asm__ __attribute__ __typeof__ __inline __inline__ __volatile__ _Alignas _Alignof _Atomic _Bool "
+    "_Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local "
+    # names that the compiler or the kernel's headers define as macros
+    "linux unix i386 NULL true false current bool".split()
+)
+
+_QUALIFIERS = frozenset({"const", "volatile"})
+_SPACES = frozenset({"__user", "__iomem", "__rcu", "__percpu", "__force"})
+_TAGS = frozenset({"struct", "union", "enum"})
+_WORDS = frozenset({"void", "char", "short", "int", "long", "signed", "unsigned", "_Bool", "bool"})
+_TOKEN = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)|(\*))")
+
+TYPE_RULE = (
+    "a type is one name (int, unsigned long, size_t, struct NAME, a typedef), "
+    "optionally const or __user, and any number of *"
+)
+
+
+def is_identifier(text: str) -> bool:
+    """True when `text` can name a C object."""
+    return bool(IDENTIFIER.match(text)) and text not in KEYWORDS
+
+
+class Kind(enum.Enum):
+    """What a value of a type is to a printf conversion."""
+
+    INTEGER = "an integer"
+    POINTER = "a pointer"
+    STRING = "a string"
+    STRUCT = "a structure"
+    VOID = "nothing"
+    UNKNOWN = "of an unknown type"
+
+
+_INT = frozenset({""})
+_NARROW = frozenset({"", "h", "hh"})
+_LONG = frozenset({"l"})
+_LONG_LONG = frozenset({"ll"})
+_SIZE = frozenset({"z"})
+
+# Length modifiers that fit an integer type; sizes as in the kernel, on 32 and on 64 bits.
+_LENGTHS: dict[str, frozenset[str]] = {
+    "int": _NARROW, "unsigned int": _NARROW, "char": _NARROW, "short": _NARROW, "unsigned char": _NARROW,
+    "unsigned short": _NARROW, "_Bool": _NARROW, "bool": _NARROW,
+    "long": _LONG, "unsigned long": _LONG, "long long": _LONG_LONG, "unsigned long long": _LONG_LONG,
+    "size_t": _SIZE, "ssize_t": _SIZE, "ptrdiff_t": frozenset({"t"}),
+    "uintptr_t": _LONG, "ulong": _LONG, "off_t": _LONG, "ino_t": _LONG,
+    "loff_t": _LONG_LONG, "ktime_t": _LONG_LONG, "time64_t": _LONG_LONG,
+    **{name: _NARROW for name in ("u8 s8 u16 s16 __u8 __s8 __u16 __s16 uint8_t int8_t uint16_t int16_t "
+                                  "umode_t mode_t uchar ushort").split()},
+    **{name: _INT for name in ("u32 s32 __u32 __s32 uint32_t int32_t gfp_t pid_t dev_t fmode_t uint uid_t gid_t "
+                               "irqreturn_t netdev_tx_t slab_flags_t").split()},
+    **{name: _LONG_LONG for name in "u64 s64 __u64 __s64 uint64_t int64_t".split()},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CType:
+    """A checked C type.
+
+    `text` is the type as it is written into C; `field` the same without what a stored copy cannot have (an address
+    space, const of the object itself); `lengths` the printf length modifiers that fit an integer, empty if unknown.
+    """
+
+    text: str
+    field: str
+    kind: Kind
+    lengths: frozenset[str] = frozenset()
+    user: bool = False
+
+    @property
+    def cast(self) -> str:
+        """The cast that makes a stored copy of a pointer into another address space, '' if none is needed."""
+        return f"(__force {self.field})" if self.user else ""
+
+
+def parse_type(text: str) -> CType:
+    """Check a C type; ValueError with the reason when it is none that a payload may use."""
+    tokens = _tokens(text)
+    stars = tokens.index("*") if "*" in tokens else len(tokens)
+    base, pointers = tokens[:stars], tokens[stars:]
+    for word in pointers:
+        if word not in _QUALIFIERS | _SPACES | {"*"}:
+            raise ValueError(f"{word!r} stands after '*'")
+    name = _base_name(base)
+    user = bool(_SPACES & set(tokens))
+    if pointers:
+        kind = Kind.STRING if name == "char" and pointers.count("*") == 1 and not user else Kind.POINTER
+        return CType(_join(tokens), _join(_stored(base, pointers)), kind, user=user)
+    kind = _kind_of_value(base, name)
+    return CType(_join(tokens), _join(_stored(base, [])), kind, _LENGTHS.get(name, frozenset()), user)
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = []
+    position = 0
+    end = len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise ValueError(f"{text[position:].lstrip()[:1]!r} cannot be part of a type")
+        tokens.append(match.group(1) or "*")
+        position = match.end()
+    if not tokens:
+        raise ValueError("the type is empty")
+    return tokens
+
+
+def _base_name(base: list[str]) -> str:
+    """The type before the first '*' in one spelling ('unsigned int' for 'unsigned')."""
+    words = [word for word in base if word not in _QUALIFIERS | _SPACES]
+    if not words:
+        raise ValueError("no type is named")
+    if words[0] in _TAGS:
+        if len(words) != 2 or not is_identifier(words[1]):
+            raise ValueError(f"{words[0]!r} must be followed by one name")
+        return " ".join(words)
+    if all(word in _WORDS for word in words):
+        return _builtin(words)
+    for word in words:
+        if word in KEYWORDS:
+            raise ValueError(f"{word!r} cannot be part of a type here")
+    if len(words) > 1:
+        raise ValueError(f"{' '.join(words)!r} is more than one name")
+    return words[0]
+
+
+_BUILTIN = {
+    tuple(sorted(words.split())): name
+    for name, spellings in {
+        "void": "void", "bool": "bool", "_Bool": "_Bool",
+        "char": "char|signed char", "unsigned char": "unsigned char",
+        "short": "short|short int|signed short|signed short int",
+        "unsigned short": "unsigned short|unsigned short int",
+        "int": "int|signed|signed int", "unsigned int": "unsigned|unsigned int",
+        "long": "long|long int|signed long|signed long int",
+        "unsigned long": "unsigned long|unsigned long int",
+        "long long": "long long|long long int|signed long long|signed long long int",
+        "unsigned long long": "unsigned long long|unsigned long long int",
+    }.items()
+    for words in spellings.split("|")
+}  # fmt: skip
+
+
+def _builtin(words: list[str]) -> str:
+    name = _BUILTIN.get(tuple(sorted(words)))
+    if name is None:
+        raise ValueError(f"{' '.join(words)!r} is no type of C")
+    return name
+
+
+def _kind_of_value(base: list[str], name: str) -> Kind:
+    if name == "void":
+        return Kind.VOID
+    if "struct" in base or "union" in base:
+        return Kind.STRUCT
+    if "enum" in base or name in _LENGTHS:
+        return Kind.INTEGER
+    return Kind.UNKNOWN
+
+
+def _stored(base: list[str], pointers: list[str]) -> list[str]:
+    """The tokens of a type whose objects can be assigned to and live in a trace record."""
+    kept = [word for word in base if word not in _SPACES]
+    if not pointers:
+        return [word for word in kept if word not in _QUALIFIERS]
+    tail = [word for word in pointers if word not in _SPACES]
+    while tail[-1] in _QUALIFIERS:
+        tail.pop()
+    return kept + tail
+
+
+def _join(tokens: list[str]) -> str:
+    """Tokens in the kernel's spelling: 'const void __user *'."""
+    return re.sub(r"\* (?=\*)", "*", " ".join(tokens))
+
+
+def declare(type_text: str, name: str) -> str:
+    """A declaration of `name`: 'int n', 'void *p'."""
+    return f"{type_text}{name}" if type_text.endswith("*") else f"{type_text} {name}"
+
+
+def parse_declaration(text: str) -> tuple[CType, str]:
+    """Split 'kmem_buckets *buckets' into type and name; ValueError with the reason."""
+    match = re.match(r"(.*?)([A-Za-z_][A-Za-z0-9_]*)\s*\Z", text, re.DOTALL)
+    if match is None or not match.group(1).strip() or not is_identifier(match.group(2)):
+        raise ValueError("a C declaration such as 'kmem_buckets *buckets' is expected")
+    return parse_type(match.group(1)), match.group(2)
+
+
+def escape(text: str) -> str:
+    """`text` as the inside of a C string literal, in ASCII."""
+    out: list[str] = []
+    for byte in text.encode("utf-8", "surrogateescape"):
+        char = chr(byte)
+        if char in '"\\':
+            out.append("\\" + char)
+        elif char == "?" or not 0x20 <= byte < 0x7F:  # '?' too: no trigraphs
+            out.append(f"\\{byte:03o}")
+        else:
+            out.append(char)
+    return "".join(out)
+
+
+_LEXEME = re.compile(
+    r"""(?P<comment>//[^\n]*|/\*.*?\*/)
+      |(?P<open_comment>/\*)
+      |(?P<literal>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      |(?P<open_literal>["'])
+      |(?P<brace>[][(){}])""",
+    re.VERBOSE | re.DOTALL,
+)
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+
+
+def code_without_text(code: str) -> str:
+    """C code with comments and literals blanked out, so that words in it are words of C."""
+    def blank(match: re.Match[str]) -> str:
+        if match.lastgroup in ("comment", "literal"):
+            return re.sub(r"[^\n]", " ", match.group())
+        return match.group()
+
+    return _LEXEME.sub(blank, code)
+
+
+def has_word(code: str, word: str) -> bool:
+    """True when `word` is an identifier in C code (not in its comments and strings)."""
+    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", code_without_text(code)) is not None
+
+
+def unbalanced(code: str) -> tuple[int, str] | None:
+    """The first bracket, comment or literal that does not end: (line from 0, what is wrong), None if all do.
+
+    Code with preprocessor conditions is not judged by its brackets: its branches may open one twice.
+    """
+    conditional = re.search(r"^\s*#\s*if", code, re.MULTILINE) is not None
+    stack: list[tuple[str, int]] = []
+    for match in _LEXEME.finditer(code):
+        line = code.count("\n", 0, match.start())
+        text = match.group()
+        if match.lastgroup == "open_comment":
+            return line, "the comment has no end"
+        if match.lastgroup == "open_literal":
+            return line, f"the {text} has no end on its line"
+        if match.lastgroup != "brace" or conditional:
+            continue
+        if text not in _CLOSES:
+            stack.append((text, line))
+        elif not stack or stack.pop()[0] != _CLOSES[text]:
+            return line, f"'{text}' closes nothing"
+    return (stack[-1][1], f"'{stack[-1][0]}' is not closed") if stack else None

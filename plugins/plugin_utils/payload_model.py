@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The typed model of a payload description and the error that lists its mistakes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .cdecl import CType
+from .printf import Conversion
+
+RETURN_VALUE = "returnValue"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake: file, line (1-based; 0 for a mistake of the whole file), what is wrong and what is allowed."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        """`path:line: text`, without the line where none is to blame."""
+        return f"{self.path}:{self.line}: {self.text}" if self.line else f"{self.path}: {self.text}"
+
+
+class PayloadError(Exception):
+    """Mistakes in payload descriptions, every one of them, sorted by file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class Code:
+    """C code as the user wrote it; `line` is the line of its first line in the data file."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Param:
+    """An argument or a trace parameter; `line` is where its name is."""
+
+    ctype: CType
+    name: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Function:
+    """One [group]: a function to intercept. `returns` is None for a function that returns nothing."""
+
+    name: str
+    line: int
+    returns: CType | None
+    arguments: tuple[Param, ...]
+    trace: tuple[Param, ...]
+    format: str  # the inside of a C string literal
+    conversions: tuple[Conversion, ...]  # one for each trace parameter
+    prologue: Code | None = None
+    middle: Code | None = None
+    epilogue: Code | None = None
+    optional: bool = False
+
+    @property
+    def event(self) -> str:
+        """Name of the function's trace event."""
+        return f"called_{self.name}"
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One .data file without a mistake."""
+
+    path: str
+    module: str
+    author: str
+    license: str
+    headers: tuple[Code, ...]
+    functions: tuple[Function, ...]
+
+    @property
+    def basename(self) -> str:
+        """Name of the file without its directory, as generated sources cite it."""
+        return os.path.basename(self.path)

@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Payload descriptions: a .data file in, a checked Payload or the list of all its mistakes out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from . import cdecl, mist
+from .cdecl import CType, Kind
+from .payload_model import RETURN_VALUE, Code, Function, Param, Payload, PayloadError, Problem
+from .printf import Conversion, FormatError, conversions, misfit
+
+# name -> may it be given several times
+GLOBALS = {"module.name": False, "module.author": False, "module.license": False, "header": True}
+GROUP = {
+    "function.name": False, "function.optional": False, "returnType": False, "returnsVoid": False,
+    "arg.type": True, "arg.name": True, "trace.param.type": True, "trace.param.name": True,
+    "trace.formatString": False, "prologue": False, "middleCode": False, "epilogue": False,
+}  # fmt: skip
+
+LICENSES = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
+MODULE_NAME_MAX = 55  # MODULE_NAME_LEN of a 64-bit kernel without its NUL
+TRACE_PARAMS_MAX = 12  # what the kernel's tracepoint macros can count
+_MODULES_TAKEN = frozenset({"payload", "cp_controller", "cp_target"})
+_FIELDS_TAKEN = frozenset({"ent", "__data", "__entry"})  # of every trace record
+_MALFORMED_MAX = 50  # malformed lines looked for in one file
+_SYNTAX = {
+    "'=' is missing": "allowed are 'name = value', 'name =>>', '[group]' and lines starting with '#'",
+    "name is missing": "write 'name = value'",
+    '"<<" is missing': "a value that starts with '=>>' ends with a line '<<'",
+}
+
+
+def load_payload(path: str) -> Payload:
+    """Read and check one payload description; PayloadError lists every mistake in it."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise PayloadError([Problem(path, 0, f"cannot be read: {error.strerror}")]) from None
+    return parse_payload(data, path)
+
+
+def parse_payload(data: bytes, path: str) -> Payload:
+    """Check the bytes of a payload description; `path` is what the messages and the sources call it."""
+    problems: list[Problem] = []
+    groups = _read_groups(data, path, problems)
+    complain = _Complaints(path, problems)
+    payload = _Reader(complain, path).payload(groups) if groups else None
+    if problems or payload is None:
+        raise PayloadError(problems)
+    return payload
+
+
+def check_together(payloads: Sequence[Payload]) -> None:
+    """Check payloads that are to be loaded together; PayloadError names both places of each conflict."""
+    problems: list[Problem] = []
+    modules: dict[str, Payload] = {}
+    functions: dict[str, tuple[Payload, Function]] = {}
+    for payload in payloads:
+        first = modules.setdefault(payload.module, payload)
+        if first is not payload:
+            text = f"module.name {payload.module!r} is also that of {first.path}; give each payload its own"
+            problems.append(Problem(payload.path, 1, text))
+        for function in payload.functions:
+            owner, earlier = functions.setdefault(function.name, (payload, function))
+            if owner is not payload:
+                text = (
+                    f"function {function.name!r} is already in {owner.path}:{earlier.line}; "
+                    "one function can be replaced by one payload only"
+                )
+                problems.append(Problem(payload.path, function.line, text))
+    if problems:
+        raise PayloadError(problems)
+
+
+class _Complaints:
+    """Collects the problems of one file."""
+
+    def __init__(self, path: str, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = problems
+
+    def __call__(self, line: int, text: str) -> None:
+        self.problems.append(Problem(self.path, max(line, 1), text))
+
+
+def _read_groups(data: bytes, path: str, problems: list[Problem]) -> list[mist.Group]:
+    """The groups of a file. Malformed lines become problems and are left out, so that the rest is checked too."""
+    lines = data.split(b"\n")
+    seen: set[int] = set()
+    while True:
+        try:
+            return mist.parse(b"\n".join(lines))
+        except mist.DataError as error:
+            if error.line in seen:  # leaving the line out did not help
+                return []
+            rule = _SYNTAX.get(error.reason, "put nothing else on the line")
+            problems.append(Problem(path, max(error.line, 1), f"{error.reason}; {rule}"))
+            seen.add(error.line)
+            if error.reason == '"<<" is missing' or not 1 <= error.line <= len(lines) or len(seen) >= _MALFORMED_MAX:
+                return []
+            lines[error.line - 1] = b"[group]" if error.reason.endswith('"[group]"') else b""
+
+
+class _Text:
+    """One definition as text: name, value, the line of the definition and of its value."""
+
+    def __init__(self, item: mist.Item, complain: _Complaints) -> None:
+        self.name = item.name.decode("utf-8", "backslashreplace")
+        self.line = item.line
+        self.value_line = item.value_line
+        self.value = item.value.decode("utf-8", "replace")
+        if b"\0" in item.value:
+            complain(item.line, f"the value of {self.name!r} holds a NUL byte; text only")
+        elif "\ufffd" in self.value:
+            complain(item.line, f"the value of {self.name!r} is not UTF-8; save the file as UTF-8")
+
+
+class _Values:
+    """The definitions of one group, by name; complains about names that do not belong there."""
+
+    def __init__(self, group: mist.Group, allowed: dict[str, bool], where: str, complain: _Complaints) -> None:
+        self.line = group.line
+        self.complain = complain
+        self.where = where
+        self.texts: dict[str, list[_Text]] = {}
+        self.order: list[_Text] = []
+        for item in group.items:
+            text = _Text(item, complain)
+            if text.name not in allowed:
+                complain(text.line, _unknown(text.name, allowed, where))
+                continue
+            earlier = self.texts.setdefault(text.name, [])
+            if earlier and not allowed[text.name]:
+                complain(text.line, f"{text.name!r} is given again (first in line {earlier[0].line}); give it once")
+            else:
+                earlier.append(text)
+                self.order.append(text)
+
+    def get(self, name: str) -> _Text | None:
+        """The only value of a name that may be given once."""
+        return self.texts[name][0] if self.texts.get(name) else None
+
+    def need(self, name: str, example: str) -> _Text | None:
+        """The value of a name that must be there and not be empty."""
+        text = self.get(name)
+        if text is None:
+            self.complain(self.line, f"{name!r} is missing {self.where}; write for example '{name} = {example}'")
+        elif not text.value:
+            self.complain(text.line, f"{name!r} is empty; write for example '{name} = {example}'")
+            return None
+        return text
+
+    def flag(self, name: str) -> bool:
+        """A yes/no value, no when it is not given."""
+        text = self.get(name)
+        if text is None:
+            return False
+        if text.value not in ("yes", "no"):
+            self.complain(text.line, f"{name!r} is {text.value!r}; allowed are yes and no")
+        return text.value == "yes"
+
+
+def _unknown(name: str, allowed: Iterable[str], where: str) -> str:
+    """What to say about a parameter that does not belong where it stands."""
+    names = sorted(allowed)
+    text = f"unknown parameter {name!r} {where}"
+    elsewhere = GLOBALS if "function.name" in names else GROUP
+    if name in elsewhere:
+        place = "before the first [group]" if elsewhere is GLOBALS else "after a [group] line"
+        return f"parameter {name!r} does not belong {where}; it stands {place}"
+    lowered = {candidate.lower(): candidate for candidate in (*names, *elsewhere)}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    hint = f", did you mean {lowered[near[0]]!r}?" if near else ""
+    return f"{text}{hint}; allowed here: {', '.join(names)}"
+
+
+class _Reader:
+    """Turns the groups of one file into a Payload; complains about everything that is wrong on the way."""
+
+    def __init__(self, complain: _Complaints, path: str) -> None:
+        self.complain = complain
+        self.path = path
+
+    def payload(self, groups: list[mist.Group]) -> Payload | None:
+        """The payload, as far as it could be understood; None when nothing could."""
+        values = _Values(groups[0], GLOBALS, "before the first [group]", self.complain)
+        module = self._module(values.need("module.name", "my_payload"))
+        author = values.need("module.author", "Jane Doe")
+        headers = tuple(filter(None, (self._code(text) for text in values.texts.get("header", []))))
+        license_ = self._license(values.need("module.license", "GPL"))
+        if len(groups) == 1:
+            self.complain(1, "there is no [group]; describe each function to intercept after a line '[group]'")
+        functions = tuple(filter(None, (self._function(group, headers) for group in groups[1:])))
+        self._duplicates(functions)
+        return Payload(self.path, module, author.value if author else "", license_, headers, functions)
+
+    def _module(self, text: _Text | None) -> str:
+        """The module's name as the kernel spells it."""
+        if text is None:
+            return ""
+        name = text.value.replace("-", "_")
+        if not cdecl.is_identifier(name):
+            self.complain(text.line, f"module.name {text.value!r} is no name of a module; letters, digits, _ and - "
+                          "are allowed, not starting with a digit")  # fmt: skip
+        elif len(name) > MODULE_NAME_MAX:
+            self.complain(text.line, f"module.name has {len(name)} characters; at most {MODULE_NAME_MAX} are allowed")
+        elif name in _MODULES_TAKEN:
+            self.complain(text.line, f"module.name {text.value!r} is taken by the build; choose another name")
+        return name
+
+    def _license(self, text: _Text | None) -> str:
+        if text is None:
+            return ""
+        if text.value not in LICENSES:
+            allowed = ", ".join(repr(name) for name in LICENSES)
+            self.complain(text.line, f"module.license {text.value!r} may not use the kernel's GPL-only functions; "
+                          f"allowed are {allowed}")  # fmt: skip
+        return text.value
+
+    def _code(self, text: _Text | None) -> Code | None:
+        """A code part; None when it is not given or blank."""
+        if text is None or not text.value.strip():
+            return None
+        code = re.sub(r"\r$", "", text.value, flags=re.MULTILINE)
+        fault = cdecl.unbalanced(code)
+        if fault:
+            self.complain(text.value_line + fault[0], f"in {text.name!r}: {fault[1]}; close it in the same code part")
+        return Code(code, text.value_line)
+
+    def _function(self, group: mist.Group, headers: tuple[Code, ...]) -> Function | None:
+        values = _Values(group, GROUP, "in a [group]", self.complain)
+        name = values.need("function.name", "kfree")
+        if name:
+            self._identifier(name.value, name.line, "function.name")
+        returns = self._returns(values)
+        arguments = self._params(values, "arg.type", "arg.name", "argument")
+        trace = self._params(values, "trace.param.type", "trace.param.name", "trace parameter")
+        code = {part: self._code(values.get(part)) for part in ("prologue", "middleCode", "epilogue")}
+        sources = [part.text for part in (*headers, code["prologue"], code["middleCode"]) if part]
+        void = values.flag("returnsVoid")
+        self._argument_types(arguments)
+        self._trace_params(trace, arguments, sources, void)
+        if void:
+            self._no_return_value(code)
+        text, found = self._format(values, trace)
+        optional = values.flag("function.optional")
+        if name is None or (returns is None and not void):
+            return None
+        return Function(name.value, name.line, None if void else returns, arguments, trace, text, found,
+                        code["prologue"], code["middleCode"], code["epilogue"], optional)  # fmt: skip
+
+    def _identifier(self, name: str, line: int, what: str) -> bool:
+        if not cdecl.is_identifier(name):
+            why = "is a word of C or a macro of the kernel" if name in cdecl.KEYWORDS else "is no C identifier"
+            self.complain(line, f"{what} {name!r} {why}; {cdecl.IDENTIFIER_RULE}")
+        elif name.startswith(cdecl.OWN_PREFIX) and what != "function.name":
+            self.complain(line, f"{what} {name!r} is reserved; names starting with {cdecl.OWN_PREFIX} are generated")
+        else:
+            return True
+        return False
+
+    def _type(self, text: _Text) -> CType | None:
+        try:
+            return cdecl.parse_type(text.value)
+        except ValueError as error:
+            self.complain(text.line, f"{text.name} {text.value!r}: {error}; {cdecl.TYPE_RULE}")
+            return None
+
+    def _returns(self, values: _Values) -> CType | None:
+        text, void = values.get("returnType"), values.get("returnsVoid")
+        if values.flag("returnsVoid") and text:
+            self.complain(text.line, "both 'returnType' and 'returnsVoid = yes' are given; give one of them")
+        elif text is None and (void is None or void.value == "no"):
+            self.complain(values.line, "neither 'returnType' nor 'returnsVoid' is given; write for example "
+                          "'returnType = int' or 'returnsVoid = yes'")  # fmt: skip
+        if text is None:
+            return None
+        ctype = self._type(text)
+        if ctype and ctype.kind is Kind.VOID:
+            self.complain(text.line, "returnType is void; write 'returnsVoid = yes' instead")
+        return ctype
+
+    def _params(self, values: _Values, type_name: str, name_name: str, what: str) -> tuple[Param, ...]:
+        """The paired lists of types and names; what has no partner is left out."""
+        params: list[Param] = []
+        names: dict[str, int] = {}
+        for type_text, name_text in self._pairs(values, type_name, name_name, what):
+            ctype = self._type(type_text)
+            name = name_text.value
+            if not self._identifier(name, name_text.line, name_name):
+                continue
+            if name in names:
+                self.complain(name_text.line, f"{what} {name!r} is given again (first in line {names[name]}); "
+                              "give each its own name")  # fmt: skip
+                continue
+            names[name] = name_text.line
+            if ctype:
+                params.append(Param(ctype, name, name_text.line))
+        return tuple(params)
+
+    def _pairs(self, values: _Values, type_name: str, name_name: str, what: str) -> list[tuple[_Text, _Text]]:
+        """Types with their names: each type before its name, or first all types and then all names."""
+        types, names = values.texts.get(type_name, []), values.texts.get(name_name, [])
+        if len(types) == len(names):
+            return list(zip(types, names, strict=True))
+        given = f"there are {len(types)} {type_name} and {len(names)} {name_name}"
+        both = [text for text in values.order if text.name in (type_name, name_name)]
+        pairs: list[tuple[_Text, _Text]] = []
+        if len(types) > 1 and len(names) > 1 and both[: len(types)] == types:  # all types, then all names
+            pairs = list(zip(types, names, strict=False))
+            both = types[len(pairs) :] + names[len(pairs) :]
+        waiting: _Text | None = None
+        number = len(pairs)
+        for text in both:
+            if text.name == type_name:
+                if waiting:
+                    number += 1
+                    self.complain(waiting.line, f"{what} {number} (type {waiting.value!r}) has no {name_name}: {given}; "
+                                  f"write one {type_name} and one {name_name} for each {what}")  # fmt: skip
+                waiting = text
+                continue
+            number += 1
+            if waiting:
+                pairs.append((waiting, text))
+            else:
+                self.complain(text.line, f"{what} {number} ({text.value!r}) has no {type_name}: {given}; "
+                              f"two of them cannot share one, write one {type_name} for each {name_name}")  # fmt: skip
+            waiting = None
+        if waiting:
+            self.complain(waiting.line, f"{what} {number + 1} (type {waiting.value!r}) has no {name_name}: {given}; "
+                          f"write one {type_name} and one {name_name} for each {what}")  # fmt: skip
+        return pairs
+
+    def _argument_types(self, arguments: tuple[Param, ...]) -> None:
+        for argument in arguments:
+            if argument.ctype.kind is Kind.VOID:
+                self.complain(argument.line, f"argument {argument.name!r} is void; leave the argument out or use void *")
+            if argument.name == RETURN_VALUE:
+                self.complain(argument.line, f"arg.name {RETURN_VALUE!r} is reserved for the result; "
+                              "choose another name")  # fmt: skip
+
+    def _trace_params(
+        self, trace: tuple[Param, ...], arguments: tuple[Param, ...], sources: list[str], void: bool
+    ) -> None:
+        if len(trace) > TRACE_PARAMS_MAX:
+            self.complain(trace[TRACE_PARAMS_MAX].line, f"{len(trace)} trace parameters; "
+                          f"at most {TRACE_PARAMS_MAX} are allowed")  # fmt: skip
+        known = {argument.name for argument in arguments}
+        for param in trace:
+            if param.ctype.kind in (Kind.VOID, Kind.STRUCT):
+                self.complain(param.line, f"trace parameter {param.name!r} is {param.ctype.kind.value}; "
+                              "integers, pointers and strings can be recorded")  # fmt: skip
+            if param.name in _FIELDS_TAKEN:
+                self.complain(param.line, f"trace.param.name {param.name!r} is taken by the trace record; "
+                              "choose another name")  # fmt: skip
+            elif param.name == RETURN_VALUE:
+                if void:
+                    self.complain(param.line, f"{RETURN_VALUE!r} is traced but the function returns nothing; "
+                                  "remove the trace parameter or give returnType")  # fmt: skip
+            elif param.name not in known and not any(cdecl.has_word(source, param.name) for source in sources):
+                allowed = ", ".join([*sorted(known), *([] if void else [RETURN_VALUE])])
+                self.complain(param.line, f"trace parameter {param.name!r} names no value; allowed are {allowed or 'none'}"
+                              " and variables declared in the prologue")  # fmt: skip
+
+    def _no_return_value(self, code: dict[str, Code | None]) -> None:
+        for name, part in code.items():
+            if part and cdecl.has_word(part.text, RETURN_VALUE):
+                self.complain(part.line, f"{name!r} uses {RETURN_VALUE!r} but the function returns nothing; "
+                              "remove it or give returnType instead of returnsVoid")  # fmt: skip
+
+    def _format(self, values: _Values, trace: tuple[Param, ...]) -> tuple[str, tuple[Conversion, ...]]:
+        """The format as the inside of a C literal and the conversion that prints each trace parameter."""
+        text = values.need("trace.formatString", "%p")
+        if text is None:
+            return "", ()
+        inside = _literal(text.value)
+        fault = _literal_fault(inside)
+        if fault:
+            self.complain(text.line, f"trace.formatString: {fault}")
+            return inside, ()
+        try:
+            found = conversions(inside)
+        except FormatError as error:
+            self.complain(text.line, f"trace.formatString: {error}")
+            return inside, ()
+        names = len(values.texts.get("trace.param.name", []))
+        if len(found) != names:
+            self.complain(text.line, f"trace.formatString has {len(found)} conversions for {names} trace parameters; "
+                          "write one conversion for each, %% for a percent sign")  # fmt: skip
+        elif len(trace) == names:
+            self._fits(text.line, found, trace, self.complain)
+        return inside, tuple(found)
+
+    @staticmethod
+    def _fits(line: int, found: list[Conversion], trace: tuple[Param, ...], complain: Callable[[int, str], None]) -> None:
+        for conversion, param in zip(found, trace, strict=True):
+            if param.ctype.kind in (Kind.VOID, Kind.STRUCT):
+                continue
+            fault = misfit(conversion, param.ctype)
+            if fault:
+                complain(line, f"trace.formatString: {param.name!r} is {param.ctype.kind.value} "
+                         f"({param.ctype.text}), {fault}")  # fmt: skip
+
+    def _duplicates(self, functions: tuple[Function, ...]) -> None:
+        first: dict[str, int] = {}
+        for function in functions:
+            if function.name in first:
+                self.complain(function.line, f"function {function.name!r} is given again (first in line "
+                              f"{first[function.name]}); describe each function once")  # fmt: skip
+            first.setdefault(function.name, function.line)
+
+
+def _literal(value: str) -> str:
+    """The inside of a format string that is written with or without quotes."""
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value
+
+
+def _literal_fault(inside: str) -> str:
+    """Why text cannot be the inside of a C string literal on one line; '' when it can."""
+    for character in inside:
+        if not 0x20 <= ord(character) < 0x7F:
+            return f"{character!r} cannot stand in a trace; printable ASCII characters only"
+    rest = re.sub(r'\\[\\"]', "", inside)
+    if '"' in rest:
+        return "a quote inside the text; write \\\""
+    if "\\" in rest:
+        return "a backslash that is no escape; only \\\\ and \\\" are allowed, a record is one line"
+    return ""

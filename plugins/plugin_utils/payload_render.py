@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generated sources of a payload module. Templates only arrange; what they arrange is decided here."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from . import cdecl
+from .cdecl import declare, escape
+from .functions import ResolvedFunction, ResolvedPayload
+from .payload_model import RETURN_VALUE, Code, Param
+from .printf import Conversion
+
+FILES = ("payload.c", "trace_payload.h", "Kbuild")
+_HERE = "#line @here@"  # replaced by the place it stands at
+STRING_SIZE = 128  # bytes of a recorded string, with its NUL
+
+
+@dataclass(frozen=True)
+class _Part:
+    """C code of the user between two #line directives."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A trace parameter in the three places of its event: prototype, record, assignment."""
+
+    prototype: str
+    argument: str
+    entry: str
+    assign: str
+
+
+def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
+    """The sources of a payload module by file name; the same payload always gives the same bytes.
+
+    `template_dir` holds payload.c.j2, trace_payload.h.j2 and Kbuild.j2. ValueError when a template cannot be used.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_dir),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - C, not HTML
+    )
+    view = _view(resolved)
+    sources: dict[str, str] = {}
+    for name in FILES:
+        try:
+            text = environment.get_template(f"{name}.j2").render(view)
+        except jinja2.TemplateNotFound as error:
+            raise ValueError(f"template {os.path.join(template_dir, str(error))} does not exist") from None
+        except jinja2.TemplateError as error:
+            line = getattr(error, "lineno", None)
+            place = os.path.join(template_dir, f"{name}.j2") + (f":{line}" if line else "")
+            raise ValueError(f"{place}: {error}") from None
+        sources[name] = _with_places(text, name)
+    return sources
+
+
+def plan(resolved: ResolvedPayload) -> dict[str, Any]:
+    """What the rendered module will do, as JSON data: module, its events and what could not be resolved."""
+    return {
+        "module": resolved.payload.module,
+        "events": [
+            {"event": one.function.event, "function": one.function.name, "symbol": one.symbol}
+            for one in resolved.functions
+        ],
+        "unresolved": [{"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved],
+    }
+
+
+def _with_places(text: str, name: str) -> str:
+    """Let each mark after the user's code say where the generated text goes on."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if line == _HERE:
+            lines[number - 1] = f'#line {number + 1} "{name}"'
+    return "\n".join(lines)
+
+
+def _view(resolved: ResolvedPayload) -> dict[str, Any]:
+    """Everything that a template may name."""
+    payload = resolved.payload
+    return {
+        "module": payload.module,
+        "guard": f"KEDR_TRACE_{payload.module.upper()}_H",
+        "author": escape(payload.author),
+        "license": escape(payload.license),
+        "source": escape(payload.basename),
+        "comment": _comment(payload.basename),
+        "here": _HERE,
+        "headers": [_Part(code.line, code.text) for code in payload.headers],
+        "functions": [_function(one) for one in resolved.functions],
+    }
+
+
+def _comment(text: str) -> str:
+    """`text` as it may stand in a C comment or a make comment."""
+    return re.sub(r"[^A-Za-z0-9._ -]", "?", text)
+
+
+def _function(one: ResolvedFunction) -> dict[str, Any]:
+    function = one.function
+    passed = _passed(one)
+    call = f"({one.symbol})({', '.join(name for _declaration, name in passed)})"  # in () it is never a macro
+    return {
+        "name": function.name,
+        "symbol": one.symbol,
+        "event": function.event,
+        "returns": function.returns.text if function.returns else "",
+        "head": declare(function.returns.text if function.returns else "void", f"kedr_repl_{function.name}"),
+        "result": declare(function.returns.field, RETURN_VALUE) if function.returns else "",
+        "parameters": ", ".join(declaration for declaration, _name in passed) or "void",
+        "call": f"{RETURN_VALUE} = {call}" if function.returns else call,
+        "prologue": _part(function.prologue),
+        "middle": _part(function.middle),
+        "epilogue": _part(function.epilogue),
+        "traced": ", ".join(param.name for param in function.trace) or "0",
+        **_event(one),
+    }
+
+
+def _passed(one: ResolvedFunction) -> list[tuple[str, str]]:
+    """(declaration, name) of each argument of the symbol, in its order."""
+    own = [(declare(argument.ctype.text, argument.name), argument.name) for argument in one.function.arguments]
+    if one.candidate.arguments is None:
+        return own
+    passed: list[tuple[str, str]] = []
+    for argument in one.candidate.arguments:
+        if isinstance(argument, int):
+            passed.append(own[argument - 1])
+        else:
+            name = f"{cdecl.OWN_PREFIX}{argument.name}"
+            passed.append((declare(argument.ctype.text, name), name))
+    return passed
+
+
+def _part(code: Code | None) -> _Part | None:
+    """The user's code indented as the body of a function; its lines stay lines."""
+    if code is None:
+        return None
+    text = code.text.rstrip()
+    if "\\\n" not in text:  # a continued line may be inside a string or a macro
+        text = re.sub(r"(?m)^(?=[^\n#])", "\t", textwrap.dedent(text))
+    return _Part(code.line, text)
+
+
+def _event(one: ResolvedFunction) -> dict[str, Any]:
+    """The trace event of a function. An event must have a field, so one without parameters gets an empty one."""
+    function = one.function
+    if not function.trace:
+        name = f"{cdecl.OWN_PREFIX}nothing"
+        nothing = _Field(f"int {name}", name, f"__field(int, {name})", f"__entry->{name} = {name};")
+        return {"fields": [nothing], "format": f"{_format(function.format)}%s", "printed": ['""']}
+    return {
+        "fields": [_field(*pair) for pair in zip(function.trace, function.conversions, strict=True)],
+        "format": _format(function.format),
+        "printed": [f"__entry->{param.name}" for param in function.trace],
+    }
+
+
+def _format(text: str) -> str:
+    """A format without trigraphs, which the compiler warns of."""
+    return text.replace("??", "?\\?")
+
+
+def _field(param: Param, conversion: Conversion) -> _Field:
+    """How one trace parameter is recorded: text as a copy of bounded length, anything else as its value."""
+    name, ctype = param.name, param.ctype
+    passed = f"{cdecl.OWN_PREFIX}{name}"  # the kernel's macros have variables of their own in the same scope
+    prototype = declare(ctype.text, passed)
+    if conversion.letter == "s":
+        copy = f'snprintf(__entry->{name}, sizeof(__entry->{name}), "%s", {passed});'
+        return _Field(prototype, passed, f"__array(char, {name}, {STRING_SIZE})", copy)
+    return _Field(prototype, passed, f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel's printf conversions: what a format string asks for and whether a type gives it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .cdecl import CType, Kind
+
+_CONVERSION = re.compile(
+    r"%(?P<flags>[-+ #0]*)(?P<width>\*|\d*)(?:\.(?P<precision>\*|\d*))?"
+    r"(?P<length>hh|h|ll|l|L|z|t|j)?(?P<letter>.)?",
+    re.DOTALL,
+)
+_INTEGER = "diuxXo"
+# Pointer extensions that look at the address only, never at what it points to: a record is printed long after it
+# was made. An extension is all letters and digits that follow.
+_EXTENSION = re.compile(r"[A-Za-z0-9]*")
+_EXTENSIONS = ("pSR", "pSb", "psR", "psb", "pS", "ps", "px", "pK", "pe")
+
+ALLOWED = "conversions are %d %i %u %x %X %o %c %s %p %%, with h hh l ll z t before an integer"
+ALLOWED_POINTERS = "%p, %px, %pK, %pS, %ps and %pe print the address alone"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One trace parameter that a format string asks for: by a conversion or by a '*' in it."""
+
+    text: str
+    letter: str  # d i u x X o c s p, or * for a width or a precision
+    length: str = ""
+
+
+class FormatError(ValueError):
+    """A format string that the kernel cannot print."""
+
+
+def conversions(text: str) -> list[Conversion]:
+    """The values that a format asks for, in order; FormatError with what is wrong and what is allowed."""
+    found: list[Conversion] = []
+    position = text.find("%")
+    while position >= 0:
+        if text.startswith("%%", position):
+            position = text.find("%", position + 2)
+            continue
+        match = _CONVERSION.match(text, position)
+        assert match is not None  # every part after the '%' is optional
+        one, end = _conversion(text, match)
+        found += [Conversion(one.text, "*") for part in ("width", "precision") if match.group(part) == "*"]
+        found.append(one)
+        position = text.find("%", end)
+    return found
+
+
+def _conversion(text: str, match: re.Match[str]) -> tuple[Conversion, int]:
+    letter, length = match.group("letter") or "", match.group("length") or ""
+    if not letter:
+        raise FormatError(f"'{match.group()}' has no conversion letter; {ALLOWED}; write %% for a percent sign")
+    if letter == "p":
+        return _pointer(text, match, length)
+    if length == "j":
+        raise FormatError(f"the kernel knows no '{match.group()}'; use ll for 64-bit integers")
+    if letter not in _INTEGER + "cs":
+        raise FormatError(f"unknown conversion '{match.group()}'; {ALLOWED}")
+    if letter in "cs" and length:
+        raise FormatError(f"'{match.group()}' cannot have a length modifier; use %{letter}")
+    return Conversion(match.group(), letter, "ll" if length == "L" else length), match.end()
+
+
+def _pointer(text: str, match: re.Match[str], length: str) -> tuple[Conversion, int]:
+    extension = _EXTENSION.match(text, match.end())
+    assert extension is not None  # it may be empty
+    letters = extension.group()
+    whole = match.group() + letters
+    if length:
+        raise FormatError(f"'{whole}' cannot have a length modifier; use %p")
+    if letters and not letters.isdigit() and "p" + letters not in _EXTENSIONS:
+        raise FormatError(f"'{whole}' reads what the pointer points to when the trace is printed; {ALLOWED_POINTERS}")
+    return Conversion(whole, "p"), match.end() + len(letters)
+
+
+def misfit(conversion: Conversion, ctype: CType) -> str:
+    """Why a value of a type cannot be printed by a conversion and what can print it; '' when it fits."""
+    if ctype.kind is Kind.UNKNOWN:
+        return "" if conversion.letter not in "s*" else f"'{conversion.text}' needs {_wants(conversion)}"
+    if not _class_fits(conversion, ctype):
+        return f"'{conversion.text}' needs {_wants(conversion)}; use {suggestion(ctype)}"
+    if conversion.letter in _INTEGER and ctype.lengths and conversion.length not in ctype.lengths:
+        if conversion.length in ("h", "hh") and "" in ctype.lengths:
+            return ""
+        return f"'{conversion.text}' does not have the size of {ctype.text}; use {suggestion(ctype)}"
+    return ""
+
+
+def _class_fits(conversion: Conversion, ctype: CType) -> bool:
+    if conversion.letter == "s":
+        return ctype.kind is Kind.STRING
+    if conversion.letter == "p":
+        return ctype.kind in (Kind.POINTER, Kind.STRING)
+    if conversion.letter in "*c":
+        return ctype.kind is Kind.INTEGER and (not ctype.lengths or "" in ctype.lengths)
+    return ctype.kind is Kind.INTEGER
+
+
+def _wants(conversion: Conversion) -> str:
+    return {"s": "a char *", "p": "a pointer", "*": "an int for its '*'", "c": "an int"}.get(
+        conversion.letter, "an integer"
+    )
+
+
+def suggestion(ctype: CType) -> str:
+    """The conversion that prints a type: '%zu' for size_t."""
+    if ctype.kind is Kind.STRING:
+        return "%s or %p"
+    if ctype.kind is Kind.POINTER:
+        return "%p"
+    length = next(iter(ctype.lengths - {"h", "hh"}), "")
+    unsigned = re.match(r"unsigned|u|__u|size_t|gfp_t", ctype.field) is not None
+    return f"%{length}{'u' if unsigned else 'd'} or %{length}x"
