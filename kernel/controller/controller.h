@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of the controller know of each other.
+ *
+ * Data goes one way when a target module comes: registry -> lookup (a hash of
+ * function addresses) -> area (where the text is) -> search (list of sites)
+ * -> patch (write the sites) -> report (text for sysfs).
+ *
+ * Locking: kedr_lock, a mutex in main.c, guards the registered payloads, the
+ * watched targets and their reports. Every function declared here is called
+ * with it held unless its comment says otherwise. It is taken inside the
+ * kernel's own locks (module notifier chain, parameter lock, sysfs file) and
+ * no such lock is taken inside it.
+ */
+#ifndef KEDR_CONTROLLER_H
+#define KEDR_CONTROLLER_H
+
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+#include <kedr/payload.h>
+
+#define KEDR_MAX_TARGETS 32
+
+extern struct mutex kedr_lock;
+
+/* ---- lookup.c: from the address of a function to its replacement ---- */
+
+/**
+ * struct kedr_function - a function to be replaced
+ * @name: its symbol name; belongs to the payload
+ * @address: where it is
+ * @replacement: what to call instead
+ */
+struct kedr_function {
+	const char *name;
+	unsigned long address;
+	unsigned long replacement;
+};
+
+/**
+ * struct kedr_slot - one place of the hash
+ * @address: destination of a call; 0 in an empty slot
+ * @function: index of the function that is reached
+ */
+struct kedr_slot {
+	unsigned long address;
+	unsigned int function;
+};
+
+/**
+ * struct kedr_lookup - the functions to be replaced and a hash over them
+ * @functions: the functions, in the order of registration
+ * @nr: their number
+ * @slots: the hash: open addressing with linear probing
+ * @bits: the hash has 2^@bits slots
+ */
+struct kedr_lookup {
+	struct kedr_function *functions;
+	unsigned int nr;
+	struct kedr_slot *slots;
+	unsigned int bits;
+};
+
+/* Allocates for @nr functions. Returns 0 or -ENOMEM. */
+int kedr_lookup_init(struct kedr_lookup *lookup, unsigned int nr);
+/* Adds a function; at most as many as were announced. */
+void kedr_lookup_add(struct kedr_lookup *lookup,
+		     const struct kedr_function *function);
+/* Returns the function reached by a branch to @address, or NULL. */
+const struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
+					     unsigned long address);
+void kedr_lookup_destroy(struct kedr_lookup *lookup);
+
+/* ---- registry.c: the registered payloads ---- */
+
+/* The payloads known to the controller, in the order of registration. */
+extern struct list_head kedr_payloads;
+
+/* Fills an empty @lookup with all functions of all payloads. */
+int kedr_registry_functions(struct kedr_lookup *lookup);
+
+/* ---- area.c: where the text of a module is ---- */
+
+enum kedr_area_kind {
+	KEDR_AREA_CORE,
+	KEDR_AREA_INIT,
+	KEDR_NR_AREAS,
+};
+
+/**
+ * struct kedr_area - one piece of a module's text
+ * @name: "core" or "init"
+ * @base: address of its first byte; 0 if there is no such text
+ * @size: its size in bytes, gaps and padding at the end included
+ * @starts: sorted addresses of functions and sections inside it
+ * @nr_starts: their number
+ * @scanned: bytes of instructions decoded, without the gaps
+ */
+struct kedr_area {
+	const char *name;
+	unsigned long base;
+	unsigned long size;
+	unsigned long *starts;
+	unsigned int nr_starts;
+	unsigned long scanned;
+};
+
+/* Fills both areas for a module that is being loaded. 0 or -ENOMEM. */
+int kedr_areas_init(struct kedr_area areas[KEDR_NR_AREAS], struct module *mod);
+void kedr_areas_destroy(struct kedr_area areas[KEDR_NR_AREAS]);
+
+/* ---- search.c: where the functions are called ---- */
+
+/**
+ * struct kedr_site - a direct branch to a function that is replaced
+ * @function: index of the function
+ * @insn_at: offset of the instruction in its area
+ * @rel_at: offset of the displacement in its area
+ * @old: displacement found
+ * @new: displacement wanted
+ * @area: one of &enum kedr_area_kind
+ * @jmp: a JMP (tail call) and not a CALL
+ * @written: the new displacement is in place
+ */
+struct kedr_site {
+	unsigned int function;
+	u32 insn_at;
+	u32 rel_at;
+	s32 old;
+	s32 new;
+	unsigned char area;
+	bool jmp;
+	bool written;
+};
+
+/**
+ * struct kedr_sites - all sites found in a module
+ * @site: the sites, ordered by area and offset
+ * @nr: their number
+ * @room: number of sites that fit
+ */
+struct kedr_sites {
+	struct kedr_site *site;
+	unsigned int nr;
+	unsigned int room;
+};
+
+/* Decodes @kind's area and appends its sites. 0 or an error, logged. */
+int kedr_search(const char *module, struct kedr_area *area,
+		enum kedr_area_kind kind, const struct kedr_lookup *lookup,
+		struct kedr_sites *sites);
+void kedr_sites_destroy(struct kedr_sites *sites);
+
+/* ---- patch.c: writing ---- */
+
+/* Writes all sites, or none of them. 0 or an error, logged. */
+int kedr_patch(const char *module, struct kedr_area areas[KEDR_NR_AREAS],
+	       struct kedr_sites *sites);
+
+/* ---- report.c ---- */
+
+/**
+ * struct kedr_report - what was done to one target, as text
+ * @text: the lines; NULL if there is no report
+ * @length: their length in bytes
+ */
+struct kedr_report {
+	char *text;
+	size_t length;
+};
+
+/* Makes the report of a target. Returns 0 or -ENOMEM. */
+int kedr_report_make(struct kedr_report *report, const char *module,
+		     const struct kedr_area areas[KEDR_NR_AREAS],
+		     const struct kedr_sites *sites,
+		     const struct kedr_lookup *lookup, u64 nanoseconds);
+void kedr_report_destroy(struct kedr_report *report);
+/* Create and remove /sys/kernel/kedr/report. Called without kedr_lock. */
+int kedr_report_init(void);
+void kedr_report_exit(void);
+
+/* ---- target.c: the watched modules ---- */
+
+/* True while a watched module is loaded. */
+bool kedr_target_loaded(void);
+/* Returns the report with this index, NULL after the last one. */
+const struct kedr_report *kedr_target_report(unsigned int index);
+/* Handle a module notifier's event. Errors veto the load. */
+int kedr_target_coming(struct module *mod);
+void kedr_target_live(struct module *mod);
+void kedr_target_going(struct module *mod);
+/* Set from and print to the text of the parameter. */
+int kedr_target_set_names(const char *text);
+int kedr_target_get_names(char *buffer, size_t size);
+/* Release whatever is still held. */
+void kedr_target_exit(void);
+
+#endif /* KEDR_CONTROLLER_H */

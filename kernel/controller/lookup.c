@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From the destination of a branch to the function that it reaches.
+ *
+ * A hash with open addressing: a power of two of slots, at most half of them
+ * used, so that most destinations are decided by one look.
+ *
+ * With call depth tracking the kernel lets a CALL enter a function earlier, in
+ * the padding before it, where it has put its accounting. No other code lives
+ * in that padding, so a branch to any byte of it is a call of the function.
+ * Each of these addresses gets a slot of its own. A replacement is called at
+ * its start: such a call is not counted by the kernel, which errs on the safe
+ * side (the return stack buffer is refilled earlier than needed).
+ *
+ * Locking: the caller owns the structure; nothing here is shared.
+ */
+
+#include <linux/hash.h>
+#include <linux/log2.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "controller.h"
+
+#if defined(CONFIG_CALL_THUNKS) && defined(CONFIG_FUNCTION_PADDING_BYTES)
+#define PADDING_BYTES CONFIG_FUNCTION_PADDING_BYTES
+#else
+#define PADDING_BYTES 0
+#endif
+
+#define SLOTS_PER_FUNCTION (1 + PADDING_BYTES)
+
+int kedr_lookup_init(struct kedr_lookup *lookup, unsigned int nr)
+{
+	lookup->nr = 0;
+	lookup->bits = order_base_2(2 * SLOTS_PER_FUNCTION * (nr + 1));
+	lookup->functions = vmalloc((nr + 1) * sizeof(*lookup->functions));
+	lookup->slots = vzalloc(sizeof(*lookup->slots) << lookup->bits);
+	if (!lookup->functions || !lookup->slots) {
+		kedr_lookup_destroy(lookup);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Returns the slot of @address, or the empty one where it belongs. */
+static struct kedr_slot *slot_of(const struct kedr_lookup *lookup,
+				 unsigned long address)
+{
+	unsigned long mask = (1UL << lookup->bits) - 1;
+	unsigned long at = hash_long(address, lookup->bits);
+
+	while (lookup->slots[at].address &&
+	       lookup->slots[at].address != address)
+		at = (at + 1) & mask;
+	return &lookup->slots[at];
+}
+
+static void add_slot(struct kedr_lookup *lookup, unsigned long address)
+{
+	struct kedr_slot *slot = slot_of(lookup, address);
+
+	slot->address = address;
+	slot->function = lookup->nr;
+}
+
+void kedr_lookup_add(struct kedr_lookup *lookup,
+		     const struct kedr_function *function)
+{
+	unsigned long before;
+
+	for (before = 0; before <= PADDING_BYTES; before++)
+		add_slot(lookup, function->address - before);
+	lookup->functions[lookup->nr++] = *function;
+}
+
+const struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
+					     unsigned long address)
+{
+	const struct kedr_slot *slot = slot_of(lookup, address);
+
+	return slot->address ? &lookup->functions[slot->function] : NULL;
+}
+
+void kedr_lookup_destroy(struct kedr_lookup *lookup)
+{
+	vfree(lookup->functions);
+	vfree(lookup->slots);
+	lookup->functions = NULL;
+	lookup->slots = NULL;
+	lookup->nr = 0;
+}

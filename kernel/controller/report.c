@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The report: /sys/kernel/kedr/report, read-only text.
+ *
+ * For each target that was loaded since the parameter was set:
+ *
+ *	target NAME
+ *	text core 0xSIZE scanned BYTES
+ *	text init 0xSIZE scanned BYTES
+ *	nanoseconds N
+ *	site SYMBOL call|jmp core|init 0xOFFSET		(one for each site)
+ *	function SYMBOL call N jmp N			(one for each function)
+ *
+ * The text is made once, when the target is loaded; reading copies it.
+ *
+ * Locking: reading takes kedr_lock for each piece that is read. A target that
+ * is loaded between two pieces changes what the later ones show.
+ */
+
+#include <linux/kobject.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/vmalloc.h>
+
+#include <kedr/config.h>
+
+#include "controller.h"
+
+/* Lengths of the lines without names, with every number at its longest. */
+#define HEAD_ROOM 256
+#define LINE_ROOM 64
+
+static struct kobject *kedr_kobject;
+
+static size_t room_needed(const char *module, const struct kedr_sites *sites,
+			  const struct kedr_lookup *lookup)
+{
+	size_t room = HEAD_ROOM + strlen(module);
+	unsigned int i;
+
+	for (i = 0; i < sites->nr; i++)
+		room += LINE_ROOM +
+			strlen(lookup->functions[sites->site[i].function].name);
+	for (i = 0; i < lookup->nr; i++)
+		room += LINE_ROOM + strlen(lookup->functions[i].name);
+	return room;
+}
+
+static size_t put_head(char *text, size_t room, const char *module,
+		       const struct kedr_area areas[KEDR_NR_AREAS],
+		       u64 nanoseconds)
+{
+	size_t at = scnprintf(text, room, "target %s\n", module);
+	int kind;
+
+	for (kind = 0; kind < KEDR_NR_AREAS; kind++)
+		at += scnprintf(text + at, room - at,
+				"text %s 0x%lx scanned %lu\n",
+				areas[kind].name, areas[kind].size,
+				areas[kind].scanned);
+	at += scnprintf(text + at, room - at, "nanoseconds %llu\n",
+			(unsigned long long)nanoseconds);
+	return at;
+}
+
+static size_t put_sites(char *text, size_t room,
+			const struct kedr_area areas[KEDR_NR_AREAS],
+			const struct kedr_sites *sites,
+			const struct kedr_lookup *lookup)
+{
+	size_t at = 0;
+	unsigned int i;
+
+	for (i = 0; i < sites->nr; i++) {
+		const struct kedr_site *site = &sites->site[i];
+
+		at += scnprintf(text + at, room - at, "site %s %s %s 0x%x\n",
+				lookup->functions[site->function].name,
+				site->jmp ? "jmp" : "call",
+				areas[site->area].name, site->insn_at);
+	}
+	return at;
+}
+
+static size_t put_functions(char *text, size_t room,
+			    const struct kedr_sites *sites,
+			    const struct kedr_lookup *lookup,
+			    unsigned int *counts)
+{
+	size_t at = 0;
+	unsigned int i;
+
+	for (i = 0; i < sites->nr; i++)
+		counts[2 * sites->site[i].function + sites->site[i].jmp]++;
+	for (i = 0; i < lookup->nr; i++)
+		at += scnprintf(text + at, room - at,
+				"function %s call %u jmp %u\n",
+				lookup->functions[i].name, counts[2 * i],
+				counts[2 * i + 1]);
+	return at;
+}
+
+int kedr_report_make(struct kedr_report *report, const char *module,
+		     const struct kedr_area areas[KEDR_NR_AREAS],
+		     const struct kedr_sites *sites,
+		     const struct kedr_lookup *lookup, u64 nanoseconds)
+{
+	size_t room = room_needed(module, sites, lookup);
+	unsigned int *counts = vzalloc(2 * sizeof(*counts) * (lookup->nr + 1));
+	char *text = vmalloc(room);
+	size_t at;
+
+	if (!counts || !text) {
+		vfree(counts);
+		vfree(text);
+		return -ENOMEM;
+	}
+	at = put_head(text, room, module, areas, nanoseconds);
+	at += put_sites(text + at, room - at, areas, sites, lookup);
+	at += put_functions(text + at, room - at, sites, lookup, counts);
+	vfree(counts);
+	report->text = text;
+	report->length = at;
+	return 0;
+}
+
+void kedr_report_destroy(struct kedr_report *report)
+{
+	vfree(report->text);
+	report->text = NULL;
+	report->length = 0;
+}
+
+/* Copies up to @count bytes at @offset of all reports, one after another. */
+static size_t copy_reports(char *buffer, size_t offset, size_t count)
+{
+	const struct kedr_report *report;
+	unsigned int index;
+	size_t done = 0;
+
+	for (index = 0; (report = kedr_target_report(index)); index++) {
+		size_t piece;
+
+		if (offset >= report->length) {
+			offset -= report->length;
+			continue;
+		}
+		piece = min(report->length - offset, count - done);
+		memcpy(buffer + done, report->text + offset, piece);
+		done += piece;
+		offset = 0;
+		if (done == count)
+			break;
+	}
+	return done;
+}
+
+static ssize_t read_reports(char *buffer, loff_t offset, size_t count)
+{
+	size_t done;
+
+	if (offset < 0)
+		return -EINVAL;
+	mutex_lock(&kedr_lock);
+	done = copy_reports(buffer, offset, count);
+	mutex_unlock(&kedr_lock);
+	return done;
+}
+
+#if defined(KEDR_HAVE_BIN_ATTRIBUTE_CONST)
+
+static ssize_t report_read(struct file *file, struct kobject *kobj,
+			   const struct bin_attribute *attr, char *buffer,
+			   loff_t offset, size_t count)
+{
+	return read_reports(buffer, offset, count);
+}
+
+#elif defined(KEDR_HAVE_BIN_ATTRIBUTE_FILE)
+
+static ssize_t report_read(struct file *file, struct kobject *kobj,
+			   struct bin_attribute *attr, char *buffer,
+			   loff_t offset, size_t count)
+{
+	return read_reports(buffer, offset, count);
+}
+
+#else
+
+static ssize_t report_read(struct kobject *kobj, struct bin_attribute *attr,
+			   char *buffer, loff_t offset, size_t count)
+{
+	return read_reports(buffer, offset, count);
+}
+
+#endif
+
+static struct bin_attribute report_attribute = {
+	.attr = { .name = "report", .mode = 0444 },
+	.read = report_read,
+};
+
+int kedr_report_init(void)
+{
+	int err;
+
+	kedr_kobject = kobject_create_and_add("kedr", kernel_kobj);
+	if (!kedr_kobject)
+		return -ENOMEM;
+	err = sysfs_create_bin_file(kedr_kobject, &report_attribute);
+	if (err)
+		kobject_put(kedr_kobject);
+	return err;
+}
+
+void kedr_report_exit(void)
+{
+	sysfs_remove_bin_file(kedr_kobject, &report_attribute);
+	kobject_put(kedr_kobject);
+}

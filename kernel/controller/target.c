@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The watched modules: their names, and what happens to them while they are
+ * loaded.
+ *
+ * Locking: all of it is guarded by kedr_lock, which the callers hold. The only
+ * exception is targets_in_init, an atomic counter, so that payloads can ask in
+ * any context.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/ctype.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "controller.h"
+
+/**
+ * struct target - a watched module
+ * @name: its name, with underscores
+ * @mod: the module while it is loaded, else NULL
+ * @in_init: its init function is running or about to run
+ * @held: the payload modules that are held while it is loaded
+ * @nr_held: their number
+ * @report: what was done when it was loaded last
+ */
+struct target {
+	char name[MODULE_NAME_LEN];
+	struct module *mod;
+	bool in_init;
+	struct module **held;
+	unsigned int nr_held;
+	struct kedr_report report;
+};
+
+static struct target targets[KEDR_MAX_TARGETS];
+static unsigned int nr_targets;
+
+static atomic_t targets_in_init = ATOMIC_INIT(0);
+
+int kedr_target_module_in_init(void)
+{
+	return atomic_read(&targets_in_init) > 0;
+}
+EXPORT_SYMBOL_GPL(kedr_target_module_in_init);
+
+static struct target *find_by_name(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_targets; i++)
+		if (!strcmp(targets[i].name, name))
+			return &targets[i];
+	return NULL;
+}
+
+static struct target *find_by_module(const struct module *mod)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_targets; i++)
+		if (targets[i].mod == mod)
+			return &targets[i];
+	return NULL;
+}
+
+bool kedr_target_loaded(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_targets; i++)
+		if (targets[i].mod)
+			return true;
+	return false;
+}
+
+const struct kedr_report *kedr_target_report(unsigned int index)
+{
+	return index < nr_targets ? &targets[index].report : NULL;
+}
+
+/* ---- payloads that must stay while a target is loaded ---- */
+
+static void release_payloads(struct target *target)
+{
+	while (target->nr_held)
+		module_put(target->held[--target->nr_held]);
+	kfree(target->held);
+	target->held = NULL;
+}
+
+static int hold_payload(struct target *target, struct module *mod)
+{
+	if (mod->state != MODULE_STATE_LIVE) {
+		pr_err("%s: refused: payload %s is still being loaded\n",
+		       target->name, mod->name);
+		return -EBUSY;
+	}
+	if (!try_module_get(mod)) {
+		pr_err("%s: refused: payload %s is being unloaded\n",
+		       target->name, mod->name);
+		return -EBUSY;
+	}
+	target->held[target->nr_held++] = mod;
+	return 0;
+}
+
+static int hold_payloads(struct target *target)
+{
+	const struct kedr_payload *payload;
+	unsigned int nr = 0;
+	int err;
+
+	list_for_each_entry(payload, &kedr_payloads, list)
+		nr++;
+	target->held = kcalloc(nr + 1, sizeof(*target->held), GFP_KERNEL);
+	if (!target->held)
+		return -ENOMEM;
+	list_for_each_entry(payload, &kedr_payloads, list) {
+		err = hold_payload(target, payload->mod);
+		if (err) {
+			release_payloads(target);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* ---- a target comes and goes ---- */
+
+static int search_all(struct target *target,
+		      struct kedr_area areas[KEDR_NR_AREAS],
+		      const struct kedr_lookup *lookup,
+		      struct kedr_sites *sites)
+{
+	int err, kind;
+
+	for (kind = 0; kind < KEDR_NR_AREAS; kind++) {
+		err = kedr_search(target->name, &areas[kind], kind, lookup,
+				  sites);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Everything is found before anything is written. */
+static int search_and_patch(struct target *target,
+			    struct kedr_area areas[KEDR_NR_AREAS],
+			    const struct kedr_lookup *lookup,
+			    struct kedr_sites *sites)
+{
+	ktime_t start = ktime_get();
+	u64 nanoseconds;
+	int err;
+
+	err = search_all(target, areas, lookup, sites);
+	if (!err)
+		err = kedr_patch(target->name, areas, sites);
+	if (err)
+		return err;
+	nanoseconds = ktime_to_ns(ktime_sub(ktime_get(), start));
+	err = kedr_report_make(&target->report, target->name, areas, sites,
+			       lookup, nanoseconds);
+	if (!err)
+		pr_info("%s: %u call sites of %u functions replaced\n",
+			target->name, sites->nr, lookup->nr);
+	return err;
+}
+
+static int process_module(struct target *target, struct module *mod)
+{
+	struct kedr_area areas[KEDR_NR_AREAS];
+	struct kedr_lookup lookup;
+	struct kedr_sites sites = { };
+	int err;
+
+	err = kedr_registry_functions(&lookup);
+	if (err)
+		return err;
+	err = kedr_areas_init(areas, mod);
+	if (err)
+		goto out_lookup;
+	err = search_and_patch(target, areas, &lookup, &sites);
+	kedr_sites_destroy(&sites);
+	kedr_areas_destroy(areas);
+out_lookup:
+	kedr_lookup_destroy(&lookup);
+	return err;
+}
+
+static void leave_init(struct target *target)
+{
+	if (target->in_init)
+		atomic_dec(&targets_in_init);
+	target->in_init = false;
+}
+
+static void forget_module(struct target *target)
+{
+	leave_init(target);
+	release_payloads(target);
+	target->mod = NULL;
+}
+
+/*
+ * If this fails, the kernel gives up loading the module without announcing
+ * that it goes, so everything is released here. A patched text does not
+ * matter then: it is freed without having run.
+ */
+int kedr_target_coming(struct module *mod)
+{
+	struct target *target = find_by_name(mod->name);
+	int err;
+
+	if (!target)
+		return 0;
+	if (target->mod)
+		forget_module(target);
+	kedr_report_destroy(&target->report);
+	err = hold_payloads(target);
+	if (err)
+		return err;
+	err = process_module(target, mod);
+	if (err) {
+		pr_err("%s: not loaded, error %d\n", target->name, err);
+		release_payloads(target);
+		return err;
+	}
+	target->mod = mod;
+	target->in_init = true;
+	atomic_inc(&targets_in_init);
+	return 0;
+}
+
+void kedr_target_live(struct module *mod)
+{
+	struct target *target = find_by_module(mod);
+
+	if (target)
+		leave_init(target);
+}
+
+void kedr_target_going(struct module *mod)
+{
+	struct target *target = find_by_module(mod);
+
+	if (target)
+		forget_module(target);
+}
+
+/* ---- the parameter ---- */
+
+static bool is_separator(char c)
+{
+	return c == ',' || isspace(c);
+}
+
+static bool is_module_name(const char *name, size_t length)
+{
+	size_t i;
+
+	if (!length || length >= MODULE_NAME_LEN)
+		return false;
+	for (i = 0; i < length; i++)
+		if (!isascii(name[i]) ||
+		    !(isalnum(name[i]) || name[i] == '_' || name[i] == '-'))
+			return false;
+	return true;
+}
+
+/*
+ * Takes the next name out of @text. Returns its length, 0 at the end; *@name
+ * points to its first character.
+ */
+static size_t next_name(const char **text, const char **name)
+{
+	const char *at = *text;
+
+	while (is_separator(*at))
+		at++;
+	*name = at;
+	while (*at && !is_separator(*at))
+		at++;
+	*text = at;
+	return at - *name;
+}
+
+static int check_names(const char *text)
+{
+	unsigned int nr = 0;
+	const char *name;
+	size_t length;
+
+	while ((length = next_name(&text, &name))) {
+		if (!is_module_name(name, length)) {
+			pr_err("target_name: '%.*s' is not the name of a module; letters, digits, '_' and '-' are allowed, at most %u of them\n",
+			       (int)min_t(size_t, length, 80), name,
+			       (unsigned int)MODULE_NAME_LEN - 1);
+			return -EINVAL;
+		}
+		if (++nr > KEDR_MAX_TARGETS) {
+			pr_err("target_name: more than %d names\n",
+			       KEDR_MAX_TARGETS);
+			return -E2BIG;
+		}
+	}
+	return 0;
+}
+
+static void add_name(const char *name, size_t length)
+{
+	struct target *target = &targets[nr_targets];
+	size_t i;
+
+	memset(target, 0, sizeof(*target));
+	for (i = 0; i < length; i++)
+		target->name[i] = name[i] == '-' ? '_' : name[i];
+	if (!find_by_name(target->name))
+		nr_targets++;
+}
+
+static void drop_targets(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_targets; i++) {
+		forget_module(&targets[i]);
+		kedr_report_destroy(&targets[i].report);
+	}
+	nr_targets = 0;
+}
+
+int kedr_target_set_names(const char *text)
+{
+	const char *name;
+	size_t length;
+	int err;
+
+	if (!text) {
+		pr_err("target_name: a value is missing\n");
+		return -EINVAL;
+	}
+	if (kedr_target_loaded()) {
+		pr_err("target_name: cannot change while a target module is loaded\n");
+		return -EBUSY;
+	}
+	err = check_names(text);
+	if (err)
+		return err;
+	drop_targets();
+	while ((length = next_name(&text, &name)))
+		add_name(name, length);
+	return 0;
+}
+
+int kedr_target_get_names(char *buffer, size_t size)
+{
+	unsigned int i;
+	int at = 0;
+
+	buffer[0] = '\0';
+	for (i = 0; i < nr_targets; i++)
+		at += scnprintf(buffer + at, size - at, "%s%s", i ? "," : "",
+				targets[i].name);
+	return at;
+}
+
+void kedr_target_exit(void)
+{
+	drop_targets();
+}
