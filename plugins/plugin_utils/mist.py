@@ -3,10 +3,21 @@
 
 The format (docs/mist.md) knows comments, `[group]` markers, one-line values that a trailing
 backslash continues, and verbatim values between `name =>>` and `<<`. Everything is bytes; a line
-ends at LF only. The module imports nothing, so that a command which uses it starts at once.
+ends at LF only.
+
+There are two ways to read. `parse` gives every definition with its lines, for programs that point
+at what the user wrote. `columns` gives names and values alone, for generators: it takes a whole
+stretch of ordinary lines with a few calls, and hands anything else to the same code as `parse`.
+Only modules that cost no start-up time are imported.
 """
 
 from __future__ import annotations
+
+from itertools import repeat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # What counts as blank in a data file: neither str.strip() nor bytes.strip() without argument agree.
 BLANKS = b" \t\n\r\v\f\a\b"
@@ -79,26 +90,37 @@ class Group(tuple[int, list[Item]]):
         return self[1]
 
 
-class _Lines:
-    """Physical lines with the number of the last one taken."""
+class _Cursor:
+    """A place in the data, always at the start of a line, and the number of lines before it."""
+
+    __slots__ = ("data", "number", "pos")
 
     def __init__(self, data: bytes) -> None:
-        self.lines = data.split(b"\n")
-        if not self.lines[-1]:
-            self.lines.pop()
+        self.data = data
+        self.pos = 0
         self.number = 0
 
     def more(self) -> bool:
         """Is there another line?"""
-        return self.number < len(self.lines)
+        return self.pos < len(self.data)
 
     def take(self) -> bytes:
         """The next line without its LF."""
+        stop = self.data.find(b"\n", self.pos)
+        if stop < 0:
+            stop = len(self.data)
+        line = self.data[self.pos : stop]
+        self.pos = stop + 1
         self.number += 1
-        return self.lines[self.number - 1]
+        return line
+
+    def jump(self, pos: int) -> None:
+        """Go on to the line that starts at `pos`."""
+        self.number += self.data.count(b"\n", self.pos, pos)
+        self.pos = pos
 
 
-def _continued(first: bytes, lines: _Lines) -> list[tuple[bytes, int]]:
+def _continued(first: bytes, cursor: _Cursor) -> list[tuple[bytes, int]]:
     """A definition's stripped parts, each with its physical line; `first` is already taken."""
     parts = []
     text = first
@@ -108,10 +130,10 @@ def _continued(first: bytes, lines: _Lines) -> list[tuple[bytes, int]]:
             break
         text = text[:-1].rstrip(BLANKS)
         if text:
-            parts.append((text, lines.number))
-        text = lines.take().strip(BLANKS) if lines.more() else b""
+            parts.append((text, cursor.number))
+        text = cursor.take().strip(BLANKS) if cursor.more() else b""
     if text:
-        parts.append((text, lines.number))
+        parts.append((text, cursor.number))
     return parts
 
 
@@ -125,36 +147,36 @@ def _line_at(parts: list[tuple[bytes, int]], offset: int) -> int:
     return parts[-1][1]
 
 
-def _verbatim(lines: _Lines, opened: int) -> tuple[bytes, int]:
+def _verbatim(cursor: _Cursor, opened: int) -> tuple[bytes, int]:
     """The lines up to `<<` joined with LF, and the line of the first kept one."""
     kept: list[bytes] = []
     start = opened
-    while lines.more():
-        text = lines.take()
+    while cursor.more():
+        text = cursor.take()
         if text.strip(BLANKS) == CLOSE:
             return b"\n".join(kept), start
         if kept or text:
-            start = start if kept else lines.number
+            start = start if kept else cursor.number
             kept.append(text)
-    raise DataError(lines.number, '"<<" is missing')
+    raise DataError(cursor.number, '"<<" is missing')
 
 
-def _definition(first: bytes, lines: _Lines) -> Item:
+def _definition(first: bytes, cursor: _Cursor) -> Item:
     """The definition whose stripped first line is `first`."""
-    start = lines.number
-    parts = _continued(first, lines)
+    start = cursor.number
+    parts = _continued(first, cursor)
     text = b" ".join(part for part, _line in parts)
     equals = text.find(b"=")
     if equals < 0:
-        raise DataError(lines.number, "'=' is missing")
+        raise DataError(cursor.number, "'=' is missing")
     name = text[:equals].rstrip(BLANKS)
     if not name:
-        raise DataError(lines.number, "name is missing")
+        raise DataError(cursor.number, "name is missing")
     line = _line_at(parts, equals)
     if text.startswith(OPEN, equals):
         if len(text) > equals + len(OPEN):
-            raise DataError(lines.number, 'only whitespace characters are allowed after "=>>"')
-        value, line = _verbatim(lines, line)
+            raise DataError(cursor.number, 'only whitespace characters are allowed after "=>>"')
+        value, line = _verbatim(cursor, line)
     else:
         value = text[equals + 1 :].lstrip(BLANKS)
         if value:
@@ -162,23 +184,190 @@ def _definition(first: bytes, lines: _Lines) -> Item:
     return Item(name, value, start, line)
 
 
+def _close_mark(text: bytes, cursor: _Cursor) -> None:
+    """Raise DataError if the stripped line that begins with `[group]` goes on after it."""
+    if len(text) > len(MARK):
+        raise DataError(cursor.number, 'only whitespace characters are allowed after "[group]"')
+
+
 def parse(data: bytes) -> list[Group]:
     """The groups of a data file; the first one holds the globals and is always there.
 
     Raises DataError at the first mistake.
     """
-    lines = _Lines(data)
+    cursor = _Cursor(data)
     items: list[Item] = []
     groups = [Group(0, items)]
-    while lines.more():
-        text = lines.take().strip(BLANKS)
+    while cursor.more():
+        text = cursor.take().strip(BLANKS)
         if not text or text.startswith(b"#"):
             continue
-        if not text.startswith(MARK):
-            items.append(_definition(text, lines))
-        elif len(text) == len(MARK):
+        if text.startswith(MARK):
+            _close_mark(text, cursor)
             items = []
-            groups.append(Group(lines.number, items))
+            groups.append(Group(cursor.number, items))
         else:
-            raise DataError(lines.number, 'only whitespace characters are allowed after "[group]"')
+            items.append(_definition(text, cursor))
     return groups
+
+
+# About how much data is cut into lines at once: the pieces should stay in the processor's cache.
+_STRETCH = 1 << 17
+
+# Stands for a verbatim value in a stretch, and for a [group] marker among the names.
+_BODY = b"\0"
+_NEW_GROUP = b""
+
+
+class _OddLineError(Exception):
+    """Some line of the stretch is continued, or wrong, or unusual: the exact route must take it."""
+
+
+class _Names(dict[bytes, bytes]):
+    """What a line holds up to and with its first `=` -> the name in it; one object for each name."""
+
+    def __missing__(self, head: bytes) -> bytes:
+        name = head[:-1].strip(BLANKS)
+        if name.endswith(MARK):
+            if name != MARK:
+                raise _OddLineError
+            name = _NEW_GROUP
+        elif not name or not head.endswith(b"="):
+            raise _OddLineError
+        else:
+            name = self.setdefault(name + b"=", name)
+        self[head] = name
+        return name
+
+
+def _close_line(data: bytes, pos: int) -> tuple[int, int]:
+    """Start and end (after its LF) of the first line from `pos` on that is `<<`; (-1, -1) if none is."""
+    while (found := data.find(CLOSE, pos)) >= 0:
+        pos = data.rfind(b"\n", pos, found) + 1 or pos
+        end = data.find(b"\n", found) + 1 or len(data) + 1
+        if data[pos:end].strip(BLANKS) == CLOSE:
+            return pos, end
+        pos = end
+    return -1, -1
+
+
+def _stretch(data: bytes, start: int) -> tuple[bytes, list[bytes], int]:
+    """The next lines with each verbatim value replaced by _BODY; those values; the end of the stretch.
+
+    An opening line that is not the usual one stays in the text as it is.
+    """
+    stop = data.find(b"\n", start + _STRETCH) + 1 or len(data)
+    fragments, bodies = [], []
+    search = start
+    while (found := data.find(OPEN, search, stop)) >= 0:
+        head = data[data.rfind(b"\n", start, found) + 1 or start : found]
+        search = data.find(b"\n", found) + 1 or len(data)
+        if data[found:search].rstrip(BLANKS) != OPEN or b"=" in head or head.lstrip(BLANKS).startswith(b"#"):
+            continue
+        close, end = _close_line(data, search)
+        if close >= 0:
+            fragments += data[start : found + 1], _BODY, b"\n"
+            bodies.append(data[search : max(search, close - 1)].lstrip(b"\n"))
+            start = search = end
+            stop = max(stop, start)
+    fragments.append(data[start:stop])
+    return b"".join(fragments), bodies, stop
+
+
+def _even_halves(text: bytes) -> tuple[list[bytes], list[bytes]] | None:
+    """Each line cut after its `=`, the second half stripped; None if not every line has just one."""
+    while b"\n\n" in text:
+        text = text.replace(b"\n\n", b"\n")
+    text = text.strip(BLANKS).replace(MARK, MARK + b"=")
+    pieces = text.replace(b"=", b"=\n").split(b"\n")
+    heads = pieces[::2]
+    # A piece ends in at most one "=". So these counts agree only if every line has exactly one.
+    if text.count(b"=") == len(heads) == b"".join(heads).count(b"="):
+        return heads, list(map(bytes.strip, pieces[1::2], repeat(BLANKS)))
+    return None
+
+
+def _mixed_halves(text: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The same for lines of any kind; comments and empty lines are left out."""
+    heads, values = [], []
+    for line in map(bytes.strip, text.split(b"\n"), repeat(BLANKS)):
+        name, equals, value = line.partition(b"=")
+        if line.startswith(MARK):
+            if line != MARK:
+                raise _OddLineError
+            heads.append(MARK + b"=")
+            values.append(b"")
+        elif line and not line.startswith(b"#"):
+            if value.startswith(b">>"):
+                raise _OddLineError
+            heads.append(name + equals)
+            values.append(value.lstrip(BLANKS))
+    return heads, values
+
+
+def _table(text: bytes, bodies: list[bytes], known: _Names) -> tuple[list[bytes], list[bytes]]:
+    """Names and values of a stretch that `_stretch` has cut; raises _OddLineError if it cannot tell."""
+    halves = None
+    if b"#" not in text and OPEN not in text:
+        halves = _even_halves(text)
+    heads, values = halves or _mixed_halves(text)
+    names = list(map(known.__getitem__, heads))
+    if b"\\" in text and any(map(bytes.endswith, values, repeat(b"\\"))):
+        raise _OddLineError
+    if any(value for name, value in zip(names, values, strict=True) if not name):
+        raise _OddLineError
+    if not text.count(_BODY) == values.count(_BODY) == len(bodies):
+        raise _OddLineError
+    at = 0
+    for body in bodies:
+        at = values.index(_BODY, at)
+        values[at] = body
+    return names, values
+
+
+def _exact_table(cursor: _Cursor, stop: int) -> tuple[list[bytes], list[bytes]]:
+    """Names and values, definition by definition, until the cursor is at `stop` or beyond."""
+    names, values = [], []
+    while cursor.pos < stop:
+        text = cursor.take().strip(BLANKS)
+        if text.startswith(MARK):
+            _close_mark(text, cursor)
+            names.append(_NEW_GROUP)
+            values.append(b"")
+        elif text and not text.startswith(b"#"):
+            name, value, _line, _value_line = _definition(text, cursor)
+            names.append(name)
+            values.append(value)
+    return names, values
+
+
+def _tables(data: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Names and values of stretch after stretch; a [group] marker is a definition of _NEW_GROUP."""
+    cursor = _Cursor(data)
+    known = _Names()
+    while cursor.more():
+        text, bodies, stop = _stretch(data, cursor.pos)
+        try:
+            table = _table(text, bodies, known)
+            cursor.jump(stop)
+        except _OddLineError:
+            table = _exact_table(cursor, stop)
+        yield table
+
+
+def columns(data: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """The groups as `parse` gives them, each as its names and, in the same order, its values.
+
+    Raises DataError at the first mistake, perhaps after some of the groups before it.
+    """
+    names: list[bytes] = []
+    values: list[bytes] = []
+    for table_names, table_values in _tables(data):
+        start = 0
+        for _ in range(table_names.count(_NEW_GROUP)):
+            mark = table_names.index(_NEW_GROUP, start)
+            yield names + table_names[start:mark], values + table_values[start:mark]
+            names, values, start = [], [], mark + 1
+        names += table_names[start:]
+        values += table_values[start:]
+    yield names, values
