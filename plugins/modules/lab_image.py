@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of kedr.lab.lab_image; the work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_image
+short_description: Build the images of embedded test guests
+version_added: 0.1.0
+description:
+  - Makes sure that the cache of the control node holds an image for each description.
+  - An image is the root tree of a Debian suite with the distribution's own kernel, its headers, a
+    compiler and an SSH server, made by C(mmdebstrap), and an C(ext4) disk made of that tree. Neither
+    Python nor a secret is in it.
+  - The tree is kept, so that kernel modules can be built in it natively.
+  - Building needs root, or C(sudo) without a password. It takes about a minute with a near mirror and is
+    told step by step. Runs that need the same image at the same time build it once.
+author:
+  - The kedr.lab authors (@kedr-lab)
+options:
+  images:
+    description:
+      - Images to build; an empty mapping is Debian 13 (trixie) amd64.
+    type: list
+    elements: dict
+    default: [{}]
+    suboptions:
+      suite:
+        description: Name of the suite.
+        type: str
+        default: trixie
+      architecture:
+        description: Architecture of the distribution; C(amd64) or C(i386). C(i386) needs C(arch-test).
+        type: str
+        default: amd64
+      kernel:
+        description:
+          - Kernel package, such as C(linux-image-cloud-amd64); C(linux-image-amd64) or C(linux-
+            image-686-pae) when empty. The headers package is the one with C(linux-headers-) in place of
+            C(linux-image-).
+          - A package from a pocket is written C(linux-image-amd64/bookworm-backports).
+        type: str
+        default: ''
+      packages:
+        description: Packages beyond what every guest needs.
+        type: list
+        elements: str
+        default: []
+      pockets:
+        description: Further suites of the same mirror, such as C(bookworm-backports).
+        type: list
+        elements: str
+        default: []
+      apt_options:
+        description:
+          - Lines of apt configuration for the build, such as C(Acquire::Check-Valid-Until "false").
+        type: list
+        elements: str
+        default: []
+      mirror:
+        description: Overrides O(mirror) for this image.
+        type: list
+        elements: str
+  cache_dir:
+    description:
+      - Directory of the images. When empty, E(KEDR_CACHE), else C(kedr-lab) in E(XDG_CACHE_HOME) or in
+        C(~/.cache).
+    type: str
+    default: ''
+  mirror:
+    description:
+      - Mirror URIs or whole one-line apt sources. When empty, what C(mmdebstrap) chooses for the suite.
+      - The proxies that the machine's apt is set up with are used; they are not left in the image.
+    type: list
+    elements: str
+    default: []
+  refresh:
+    description: Build again what is cached, to get the newest packages.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Reports which images are missing.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+seealso:
+  - module: kedr.lab.lab_guest
+"""
+
+EXAMPLES = r"""
+- name: Build the image of the default guest
+  kedr.lab.lab_image:
+
+- name: Build two images
+  kedr.lab.lab_image:
+    images:
+      - suite: trixie
+      - suite: bookworm
+        kernel: linux-image-cloud-amd64
+"""
+
+RETURN = r"""
+images:
+  description: What is known of each image, by its key in the cache.
+  type: dict
+  returned: success, not in check mode
+  contains:
+    release:
+      description: Release of the kernel in the image.
+      type: str
+    tree:
+      description: Root tree.
+      type: str
+    disk:
+      description: Base disk for overlays.
+      type: str
+    kernel:
+      description: Kernel to boot.
+      type: str
+    cached:
+      description: Whether the image was there already.
+      type: bool
+    seconds:
+      description: How long the build took.
+      type: float
+    tree_mb:
+      description: Size of the tree in MB.
+      type: int
+    disk_mb:
+      description: Space that the disk takes in MB.
+      type: int
+missing:
+  description: Keys of the images that would be built.
+  type: list
+  elements: str
+  returned: in check mode
+kind:
+  description:
+    - Kind of a failure; V(INPUT) is a mistake in the options, V(INFRA) a lack of the machine or the
+      network.
+  type: str
+  returned: failure
+"""

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QEMU for embedded guests: the machine's command line, the choice of the accelerator, the control socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    GuestSpec,
+    LabError,
+    Progress,
+    find_tool,
+    lock,
+    write_private,
+)
+
+PROBE_SECONDS = 20.0
+"""A probe guest that is not done by then counts as hanging; working acceleration needs a second or two."""
+
+PROBE_TOKEN = b"kedr-lab: probe reached user space"
+ACCELERATORS = ("auto", "kvm", "tcg")
+KVM = "/dev/kvm"
+
+# An oops must not let the guest live on, and with -no-reboot a panic ends QEMU.
+CMDLINE = "console=ttyS0 panic=-1 oops=panic"
+
+# The generic model that emulation offers in full; hardware passes its own through.
+_CPU = {"kvm": "host", "tcg": "max"}
+_ACCEL = {"kvm": ["-accel", "kvm"], "tcg": ["-accel", "tcg,thread=multi,tb-size=256"]}
+
+
+@dataclass(frozen=True)
+class GuestFiles:
+    """Paths of one guest's files; ``kernel`` and ``disk`` are shared, the rest is its own."""
+
+    directory: str
+    kernel: str
+    disk: str
+    console: str
+    qmp: str
+
+    @property
+    def initrd(self) -> str:
+        """Initramfs with this guest's secrets in it."""
+        return os.path.join(self.directory, "initramfs")
+
+    @property
+    def overlay(self) -> str:
+        """Copy-on-write disk above the image's disk."""
+        return os.path.join(self.directory, "overlay.qcow2")
+
+    @property
+    def pidfile(self) -> str:
+        """Written by QEMU; its path in a process's arguments is also how the process is known as ours."""
+        return os.path.join(self.directory, "qemu.pid")
+
+    @property
+    def log(self) -> str:
+        """What QEMU itself says."""
+        return os.path.join(self.directory, "qemu.log")
+
+
+def _option(value: str) -> str:
+    """Quote a value inside a QEMU option: a comma is doubled."""
+    return value.replace(",", ",,")
+
+
+def machine_arguments(kernel: str, initrd: str, cmdline: str, accelerator: str, cpu: str = "") -> list[str]:
+    """Return the part of the command line that a guest and a probe have in common."""
+    return [
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc",
+        *_ACCEL[accelerator], "-cpu", cpu or _CPU[accelerator],
+        "-kernel", kernel, "-initrd", initrd, "-append", cmdline,
+    ]  # fmt: skip
+
+
+def guest_arguments(spec: GuestSpec, files: GuestFiles, port: int, accelerator: str) -> list[str]:
+    """Return QEMU's arguments for a guest whose SSH server is to be at ``port`` of the loopback address."""
+    cmdline = f"{CMDLINE} {spec.cmdline}".strip()
+    return [
+        "-name", f"guest={_option(spec.name)}",
+        *machine_arguments(files.kernel, files.initrd, cmdline, accelerator, spec.cpu),
+        "-smp", str(spec.cpus), "-m", f"{spec.memory}M",
+        "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={_option(files.overlay)}",
+        "-device", "virtio-blk-pci,drive=disk",
+        "-netdev", f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22",
+        "-device", "virtio-net-pci,netdev=net,romfile=",
+        "-chardev", f"file,id=console,path={_option(files.console)}", "-serial", "chardev:console",
+        "-qmp", f"unix:{_option(files.qmp)},server=on,wait=off",
+        "-pidfile", files.pidfile,
+    ]  # fmt: skip
+
+
+def qemu_version(tool: str) -> str:
+    """Return QEMU's version, such as ``7.2.22``."""
+    done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"version (\d[0-9.]*)", done.stdout)
+    if not match:
+        raise LabError(f"{tool} does not run: {(done.stderr or done.stdout).strip()}")
+    return match[1]
+
+
+def boot_id() -> str:
+    """Return what tells this boot of the control node from every other."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool, str]:
+    """Boot the kernel with hardware acceleration up to its first user process; returns (works, why)."""
+    with tempfile.TemporaryDirectory(dir=work, prefix=".probe-") as directory:
+        initrd, console = os.path.join(directory, "initramfs"), os.path.join(directory, "console.log")
+        write_private(initrd, initramfs)
+        arguments = machine_arguments(kernel, initrd, f"{CMDLINE} quiet kedr.probe", "kvm")
+        process = subprocess.Popen(
+            [tool, *arguments, "-m", "512M", "-chardev", f"file,id=console,path={_option(console)}",
+             "-serial", "chardev:console"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            _, said = process.communicate(timeout=PROBE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return False, f"a guest under KVM did not reach user space within {PROBE_SECONDS:.0f} s"
+        except BaseException:
+            process.kill()
+            raise
+        with open(console, "rb") as stream:
+            if PROBE_TOKEN in stream.read():
+                return True, "a probe guest ran under KVM"
+        text = said.decode(errors="replace").strip().splitlines()
+        return False, f"a probe guest failed under KVM: {text[-1] if text else 'it ended early'}"
+
+
+def choose_accelerator(
+    wanted: str, tool: str, kernel: str, initramfs: bytes, cache: str, progress: Progress
+) -> tuple[str, str]:
+    """Return (``kvm`` or ``tcg``, the reason).
+
+    ``auto`` takes KVM only if a probe run shows that it works: a device that exists may still hang guests.
+    The result is kept in the cache for this boot of the machine, this QEMU and this user.
+    """
+    if wanted != "auto":
+        return wanted, "as asked for"
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return "tcg", f"{KVM} is missing or may not be used by this user"
+    path = os.path.join(cache, "accelerator.json")
+    key = f"{boot_id()} {qemu_version(tool)} {os.getuid()}"
+    with lock(os.path.join(cache, ".accelerator.lock"), lambda: progress("waiting for another probe of KVM")):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                known = json.load(stream)
+            if known["key"] == key:
+                return str(known["accelerator"]), str(known["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        progress(f"probing whether KVM works (at most {PROBE_SECONDS:.0f} s, once per boot of this machine)")
+        works, reason = run_probe(tool, kernel, initramfs, cache)
+        accelerator = "kvm" if works else "tcg"
+        content = {"key": key, "accelerator": accelerator, "reason": reason}
+        write_private(path, json.dumps(content).encode() + b"\n")
+        return accelerator, reason
+
+
+def make_overlay(files: GuestFiles) -> None:
+    """Make a fresh overlay; whatever an earlier guest wrote is gone."""
+    tool = find_tool("qemu-img", "qemu-utils")
+    command = [tool, "create", "-q", "-f", "qcow2", "-b", files.disk, "-F", "raw", files.overlay]
+    if os.path.lexists(files.overlay):
+        os.unlink(files.overlay)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"cannot make the guest's disk {files.overlay}: {done.stderr.strip()}")
+    os.chmod(files.overlay, 0o600)
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def spawn(command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
+    """Start QEMU so that it outlives us and a Ctrl-C; its files are private, its messages go to ``log``."""
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, os.fsencode(shlex.join(command)) + b"\n")
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True, umask=0o077
+        )
+    finally:
+        os.close(handle)
+
+
+def is_running(pid: int, pidfile: str) -> bool:
+    """Tell whether the process lives and is the QEMU that was started with this pidfile.
+
+    A number alone proves nothing: the process may have ended and its number may be another's now.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            state = stream.read().rpartition(b")")[2].split()[0]
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            arguments = stream.read().split(b"\0")
+    except (OSError, IndexError):
+        return False
+    return state not in (b"Z", b"X") and os.fsencode(pidfile) in arguments
+
+
+def qmp_quit(path: str, seconds: float = 5.0) -> bool:
+    """Ask QEMU to end through its control socket; False when it cannot be asked."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(seconds)
+            link.connect(path)
+            stream = link.makefile("rwb")
+            stream.readline()
+            for command in ("qmp_capabilities", "quit"):
+                stream.write(json.dumps({"execute": command}).encode() + b"\n")
+                stream.flush()
+                if b'"return"' not in stream.readline():
+                    return False
+            return True
+    except OSError:
+        return False
+
+
+def wait_gone(pid: int, pidfile: str, seconds: float) -> bool:
+    """Wait until the process is gone; False when it is still there after that time."""
+    limit = time.monotonic() + seconds
+    while is_running(pid, pidfile):
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def kill(pid: int, pidfile: str, number: signal.Signals) -> None:
+    """Send a signal to the process, but only if it is ours."""
+    if is_running(pid, pidfile):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return

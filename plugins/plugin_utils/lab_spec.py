@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an embedded lab consists of: images and guests as checked data, places of files, locks, tools."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+Progress = Callable[[str], None]
+"""Gets one line of plain text for the user, without a newline."""
+
+TREE_VERSION = "1"
+"""Part of every image's key: raise it when the way an image is made changes what is in it."""
+
+BASE_PACKAGES = (
+    "busybox-static", "gcc", "iproute2", "kmod", "make", "openssh-server", "procps",
+)  # fmt: skip
+
+_KERNELS = {"amd64": "linux-image-amd64", "i386": "linux-image-686-pae"}
+_QEMU = {"amd64": "qemu-system-x86_64", "i386": "qemu-system-x86_64"}
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+(/[A-Za-z0-9.+_-]+)?\Z")
+_CMDLINE = re.compile(r"[\x20-\x7e]*\Z")
+_OWN_FILES = ("inventory.yml", "known_hosts", "ssh_key", "ssh_key.pub")
+
+
+class LabError(Exception):
+    """The lab cannot do what was asked; the text says why and what to do. ``kind`` sorts the failure."""
+
+    kind = "INFRA"
+
+
+class LabInputError(LabError):
+    """The caller's data is wrong."""
+
+    kind = "INPUT"
+
+
+def _known(data: Mapping[str, Any], kind: type[Any], what: str) -> None:
+    allowed = sorted(item.name for item in fields(kind))
+    for name in data:
+        if name not in allowed:
+            raise LabInputError(f"{what}: unknown option {name!r}; allowed are {', '.join(allowed)}")
+
+
+def _whole(value: Any, low: int, high: int, what: str) -> int:
+    number = int(value) if re.fullmatch(r"[0-9]{1,9}", str(value)) else -1
+    if not low <= number <= high:
+        raise LabInputError(f"{what}: {value!r} is not a whole number from {low} to {high}")
+    return number
+
+
+def _words(value: Any, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise LabInputError(f"{what}: a list is needed, not {value!r}")
+    for word in value:
+        if not isinstance(word, str) or not pattern.match(word):
+            raise LabInputError(f"{what}: {word!r} is not a valid name")
+    return tuple(value)
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """One root tree and the disk made of it. ``mirror``, where packages come from, is no part of the key."""
+
+    suite: str = "trixie"
+    architecture: str = "amd64"
+    kernel: str = ""
+    packages: tuple[str, ...] = ()
+    pockets: tuple[str, ...] = ()
+    apt_options: tuple[str, ...] = ()
+    mirror: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, data: Any, mirror: Any = ()) -> ImageSpec:
+        """Check a user's mapping, fill in what depends on the architecture; LabInputError when it is wrong."""
+        if not isinstance(data, Mapping):
+            raise LabInputError(f"image: a mapping is needed, not {data!r}")
+        _known(data, cls, "image")
+        spec = cls()
+        suite = str(data.get("suite", spec.suite))
+        architecture = str(data.get("architecture", spec.architecture))
+        if not _WORD.match(suite):
+            raise LabInputError(f"image: suite {suite!r} is not the name of a suite, such as trixie")
+        if architecture not in _KERNELS:
+            raise LabInputError(
+                f"image: architecture {architecture!r} is not supported; allowed are {', '.join(sorted(_KERNELS))}"
+            )
+        kernel = str(data.get("kernel") or _KERNELS[architecture])
+        if not kernel.startswith("linux-image-") or not _PACKAGE.match(kernel):
+            raise LabInputError(f"image: kernel {kernel!r} is not a kernel package; its name begins with linux-image-")
+        any_text = re.compile(r"[^\0\n]+\Z")
+        mirrors = data.get("mirror", mirror) or ()
+        return cls(
+            suite=suite,
+            architecture=architecture,
+            kernel=kernel,
+            packages=_words(data.get("packages", ()), _PACKAGE, "image: packages"),
+            pockets=_words(data.get("pockets", ()), _WORD, "image: pockets"),
+            apt_options=_words(data.get("apt_options", ()), any_text, "image: apt_options"),
+            mirror=_words([mirrors] if isinstance(mirrors, str) else mirrors, any_text, "image: mirror"),
+        )
+
+    @property
+    def all_packages(self) -> list[str]:
+        """Package names for apt: kernel, its headers, the base set and the image's own, without repeats."""
+        headers = self.kernel.replace("linux-image-", "linux-headers-", 1)
+        return sorted({self.kernel, headers, *BASE_PACKAGES, *self.packages})
+
+    @property
+    def key(self) -> str:
+        """Name of the image in the cache: readable front, then a digest of all that decides its content."""
+        content = [TREE_VERSION, self.suite, self.architecture, self.all_packages, sorted(self.pockets)]
+        digest = hashlib.sha256(json.dumps([*content, list(self.apt_options)]).encode()).hexdigest()
+        return f"{self.suite}-{self.architecture}-{digest[:12]}"
+
+    @property
+    def qemu(self) -> str:
+        """Program that emulates this architecture."""
+        return _QEMU[self.architecture]
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """One guest. ``memory`` is in MiB; ``cmdline`` is added to the kernel's command line."""
+
+    name: str
+    image: ImageSpec = field(default_factory=ImageSpec)
+    memory: int = 1024
+    cpus: int = 1
+    cmdline: str = ""
+    cpu: str = ""
+
+    @classmethod
+    def load(cls, data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> GuestSpec:
+        """Check one entry of the user's list of guests; ``defaults`` gives options that it leaves out."""
+        if not isinstance(data, Mapping) or "name" not in data:
+            raise LabInputError(f"guest: a mapping with a name is needed, not {data!r}")
+        name = str(data["name"])
+        check_name(name)
+        what = f"guest {name}"
+        _known(data, cls, what)
+        merged = {**defaults, **{key: value for key, value in data.items() if value is not None}}
+        cmdline, cpu = str(merged.get("cmdline", "")), str(merged.get("cpu", ""))
+        if not _CMDLINE.match(cmdline):
+            raise LabInputError(f"{what}: cmdline holds a character that is not printable ASCII")
+        if cpu and not re.fullmatch(r"[A-Za-z0-9._=,+-]+", cpu):
+            raise LabInputError(f"{what}: cpu {cpu!r} is not a QEMU processor model with features")
+        return cls(
+            name=name,
+            image=ImageSpec.load(merged.get("image") or {}, mirror),
+            memory=_whole(merged.get("memory", cls.memory), 128, 1048576, f"{what}: memory"),
+            cpus=_whole(merged.get("cpus", cls.cpus), 1, 255, f"{what}: cpus"),
+            cmdline=cmdline,
+            cpu=cpu,
+        )
+
+    @property
+    def digest(self) -> str:
+        """Changes when a running guest is no longer what is asked for."""
+        content = [self.image.key, self.memory, self.cpus, self.cmdline, self.cpu]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def check_name(name: str) -> None:
+    """Accept a guest's name if it is safe as host name and as file name; else LabInputError."""
+    if not _NAME.match(name) or name in _OWN_FILES:
+        raise LabInputError(
+            f"guest name {name!r} cannot be used: letters, digits, '.', '_' and '-', at most 64, "
+            f"not beginning with a dot, and none of {', '.join(_OWN_FILES)}"
+        )
+
+
+def load_guests(data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> list[GuestSpec]:
+    """Check the user's list of guests; two of one name are an error."""
+    if isinstance(data, str | Mapping) or not isinstance(data, Sequence):
+        raise LabInputError(f"guests: a list is needed, not {data!r}")
+    guests = [GuestSpec.load(item, defaults, mirror) for item in data]
+    names = [guest.name for guest in guests]
+    for name in names:
+        if names.count(name) > 1:
+            raise LabInputError(f"guests: the name {name} is used twice")
+    return guests
+
+
+def cache_root(option: str, environ: Mapping[str, str]) -> str:
+    """Cache directory: the option, else $KEDR_CACHE, $XDG_CACHE_HOME/kedr-lab, ~/.cache/kedr-lab."""
+    if option or environ.get("KEDR_CACHE"):
+        return os.path.abspath(os.path.expanduser(option or environ["KEDR_CACHE"]))
+    home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.abspath(os.path.join(home, "kedr-lab"))
+
+
+def image_dir(cache: str, spec: ImageSpec) -> str:
+    """Where an image lies in the cache once it is complete."""
+    return os.path.join(cache, "images", spec.key)
+
+
+def private_dir(path: str) -> str:
+    """Make a directory (and those above it) that only its owner may enter; returns the path."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        os.chmod(path, 0o700)
+    except OSError as error:
+        raise LabError(f"cannot make the directory {path}: {error.strerror}") from error
+    return path
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Write a file of mode 0600 whole: readers see the old content or the new, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def socket_dir(lab_dir: str, name: str) -> str:
+    """Directory short enough for a unix socket's path (107 bytes): the guest's own, else one for this user."""
+    own = os.path.join(lab_dir, name)
+    if len(os.fsencode(os.path.join(own, "qmp"))) <= 100:
+        return own
+    digest = hashlib.sha256(os.fsencode(own)).hexdigest()[:16]
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not base or len(base) > 60 or not os.path.isdir(base):
+        base = "/tmp"
+    path = os.path.join(base, f"kedr-lab-{os.getuid()}-{digest}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    state = os.lstat(path)
+    if state.st_uid != os.getuid() or not stat.S_ISDIR(state.st_mode) or state.st_mode & 0o077:
+        raise LabError(f"{path} belongs to somebody else or is open to others; remove it")
+    return path
+
+
+@contextlib.contextmanager
+def lock(path: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold an exclusive lock on a file; ``waiting`` is called once if another process holds it."""
+    with open(path, "a", encoding="ascii") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def find_tool(name: str, package: str) -> str:
+    """Return the path of a program, also from the system directories a user's PATH may lack."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if not path:
+        raise LabError(f"the program {name} is missing on the control node; install the package {package}")
+    return path
