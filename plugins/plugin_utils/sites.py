@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Call sites: those that the relocations of a module name, and those that the controller patched.
+
+Every direct call of an exported function has a relocation in the module file, so the relocations are an
+independent count of what the controller must find.  Imports nothing of this collection but pyelftools.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+try:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.relocation import RelocationSection
+    from elftools.elf.sections import SymbolTableSection
+
+    ELFTOOLS_ERROR = ""
+except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
+    ELFTOOLS_ERROR = str(import_error)
+
+_EXECINSTR, _ALLOC = 0x4, 0x2
+_BRANCHES = {"EM_X86_64": {2, 4}, "EM_386": {2, 4}}  # R_*_PC32 and R_*_PLT32 have these numbers on both
+
+
+class SitesError(Exception):
+    """A module file or a report that cannot be used.  The text says why; it names no file."""
+
+
+class Key(NamedTuple):
+    """What sites are counted by: exported symbol, ``call`` or ``jmp``, ``core`` or ``init`` text."""
+
+    symbol: str
+    kind: str
+    area: str
+
+
+@dataclass
+class Expected:
+    """Sites that a module file names.
+
+    ``sites`` counts direct branches.  ``pointers`` counts, by symbol, references outside of code (function
+    pointers), ``others`` references from code that are no CALL and no JMP (a taken address, a conditional
+    jump): calls made through either are out of reach.  ``text`` is the bytes of code by area.
+    """
+
+    sites: dict[Key, int] = field(default_factory=dict)
+    pointers: dict[str, int] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+    text: dict[str, int] = field(default_factory=dict)
+
+    def total(self, symbol: str) -> int:
+        """All direct branches to a symbol."""
+        return sum(count for key, count in self.sites.items() if key.symbol == symbol)
+
+
+def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
+    """Count the sites of ``symbols`` in a relocatable module file (x86_64 or i386).
+
+    Raises SitesError when the stream holds no such file.
+    """
+    if ELFTOOLS_ERROR:
+        raise SitesError(f"pyelftools is not installed ({ELFTOOLS_ERROR}); install it with pip")
+    wanted = frozenset(symbols)
+    try:
+        elf = ELFFile(stream)
+        if elf["e_type"] != "ET_REL" or elf["e_machine"] not in _BRANCHES:
+            raise SitesError(f"not a relocatable x86 module: {elf['e_type']}, {elf['e_machine']}")
+        return _count(elf, wanted)
+    except SitesError:
+        raise
+    except (
+        ELFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        AssertionError,
+        EOFError,
+    ) as error:
+        raise SitesError(f"not a readable ELF file: {error}") from None
+
+
+def _count(elf: ELFFile, wanted: frozenset[str]) -> Expected:
+    result = Expected()
+    for section in elf.iter_sections():
+        if _is_code(section):
+            area = _area(section.name)
+            result.text[area] = result.text.get(area, 0) + section["sh_size"]
+        if not isinstance(section, RelocationSection):
+            continue
+        target = elf.get_section(section["sh_info"])
+        if not target["sh_flags"] & _ALLOC or target.name.startswith((".altinstr_replacement", ".discard")):
+            continue
+        table = elf.get_section(section["sh_link"])
+        if isinstance(table, SymbolTableSection):
+            _count_section(elf, section, target, table, wanted, result)
+    return result
+
+
+def _is_code(section: object) -> bool:
+    flags = section["sh_flags"]  # type: ignore[index]
+    return bool(flags & _EXECINSTR) and bool(flags & _ALLOC)
+
+
+def _area(name: str) -> str:
+    """The kernel puts sections whose names begin with .init into the text that it frees after loading."""
+    return "init" if name.startswith(".init") else "core"
+
+
+def _count_section(
+    elf: ELFFile,
+    relocations: RelocationSection,
+    target: object,
+    table: SymbolTableSection,
+    wanted: frozenset[str],
+    result: Expected,
+) -> None:
+    data = target.data()  # type: ignore[attr-defined]
+    code = _is_code(target)
+    area = _area(target.name)  # type: ignore[attr-defined]
+    branches = _BRANCHES[elf["e_machine"]]
+    names: dict[int, str] = {}
+    for relocation in relocations.iter_relocations():
+        index = relocation["r_info_sym"]
+        if index not in names:
+            symbol = table.get_symbol(index)
+            # A function of the module's own that has the same name is not the exported one.
+            names[index] = symbol.name if symbol["st_shndx"] == "SHN_UNDEF" else ""
+        name = names[index]
+        if name not in wanted:
+            continue
+        if not code:
+            result.pointers[name] = result.pointers.get(name, 0) + 1
+            continue
+        kind = ""
+        if relocation["r_info_type"] in branches:
+            kind = _branch(data, relocation["r_offset"], _addend(relocation, data))
+        if kind:
+            key = Key(name, kind, area)
+            result.sites[key] = result.sites.get(key, 0) + 1
+        else:
+            result.others[name] = result.others.get(name, 0) + 1
+
+
+def _addend(relocation: object, data: bytes) -> int:
+    if relocation.is_RELA():  # type: ignore[attr-defined]
+        return int(relocation["r_addend"])  # type: ignore[index]
+    offset = relocation["r_offset"]  # type: ignore[index]
+    return int.from_bytes(data[offset : offset + 4], "little", signed=True)
+
+
+def _branch(data: bytes, offset: int, addend: int) -> str:
+    """``call``, ``jmp`` or nothing, from the opcode before a 32-bit displacement."""
+    if addend != -4 or not 1 <= offset <= len(data) - 4:
+        return ""
+    return {0xE8: "call", 0xE9: "jmp"}.get(data[offset - 1], "")
+
+
+# -- the controller's report -------------------------------------------------------------------------
+
+
+class Patched(NamedTuple):
+    """One site in the report.  ``offset`` is in bytes from the start of its area."""
+
+    symbol: str
+    kind: str
+    area: str
+    offset: int
+
+
+@dataclass
+class Report:
+    """What the controller says it did with one target.
+
+    ``text`` is (size, scanned) in bytes by area; ``functions`` is {symbol: {"call": n, "jmp": n}}.
+    """
+
+    target: str
+    text: dict[str, tuple[int, int]] = field(default_factory=dict)
+    nanoseconds: int = 0
+    sites: list[Patched] = field(default_factory=list)
+    functions: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def counted(self) -> dict[Key, int]:
+        """The listed sites by symbol, kind and area."""
+        counts: dict[Key, int] = {}
+        for site in self.sites:
+            key = Key(site.symbol, site.kind, site.area)
+            counts[key] = counts.get(key, 0) + 1
+        return counts
+
+
+_NAME = r"([A-Za-z_]\w{0,511})"
+_NUMBER = r"(\d{1,20})"
+_HEX = r"0x([0-9a-fA-F]{1,16})"
+_LINES = {
+    "target": re.compile(r"target (\w{1,64})"),
+    "text": re.compile(rf"text (core|init) {_HEX} scanned {_NUMBER}"),
+    "nanoseconds": re.compile(rf"nanoseconds {_NUMBER}"),
+    "site": re.compile(rf"site {_NAME} (call|jmp) (core|init) {_HEX}"),
+    "function": re.compile(rf"function {_NAME} call {_NUMBER} jmp {_NUMBER}"),
+}
+
+
+def parse_report(text: str) -> dict[str, Report]:
+    """Read the controller's report; returns the reports by target module.
+
+    Raises SitesError naming the line when a line is not understood, when the text is cut off, or when a
+    function's counts differ from the sites listed for it.
+    """
+    if text and not text.endswith("\n"):
+        raise SitesError(f"line {text.count(chr(10)) + 1}: the text is cut off")
+    reports: dict[str, Report] = {}
+    report: Report | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line:
+            continue
+        form = _LINES.get(line.partition(" ")[0])
+        found = form.fullmatch(line) if form else None
+        if found is None:
+            raise SitesError(f"line {number}: '{line[:80]}' is no line of the report")
+        if line.startswith("target "):
+            report = reports.setdefault(found[1], Report(found[1]))
+        elif report is None:
+            raise SitesError(f"line {number}: '{line[:80]}' stands before the first 'target' line")
+        else:
+            _take(report, line.partition(" ")[0], found)
+    for report in reports.values():
+        _check(report)
+    return reports
+
+
+def _take(report: Report, word: str, found: re.Match[str]) -> None:
+    if word == "text":
+        report.text[found[1]] = (int(found[2], 16), int(found[3]))
+    elif word == "nanoseconds":
+        report.nanoseconds = int(found[1])
+    elif word == "site":
+        report.sites.append(Patched(found[1], found[2], found[3], int(found[4], 16)))
+    else:
+        report.functions[found[1]] = {"call": int(found[2]), "jmp": int(found[3])}
+
+
+def _check(report: Report) -> None:
+    listed: dict[str, dict[str, int]] = {}
+    for site in report.sites:
+        listed.setdefault(site.symbol, {"call": 0, "jmp": 0})[site.kind] += 1
+    for symbol in sorted(set(listed) | set(report.functions)):
+        named = report.functions.get(symbol)
+        found = listed.get(symbol, {"call": 0, "jmp": 0})
+        if named is None:
+            raise SitesError(f"{report.target}: sites of {symbol} are listed and it has no 'function' line")
+        if named != found:
+            raise SitesError(
+                f"{report.target}: {symbol} counts call {named['call']} jmp {named['jmp']}, "
+                f"listed are call {found['call']} jmp {found['jmp']}"
+            )
+
+
+def compare(expected: Expected, report: Report, symbols: Mapping[str, str]) -> list[str]:
+    """Say where the patched sites differ from the expected ones; nothing when they are equal.
+
+    ``symbols`` is {function: symbol}; sentences name the function, its symbol, the kind and the area.
+    """
+    differences = []
+    found = report.counted()
+    for function, symbol in symbols.items():
+        title = function if function == symbol else f"{function} ({symbol})"
+        if symbol not in report.functions:
+            differences.append(f"{title}: the controller reports nothing about it")
+            continue
+        for kind in ("call", "jmp"):
+            for area in ("core", "init"):
+                key = Key(symbol, kind, area)
+                want, have = expected.sites.get(key, 0), found.get(key, 0)
+                if want != have:
+                    differences.append(
+                        f"{title}: {have} {kind} sites patched in the {area} text, the relocations name {want}"
+                    )
+    return differences

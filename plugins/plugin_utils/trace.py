@@ -1,0 +1,469 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trace text of ftrace -> typed records; ring buffer statistics -> counts.
+
+The text is what the kernel's ``trace`` file prints.  How one event is printed is read from the event's
+``format`` file: its ``print fmt`` line becomes a regular expression, its ``field:`` lines give the types.
+Nothing is dropped silently: a line that cannot be read is counted and kept with its line number.
+
+Imports nothing of this collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+Value = int | str | None
+"""An integer, a pointer (int; ``None`` when the kernel printed no usable value), or text."""
+
+MAX_LINE = 8192
+"""Longest line in bytes that is taken for a record; the kernel prints at most 8 KiB per record."""
+
+MAX_KEPT = 20
+"""How many unreadable lines are kept as examples; all of them are counted."""
+
+
+class TraceError(Exception):
+    """A format or statistics file that cannot be understood.  ``line`` is 1-based, 0 for the whole file."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}" if line else reason)
+        self.line = line
+        self.reason = reason
+
+
+class Field(NamedTuple):
+    """One ``field:`` line of a format file.  ``size`` in bytes; ``kind`` is int, pointer or str."""
+
+    name: str
+    ctype: str
+    kind: str
+    size: int
+    signed: bool
+
+
+class Record(NamedTuple):
+    """One event.  ``time_ns`` is in nanoseconds (in ticks when the trace clock is a counter)."""
+
+    line: int
+    comm: str
+    pid: int
+    cpu: int
+    flags: str
+    time_ns: int
+    system: str
+    event: str
+    fields: dict[str, Value]
+
+
+class Malformed(NamedTuple):
+    """A line of the trace that is no record.  ``text`` is cut to 200 characters."""
+
+    line: int
+    reason: str
+    text: str
+
+
+class CpuStats(NamedTuple):
+    """Ring buffer counts of one CPU.  ``None``: the kernel does not report this count."""
+
+    entries: int
+    overrun: int
+    commit_overrun: int
+    dropped: int | None
+    read: int | None
+
+    @property
+    def lost(self) -> int:
+        """Records that were generated and can no longer be read."""
+        return self.overrun + self.commit_overrun + (self.dropped or 0)
+
+
+@dataclass(frozen=True)
+class EventFormat:
+    """How one event is printed.  ``names[i]`` is the field of group ``i + 1`` of ``pattern``."""
+
+    system: str
+    event: str
+    fields: dict[str, Field]
+    fmt: str
+    pattern: re.Pattern[str]
+    names: tuple[str, ...]
+    kinds: dict[str, str]
+    converters: tuple[Callable[[str], Value], ...]
+
+    def parse(self, text: str) -> dict[str, Value] | None:
+        """Read the printed text of one event.  ``None`` when it does not fit the format."""
+        found = self.pattern.fullmatch(text)
+        if found is None:
+            return None
+        return {
+            name: convert(part) for name, convert, part in zip(self.names, self.converters, found.groups(), strict=True)
+        }
+
+
+# -- format files ------------------------------------------------------------------------------------
+
+_FIELD = re.compile(r"\s*field:(?P<decl>[^;]+);\s*offset:\d+;\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d);)?")
+_DECL = re.compile(r"(?P<type>.*?[\s*])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\[[^\]]*\])*)")
+_CONVERSION = re.compile(
+    r"%(?:(?P<percent>%)|(?P<flags>[-+ #0]*)(?P<width>\d*)(?:\.\d*)?(?P<length>hh|h|ll|l|z|Z|t|L|q|j)?"
+    r"(?P<conv>[diuxXocsp])(?P<ext>(?<=p)[A-Za-z0-9]*)?)"
+)
+_LITERAL = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_CASTS = re.compile(r"\(\s*[A-Za-z_][\w\s]*\**\s*\)")
+_PLAIN = re.compile(r"(?:REC->([A-Za-z_]\w*)|__get_(?:str|rel_str)\(([A-Za-z_]\w*)\))")
+_ANY_REC = re.compile(r"REC->([A-Za-z_]\w*)")
+
+_DECIMAL = r" *([+-]?\d{1,20}) *"
+_UNSIGNED = r" *(\d{1,20}) *"
+_HEX = r" *((?:0[xX])?[0-9a-fA-F]{1,16}) *"
+_OCTAL = r" *([0-7]{1,22}) *"
+_POINTER = r" *((?:0x)?[0-9a-fA-F]{1,16}|\([a-z_]+\)) *"
+_TEXT = r"(.*?)"
+
+
+def parse_formats(text: str) -> dict[str, list[EventFormat]]:
+    """Read blocks ``== system/event`` followed by that event's format file.
+
+    Returns the formats by event name; two systems may have an event of one name.
+    Raises TraceError with the line in ``text``.
+    """
+    formats: dict[str, list[EventFormat]] = {}
+    for line, name, block in _blocks(text):
+        system, slash, event = name.partition("/")
+        if not slash or not system or not event:
+            raise TraceError(line, f"'== {_cut(name)}' does not name an event; '== system/event' is expected")
+        try:
+            formats.setdefault(event, []).append(parse_format(block, system, event))
+        except TraceError as error:
+            raise TraceError(line + error.line, f"format of {_cut(name)}: {error.reason}") from None
+    return formats
+
+
+def parse_format(text: str, system: str, event: str) -> EventFormat:
+    """Read one event's format file.  Raises TraceError when it cannot be understood."""
+    fields: dict[str, Field] = {}
+    printed: tuple[int, str] | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("print fmt:"):
+            printed = (number, line[len("print fmt:") :])
+        elif line.lstrip().startswith("field:"):
+            parsed = _parse_field(number, line)
+            fields[parsed.name] = parsed
+    if printed is None:
+        raise TraceError(0, "no 'print fmt:' line")
+    number, rest = printed
+    fmt, arguments = _split_print_fmt(number, rest)
+    return _compile(system, event, fields, fmt, arguments, number)
+
+
+def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
+    """Cut text at lines ``== NAME``; yields (line of the heading, NAME, text below it)."""
+    heading: tuple[int, str] | None = None
+    body: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("== "):
+            if heading:
+                yield (*heading, "\n".join(body))
+            heading, body = (number, line[3:].strip()), []
+        elif heading:
+            body.append(line)
+        elif line.strip():
+            raise TraceError(number, f"'{_cut(line)}' stands before the first '== NAME' line")
+    if heading:
+        yield (*heading, "\n".join(body))
+
+
+def _parse_field(number: int, line: str) -> Field:
+    found = _FIELD.match(line)
+    declaration = _DECL.fullmatch(found["decl"].strip()) if found else None
+    if found is None or declaration is None:
+        raise TraceError(number, f"'{_cut(line)}' is no field description")
+    ctype = " ".join((declaration["type"] + declaration["array"]).split())
+    return Field(declaration["name"], ctype, _kind(ctype), int(found["size"]), found["signed"] == "1")
+
+
+def _kind(ctype: str) -> str:
+    if "char[" in ctype.replace(" ", "") or ctype.startswith(("__data_loc", "__rel_loc")):
+        return "str"
+    if ctype.endswith("*"):
+        return "pointer"
+    return "int"
+
+
+def _split_print_fmt(number: int, rest: str) -> tuple[str, list[str]]:
+    """``"text" "more", a, b`` -> (unescaped text, [a, b])."""
+    parts: list[str] = []
+    position = 0
+    while (found := _LITERAL.match(rest, position)) is not None:
+        parts.append(_ESCAPE.sub(_unescape, found[1]))
+        position = found.end()
+    if not parts:
+        raise TraceError(number, "'print fmt:' does not begin with a string")
+    tail = rest[position:].strip()
+    if tail and not tail.startswith(","):
+        raise TraceError(number, f"'{_cut(tail)}' follows the format string; ',' is expected")
+    return "".join(parts), _split_arguments(tail[1:]) if tail else []
+
+
+def _unescape(found: re.Match[str]) -> str:
+    code = found[1]
+    if code[0] == "x":
+        return chr(int(code[1:], 16))
+    if code[0] in "01234567":
+        return chr(int(code, 8) & 0xFF)
+    return _ESCAPES.get(code, code)
+
+
+def _split_arguments(text: str) -> list[str]:
+    """Split C arguments at the commas that are in no parentheses and no string."""
+    arguments = [""]
+    depth = 0
+    quote = ""
+    escaped = False
+    for char in text:
+        if quote:
+            if char == quote and not escaped:
+                quote = ""
+            escaped = char == "\\" and not escaped
+        elif char in "\"'":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            arguments.append("")
+            continue
+        arguments[-1] += char
+    return [argument.strip() for argument in arguments]
+
+
+def _compile(
+    system: str, event: str, fields: dict[str, Field], fmt: str, arguments: list[str], number: int
+) -> EventFormat:
+    fmt = fmt.rstrip("\n")
+    pattern: list[str] = []
+    names: list[str] = []
+    converters: list[Callable[[str], Value]] = []
+    kinds: dict[str, str] = {}
+    position = 0
+    while (start := fmt.find("%", position)) >= 0:
+        found = _CONVERSION.match(fmt, start)
+        if found is None:
+            raise TraceError(number, f"conversion '{_cut(fmt[start : start + 8])}' is not supported")
+        pattern.append(re.escape(fmt[position:start]))
+        position = found.end()
+        if found["percent"]:
+            pattern.append("%")
+            continue
+        if len(names) == len(arguments):
+            raise TraceError(number, f"the format has more conversions than the {len(arguments)} arguments")
+        name, source = _argument(arguments[len(names)], fields, len(names))
+        if name in kinds:
+            name = f"{name}#{len(names) + 1}"
+        part, kind, convert = _conversion(found, source)
+        pattern.append(part)
+        names.append(name)
+        kinds[name] = kind
+        converters.append(convert)
+    pattern.append(re.escape(fmt[position:]))
+    if len(names) != len(arguments):
+        raise TraceError(number, f"the format has {len(names)} conversions for {len(arguments)} arguments")
+    return EventFormat(
+        system,
+        event,
+        fields,
+        fmt,
+        re.compile("".join(pattern), re.DOTALL),
+        tuple(names),
+        kinds,
+        tuple(converters),
+    )
+
+
+def _argument(expression: str, fields: dict[str, Field], index: int) -> tuple[str, Field | None]:
+    """Name an argument by its field.  The field is given only when its value is printed unchanged."""
+    bare = _CASTS.sub("", expression).strip()
+    while bare.startswith("(") and bare.endswith(")"):
+        bare = bare[1:-1].strip()
+    plain = _PLAIN.fullmatch(bare)
+    if plain:
+        name = plain[1] or plain[2]
+        return name, fields.get(name)
+    inside = _ANY_REC.search(expression)
+    return (inside[1] if inside else f"arg{index + 1}"), None
+
+
+def _conversion(found: re.Match[str], source: Field | None) -> tuple[str, str, Callable[[str], Value]]:
+    """One printf conversion -> (regular expression with one group, kind, converter)."""
+    conv, ext = found["conv"], found["ext"] or ""
+    if conv == "p" and (not ext or ext in ("x", "K")):
+        return _POINTER, "pointer", _to_pointer
+    if conv == "c":
+        return "(.)", "str", _to_text
+    if conv in "sp":
+        return _TEXT, "str", _to_text
+    part, base = {"x": (_HEX, 16), "X": (_HEX, 16), "o": (_OCTAL, 8), "u": (_UNSIGNED, 10)}.get(conv, (_DECIMAL, 10))
+    if not found["width"] and " " not in found["flags"]:
+        part = part.replace(" *", "")
+    kind = "pointer" if source is not None and source.kind == "pointer" else "int"
+    return part, kind, _to_int(base, source)
+
+
+def _to_int(base: int, source: Field | None) -> Callable[[str], Value]:
+    """Converter of an integer that has the sign and width of its field, however it was printed."""
+    if source is None or source.kind != "int" or source.size not in (1, 2, 4, 8):
+        return int if base == 10 else lambda text: int(text, base)
+    span = 1 << (8 * source.size)
+    if source.signed and base != 10:
+        half = span >> 1
+        return lambda text: (value - span) if (value := int(text, base)) >= half else value
+    if not source.signed and base == 10:
+        return lambda text: (value + span) if (value := int(text)) < 0 else value
+    return int if base == 10 else lambda text: int(text, base)
+
+
+def _to_pointer(text: str) -> Value:
+    """``(null)`` is 0; ``(____ptrval____)`` and its like say nothing: None."""
+    if text[0] != "(":
+        return int(text, 16)
+    return 0 if text == "(null)" else None
+
+
+def _to_text(text: str) -> Value:
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+# -- the trace ---------------------------------------------------------------------------------------
+
+_HEAD = re.compile(
+    r"(.{16})-(\d{1,10}) +(?:\( *(?:\d+|-+)\) +)?\[(\d{3,5})\] +(?:([^\s:]{4,6}) +)?"
+    r"(\d{1,20})(?:\.(\d{6}))?: (\w+): ?(.*)\n",
+    re.DOTALL,
+)
+_LOST = re.compile(r"CPU:(\d+) \[LOST (?:(\d{1,20}) )?EVENTS\]\n")
+_ENTRIES = re.compile(r"# entries-in-buffer/entries-written: (\d{1,20})/(\d{1,20})\b")
+
+
+@dataclass
+class TraceReader:
+    """Iterate over the records of a trace; the counts are complete when the iteration has ended.
+
+    ``lines`` are the bytes of each line with its newline, as ``read_lines`` gives them.  ``lost`` counts
+    the records that the text itself says are lost (at least one per such line).  ``entries`` is the
+    number of records that the heading promises, None when there is no such heading.
+    """
+
+    lines: Iterable[bytes]
+    formats: Mapping[str, list[EventFormat]]
+    records: int = 0
+    malformed_count: int = 0
+    malformed: list[Malformed] = field(default_factory=list)
+    lost: int = 0
+    entries: int | None = None
+    written: int | None = None
+    per_cpu: Counter[int] = field(default_factory=Counter)
+
+    def __iter__(self) -> Iterator[Record]:
+        match, formats, per_cpu = _HEAD.fullmatch, self.formats, self.per_cpu
+        for number, raw in enumerate(self.lines, 1):
+            line = raw.decode("latin-1")
+            head = match(line)
+            if head is None:
+                self._other(number, line)
+                continue
+            comm, pid, cpu, flags, seconds, micro, event, text = head.groups()
+            fields = None
+            for known in formats.get(event, ()):
+                fields = known.parse(text)
+                if fields is not None:
+                    break
+            else:
+                self._bad(number, self._why(event), line)
+                continue
+            cpu_number = int(cpu)
+            per_cpu[cpu_number] += 1
+            self.records += 1
+            time_ns = int(seconds) if micro is None else int(seconds) * 1_000_000_000 + int(micro) * 1000
+            comm = comm.lstrip(" ")
+            if not comm.isascii():
+                comm = comm.encode("latin-1").decode("utf-8", "surrogateescape")
+            yield Record(number, comm, int(pid), cpu_number, flags or "", time_ns, known.system, event, fields)
+
+    def _why(self, event: str) -> str:
+        if event in self.formats:
+            return f"the text does not fit the print format of {event}"
+        return f"no format file for event {_cut(event)}"
+
+    def _other(self, number: int, line: str) -> None:
+        if line == "\n" or (line.startswith("#") and line.endswith("\n")):
+            found = _ENTRIES.match(line)
+            if found:
+                self.entries, self.written = int(found[1]), int(found[2])
+            return
+        lost = _LOST.fullmatch(line)
+        if lost:
+            self.lost += max(1, int(lost[2] or 1))
+            return
+        self._bad(number, "not a trace record" if line.endswith("\n") else "the line is cut off", line)
+
+    def _bad(self, number: int, reason: str, line: str) -> None:
+        self.malformed_count += 1
+        if len(self.malformed) < MAX_KEPT:
+            self.malformed.append(Malformed(number, reason, line.rstrip("\n")[:200]))
+
+
+def read_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines of a file in bounded memory: a line over MAX_LINE bytes comes in pieces, which are no records."""
+    return iter(lambda: stream.readline(MAX_LINE), b"")
+
+
+# -- ring buffer statistics --------------------------------------------------------------------------
+
+_STATS_KEYS = {
+    "entries": "entries",
+    "overrun": "overrun",
+    "commit overrun": "commit_overrun",
+    "dropped events": "dropped",
+    "read events": "read",
+}
+
+
+def parse_stats(text: str) -> dict[int, CpuStats]:
+    """Read blocks ``== cpuN`` followed by ``per_cpu/cpuN/stats``; returns the counts by CPU number.
+
+    Raises TraceError when a block lacks one of entries, overrun and commit overrun, or holds no number.
+    """
+    stats: dict[int, CpuStats] = {}
+    for line, name, block in _blocks(text):
+        if not re.fullmatch(r"cpu\d{1,5}", name):
+            raise TraceError(line, f"'== {_cut(name)}' does not name a CPU; '== cpuN' is expected")
+        counts: dict[str, int] = {}
+        for offset, row in enumerate(block.split("\n"), 1):
+            key, colon, value = row.partition(":")
+            if colon and key.strip() in _STATS_KEYS:
+                if not re.fullmatch(r"\d{1,20}", value.strip()):
+                    raise TraceError(line + offset, f"'{_cut(row)}' holds no count")
+                counts[_STATS_KEYS[key.strip()]] = int(value)
+        for key in ("entries", "overrun", "commit_overrun"):
+            if key not in counts:
+                raise TraceError(line, f"{name} has no count '{key.replace('_', ' ')}'")
+        stats[int(name[3:])] = CpuStats(
+            counts["entries"],
+            counts["overrun"],
+            counts["commit_overrun"],
+            counts.get("dropped"),
+            counts.get("read"),
+        )
+    return stats
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
