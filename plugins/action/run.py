@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Begin a run: make its directory on the control node."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, make_run, new_id
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "runs_dir": {"type": "path", "required": True},
+    "run_id": {"type": "str"},
+    "hosts": {"type": "list", "elements": "str"},
+    "parameters": {"type": "dict", "default": {}},
+}
+
+
+class ActionModule(ActionBase):
+    """See the documentation of M(kedr.lab.run)."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the directory; return its path."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        variables = task_vars or {}
+        hosts = [str(name) for name in options["hosts"] or variables.get("groups", {}).get("all", [])]
+        run_id = str(options["run_id"] or new_id(time.time(), os.getppid()))
+        runs_dir = os.path.normpath(self._loader.path_dwim(str(options["runs_dir"])))
+        if self._task.check_mode:
+            path = os.path.join(runs_dir, run_id)
+            return {**result, "changed": True, "run_id": run_id, "run_dir": path}
+        about = {
+            "started": round(time.time(), 3),
+            "command": list(sys.argv),
+            "directory": os.getcwd(),
+            "ansible": ansible_version,
+            "hosts": {name: _about(variables.get("hostvars", {}), name) for name in hosts if name != "localhost"},
+            "parameters": {str(key): str(value) for key, value in options["parameters"].items()},
+        }
+        try:
+            path = make_run(runs_dir, run_id, about)
+        except RunError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        return {**result, "changed": True, "run_id": run_id, "run_dir": path}
+
+
+def _about(hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What the judgement must know about a host and the host cannot tell."""
+    variables: Mapping[str, Any] = {}
+    if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
+        variables = hostvars[name]
+    return {
+        "embedded": variables.get("kedr_embedded") is True,
+        "test_host": variables.get("kedr_test_host") is True,
+        "console": str(variables.get("kedr_console") or ""),
+        "pidfile": str(variables.get("kedr_qemu_pidfile") or ""),
+        "system": str(variables.get("kedr_system") or ""),
+    }

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judge all hosts of a run by what its directory holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "run_dir": {"type": "path", "required": True},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "expect": {"type": "path"},
+    "splats": {"type": "path"},
+    "reproduce": {"type": "str", "default": ""},
+}
+DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
+
+
+class ActionModule(ActionBase):
+    """See the documentation of M(kedr.lab.verdict)."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Judge, show the table, keep the results; failed unless every host is OK."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        run_dir = self._path(options["run_dir"], "")
+        hosts = [str(name) for name in options["hosts"] if name != "localhost"]
+        try:
+            expect = load_expect(self._path(options["expect"], os.path.join(DATA, "expect", "cp_target.yml")))
+            policy = load_policy(self._path(options["splats"], os.path.join(DATA, "splats.yml")))
+            if not self._task.check_mode:
+                self._keep_guests(run_dir, hosts)
+            results = verdict.judge_run(run_dir, hosts, expect, policy, str(options["reproduce"]))
+            changed = False if self._task.check_mode else _write(run_dir, results)
+        except DataFileError as error:
+            return {**result, "failed": True, "msg": "\n".join(error.problems)}
+        except verdict.EvidenceError as error:
+            return {**result, "failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
+        except OSError as error:
+            return {**result, "failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
+        table = report.table(results)
+        Display().display("\n" + table + "\n")
+        return {**result, "changed": changed, **_outcome(run_dir, results, table)}
+
+    def _path(self, given: Any, default: str) -> str:
+        return os.path.normpath(self._loader.path_dwim(str(given))) if given else default
+
+    def _keep_guests(self, run_dir: str, hosts: list[str]) -> None:
+        known = verdict.read_run(run_dir)["hosts"]
+        for name in hosts:
+            if isinstance(known.get(name), dict):
+                verdict.keep_guest(run_dir, name, known[name])
+
+
+def _write(run_dir: str, results: list[dict[str, Any]]) -> bool:
+    """Write the results of all hosts and of each; returns whether the results are new."""
+    for entry in results:
+        path = os.path.join(run_dir, entry["host"])
+        if os.path.isdir(path):
+            verdict.write_file(os.path.join(path, "verdict.json"), _dump(entry))
+    target = os.path.join(run_dir, "results.json")
+    text = _dump(results)
+    try:
+        with open(target, encoding="utf-8") as stream:
+            changed = stream.read() != text
+    except OSError:
+        changed = True
+    if changed:
+        verdict.write_file(target, text)
+        verdict.write_file(os.path.join(run_dir, "results.md"), report.markdown(results))
+    return changed
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _outcome(run_dir: str, results: list[dict[str, Any]], table: str) -> dict[str, Any]:
+    verdicts = {entry["host"]: entry["verdict"] for entry in results}
+    outcome: dict[str, Any] = {"verdicts": verdicts, "results_file": os.path.join(run_dir, "results.json")}
+    if results and set(verdicts.values()) == {"OK"}:
+        return {**outcome, "results": results, "table": table}
+    # The table was shown above; here it would be shown once more, with every line break escaped.
+    return {**outcome, "failed": True, "msg": report.summary(results)}

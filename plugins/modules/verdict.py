@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of kedr.lab.verdict; the work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verdict
+short_description: Judge the hosts of a run by the evidence in its directory
+version_added: 0.1.0
+description:
+  - Judges every host by what C(<run_dir>/<host>/) holds, shows a table, and writes C(results.json) and
+    C(results.md) of the run and C(verdict.json) of each host. It connects to no host.
+  - A verdict is V(OK), V(FAIL) (modules or target misbehaved), V(CRASH) (the system died), V(INFRA) (lab
+    or network), V(SKIP) (not tried), or V(NO-RESULT) (evidence is missing). Missing evidence is never
+    V(OK), and neither is a host that left no directory.
+  - The task fails unless there is a host and every host is V(OK).
+author:
+  - The kedr.lab authors (@kedr-lab)
+options:
+  run_dir:
+    description: Directory of the run, as made by M(kedr.lab.run).
+    type: path
+    required: true
+  hosts:
+    description: Names of all hosts that must be judged. C(localhost) is left out.
+    type: list
+    elements: str
+    required: true
+  expect:
+    description:
+      - What the trace must show.
+      - The default is C(data/expect/cp_target.yml) of the collection.
+    type: path
+  splats:
+    description:
+      - Which messages of a kernel show that something went wrong.
+      - The default is C(data/splats.yml) of the collection.
+    type: path
+  reproduce:
+    description:
+      - Command of the run that the results name for repeating one host.
+      - The default is the command line in C(run.json).
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Judges and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows what changes.
+    support: none
+seealso:
+  - module: kedr.lab.run
+"""
+
+EXAMPLES = r"""
+- name: Judge every host
+  kedr.lab.verdict:
+    run_dir: "{{ kedr_run.run_dir }}"
+    hosts: "{{ groups['all'] }}"
+  run_once: true
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+verdicts:
+  description: The verdict of each host.
+  type: dict
+  returned: when the run could be judged
+  sample:
+    debian13: OK
+results_file:
+  description: File with the results, which follow C(schemas/results.schema.json) of the collection.
+  type: str
+  returned: when the run could be judged
+results:
+  description: What the file holds.
+  type: list
+  elements: dict
+  returned: when every host is OK
+table:
+  description: The table that was shown.
+  type: str
+  returned: when every host is OK
+"""

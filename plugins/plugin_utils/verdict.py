@@ -1,0 +1,759 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evidence of a run directory + what is expected -> one verdict per host.
+
+Absence is never OK: whatever evidence is missing, damaged or unreadable makes the verdict NO-RESULT, unless
+something else already shows a failure.  Everything is read from ``RUN/HOST/``, so a run can be judged again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, NamedTuple, TypeGuard
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import sites, splat, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
+
+STEPS = (
+    "facts",
+    "render",
+    "build",
+    "load",
+    "trace",
+    "target",
+    "exercise",
+    "unload_target",
+    "collect",
+    "unload",
+)
+"""The steps of a run in order; each must be there and be ok for OK."""
+
+VERDICTS = ("OK", "FAIL", "CRASH", "INFRA", "SKIP", "NO-RESULT")
+MAX_JSON = 32 << 20
+MAX_TEXT = 256 << 20
+MAX_NAMED = 10
+CONSOLE_LINES = 15
+
+_STATUSES = ("ok", "failed", "unreachable", "refused", "skipped")
+_HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+
+
+class Finding(NamedTuple):
+    """One line of the verdict: ok, fail, missing or note; the file of the evidence; what it shows."""
+
+    outcome: str
+    source: str
+    text: str
+
+
+class EvidenceError(Exception):
+    """A file of the run directory that is missing or cannot be used."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(reason)
+        self.source = source
+        self.reason = reason
+
+
+@dataclass
+class Host:
+    """A host being judged: its directory, what the run knew about it, and what has been found so far."""
+
+    name: str
+    run_id: str
+    path: str
+    info: Mapping[str, Any]
+    findings: list[Finding] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    plans: list[dict[str, Any]] = field(default_factory=list)
+    events: Counter[str] = field(default_factory=Counter)
+    sites: dict[str, dict[str, int]] = field(default_factory=dict)
+    lost: int = 0
+    splats: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def add(self, outcome: str, source: str, text: str) -> None:
+        """Write down a finding."""
+        self.findings.append(Finding(outcome, source, text))
+
+    def file(self, name: str) -> str:
+        """Path of a file of this host."""
+        return os.path.join(self.path, name)
+
+
+# -- reading evidence --------------------------------------------------------------------------------
+
+
+def _open(host: Host, name: str) -> BinaryIO:
+    try:
+        return open(host.file(name), "rb")
+    except FileNotFoundError:
+        raise EvidenceError(name, "the file is not there") from None
+    except OSError as error:
+        raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
+
+
+def _read(host: Host, name: str, limit: int = MAX_JSON) -> str:
+    try:
+        with _open(host, name) as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
+    if len(data) > limit:
+        raise EvidenceError(name, f"the file has more than {limit} bytes")
+    if not data.strip():
+        raise EvidenceError(name, "the file is empty")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _json(host: Host, name: str, kind: type) -> Any:
+    try:
+        value = json.loads(_read(host, name))
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(name, f"the file is no JSON: {str(error)[:200]}") from None
+    if not isinstance(value, kind):
+        raise EvidenceError(name, f"the file holds no JSON {'list' if kind is list else 'object'}")
+    return value
+
+
+def read_run(run_dir: str) -> dict[str, Any]:
+    """run.json of a run directory.  Raises EvidenceError."""
+    info: dict[str, Any] = _json(Host("", "", run_dir, {}), "run.json", dict)
+    if not isinstance(info.get("hosts"), dict):
+        raise EvidenceError("run.json", "the file has no object 'hosts'")
+    return info
+
+
+def _read_steps(host: Host) -> None:
+    for number, line in enumerate(_read(host, "steps.jsonl").splitlines(), 1):
+        try:
+            step = json.loads(line)
+        except (ValueError, RecursionError):
+            step = None
+        if not isinstance(step, dict) or not isinstance(step.get("step"), str) or step.get("status") not in _STATUSES:
+            host.add("missing", "steps.jsonl", f"line {number} is no record of a step")
+            continue
+        host.steps.append(step)
+
+
+def _read_facts(host: Host) -> None:
+    host.facts = _json(host, "facts.json", dict)
+    for key in ("release", "machine", "system", "compiler"):
+        if not isinstance(host.facts.get(key), str) or not host.facts[key]:
+            host.add("missing", "facts.json", f"no '{key}': it is not known what was tested")
+
+
+def _read_plans(host: Host) -> None:
+    plans = _json(host, "payloads.json", list)
+    for plan in plans:
+        if not _is_plan(plan):
+            raise EvidenceError("payloads.json", "an entry is no plan of a payload")
+    if not any(plan["events"] for plan in plans):
+        raise EvidenceError("payloads.json", "no payload has an event: nothing was to be recorded")
+    host.plans = plans
+    for event in _planned(host):
+        host.events[event] += 0
+
+
+def _is_plan(plan: Any) -> bool:
+    return (
+        isinstance(plan, dict)
+        and isinstance(plan.get("module"), str)
+        and _rows(plan.get("events"), ("event", "function", "symbol"))
+        and _rows(plan.get("unresolved", []), ("function",))
+    )
+
+
+def _rows(value: Any, keys: Sequence[str]) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys) for item in value
+    )
+
+
+def _planned(host: Host) -> list[str]:
+    return [event["event"] for plan in host.plans for event in plan["events"]]
+
+
+def _unresolved(host: Host) -> list[dict[str, Any]]:
+    return [
+        {"function": item["function"], "tried": [str(name) for name in item.get("tried", [])]}
+        for plan in host.plans
+        for item in plan.get("unresolved", [])
+    ]
+
+
+def _number(value: Any) -> float:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
+    return float(value) if good else 0.0
+
+
+# -- the steps ---------------------------------------------------------------------------------------
+
+
+def _judge_steps(host: Host) -> tuple[str, str] | None:
+    """The first step that is not ok decides; None when none is."""
+    decided: tuple[str, str] | None = None
+    for step in host.steps:
+        outcome = _judge_step(host, step)
+        if outcome is None:
+            continue
+        verdict, reason = outcome
+        host.add("note" if verdict in ("SKIP", "INFRA") else "fail", "steps.jsonl", f"step {reason}")
+        decided = decided or outcome
+    done = {step["step"] for step in host.steps if step["status"] == "ok"}
+    absent = [name for name in STEPS if name not in done]
+    if absent and decided is None:
+        host.add("missing", "steps.jsonl", f"no record that these steps were done: {', '.join(absent)}")
+    elif not absent and decided is None:
+        host.add("ok", "steps.jsonl", f"all {len(STEPS)} steps done")
+    return decided
+
+
+def _judge_step(host: Host, step: Mapping[str, Any]) -> tuple[str, str] | None:
+    status, name = step["status"], step["step"]
+    reason = str(step.get("reason") or "no reason given")
+    if status == "ok":
+        return None
+    if status == "unreachable":
+        return _judge_lost(host, name, reason)
+    if status in ("refused", "skipped"):
+        return "SKIP", f"{name}: {reason}"
+    kind = step.get("kind")
+    return (kind if kind in ("FAIL", "INFRA", "SKIP") else "FAIL"), f"{name}: {reason}"
+
+
+def _judge_lost(host: Host, step: str, reason: str) -> tuple[str, str]:
+    """A host that was lost: CRASH when its guest is dead or when modules had been loaded, else INFRA."""
+    guest = _guest(host)
+    if guest.get("alive") is False:
+        return "CRASH", f"{step}: the guest is gone: its QEMU process has ended"
+    if not _loading(host, step):
+        return "INFRA", f"{step}: not reachable: {reason}"
+    seen = "see its console" if _has_console(host) else "no console"
+    return "CRASH", f"{step}: lost contact at step {step}; {seen}: {reason}"
+
+
+def _loading(host: Host, step: str) -> bool:
+    """Was a module loaded, or being loaded, when contact was lost at ``step``?"""
+    names = [entry["step"] for entry in host.steps]
+    order = {name: index for index, name in enumerate(STEPS)}
+    names = names[: names.index(step) + 1] if step in names else [*names, step]
+    return any(order.get(name, -1) >= order["load"] for name in names)
+
+
+def _guest(host: Host) -> dict[str, Any]:
+    if not host.info.get("embedded"):
+        return {}
+    try:
+        value: dict[str, Any] = _json(host, "guest.json", dict)
+        return value
+    except EvidenceError:
+        return {}
+
+
+def _has_console(host: Host) -> bool:
+    return os.path.exists(host.file("console.log"))
+
+
+# -- the logs ----------------------------------------------------------------------------------------
+
+
+def _lines(stream: BinaryIO, limit: int = MAX_TEXT) -> Iterator[str]:
+    """Lines of a log in bounded memory."""
+    taken = 0
+    while taken < limit and (line := stream.readline(splat.MAX_LINE)):
+        taken += len(line)
+        yield line.decode("utf-8", "surrogateescape")
+
+
+def _marker(host: Host) -> str:
+    return f"kedr: run {host.run_id} begins"
+
+
+def _judge_dmesg(host: Host, policy: splat.Policy) -> None:
+    with _open(host, "dmesg.txt") as stream:
+        found = splat.scan(_lines(stream), policy, _marker(host))
+    if not found.lines:
+        raise EvidenceError("dmesg.txt", "the file is empty: did the kernel complain?")
+    if not found.marker:
+        raise EvidenceError("dmesg.txt", f"no line '{_marker(host)}': what this run caused is not known")
+    _note_splats(host, found, "dmesg.txt", f"{found.lines - found.marker} lines since the run began")
+
+
+def _judge_console(host: Host, policy: splat.Policy) -> str:
+    """Look through the console.  Returns the message of the panic that it shows, or nothing."""
+    if not host.info.get("console") and not host.info.get("embedded") and not _has_console(host):
+        return ""
+    with _open(host, "console.log") as stream:
+        found = splat.scan(_lines(stream), policy, _marker(host), whole=True)
+    if not found.lines:
+        raise EvidenceError("console.log", "the file is empty: a console shows at least the boot")
+    _note_splats(host, found, "console.log", f"{found.lines} lines")
+    return next((one.text for one in found.splats if one.fatal), "")
+
+
+def _note_splats(host: Host, found: splat.Scan, source: str, what: str) -> None:
+    if not found.splats:
+        host.add("ok", source, f"{what}, no splat ({found.allowed} allowed messages)")
+    else:
+        first = found.splats[0]
+        host.add(
+            "fail",
+            source,
+            f"{len(found.splats)} lines of splats; the first is line {first.line} ({first.rule}): {first.text}",
+        )
+        host.splats += [one.text for one in found.splats[:MAX_NAMED]]
+    if found.before:
+        host.add("note", source, f"{found.before} lines of splats from before this run")
+
+
+def _console_tail(host: Host) -> list[str]:
+    """The last lines of the console that say something."""
+    try:
+        with _open(host, "console.log") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - (1 << 16)))
+            kept = deque(
+                (text for line in _lines(stream) if (text := splat.message(line).strip())),
+                maxlen=CONSOLE_LINES,
+            )
+            return list(kept)
+    except (EvidenceError, OSError):
+        return []
+
+
+# -- the trace ---------------------------------------------------------------------------------------
+
+
+def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
+    try:
+        stats = trace.parse_stats(_read(host, "stats.txt"))
+    except trace.TraceError as error:
+        raise EvidenceError("stats.txt", str(error)) from None
+    cpus = host.facts.get("cpus")
+    if not stats or (isinstance(cpus, int) and len(stats) < cpus):
+        raise EvidenceError("stats.txt", f"counts of {len(stats)} CPUs, the host has {cpus or 'some'}")
+    host.lost = sum(count.lost for count in stats.values())
+    for cpu, count in sorted(stats.items()):
+        if count.lost:
+            host.add(
+                "fail",
+                "stats.txt",
+                f"cpu{cpu} lost {count.lost} records: overrun {count.overrun}, "
+                f"commit overrun {count.commit_overrun}, dropped events {count.dropped or 0}",
+            )
+        if count.read:
+            host.add("fail", "stats.txt", f"cpu{cpu}: {count.read} records were taken out by another reader")
+    if not host.lost:
+        total = sum(count.entries for count in stats.values())
+        host.add("ok", "stats.txt", f"{total} records on {len(stats)} CPUs, none lost")
+    return stats
+
+
+def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, trace.CpuStats] | None) -> None:
+    try:
+        formats = trace.parse_formats(_read(host, "formats.txt"))
+    except trace.TraceError as error:
+        raise EvidenceError("formats.txt", str(error)) from None
+    absent = [event for event in _planned(host) if event not in formats]
+    if absent:
+        raise EvidenceError("formats.txt", f"no format of {', '.join(absent[:MAX_NAMED])}")
+    if not _fields_fit(host, expect, formats):
+        return
+    checks = [(rule, rule.begin()) for rule in expect.rules]
+    with _open(host, "trace.txt") as stream:
+        reader = trace.TraceReader(trace.read_lines(stream), formats)
+        _feed(host, reader, checks)
+    if _whole(host, reader, stats):
+        for rule, check in checks:
+            outcome, text = check.finish()
+            host.add(
+                outcome,
+                "trace.txt",
+                f"{rule.name}: {text}" + ("" if outcome == "ok" else f" ({rule.means} {_place(rule)})"),
+            )
+
+
+def _place(rule: Rule) -> str:
+    return f"[{os.path.basename(rule.place.path)}:{rule.place.line}]"
+
+
+def _feed(host: Host, reader: trace.TraceReader, checks: Sequence[tuple[Rule, Check]]) -> None:
+    takers: dict[str, list[tuple[Check, Selector]]] = {}
+    for rule, check in checks:
+        for selector in rule.selectors():
+            takers.setdefault(selector.event, []).append((check, selector))
+    for record in reader:
+        host.events[record.event] += 1
+        for check, selector in takers.get(record.event, ()):
+            if selector.takes(record):
+                check.see(record, selector)
+
+
+def _fields_fit(host: Host, expect: Expect, formats: Mapping[str, list[trace.EventFormat]]) -> bool:
+    """Does every event that a rule names exist, and have the fields that the rule asks for?"""
+    good = True
+    optional = {f"called_{item['function']}" for item in _unresolved(host)}
+    for rule in expect.rules:
+        for selector in rule.selectors():
+            if selector.event in optional and selector.event not in formats:
+                continue
+            known = [set(form.names) for form in formats.get(selector.event, [])]
+            if not known:
+                host.add("missing", "formats.txt", f"{rule.name}: no event {selector.event} {_place(rule)}")
+                good = False
+            elif not any(selector.fields() <= names for names in known):
+                names = ", ".join(sorted(set().union(*known)))
+                wrong = ", ".join(sorted(selector.fields() - set().union(*known)))
+                host.add(
+                    "missing",
+                    "formats.txt",
+                    f"{rule.name}: {selector.event} has no field {wrong}; it has {names} {_place(rule)}",
+                )
+                good = False
+    return good
+
+
+def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuStats] | None) -> bool:
+    """Is every record there and readable?  Rules say nothing about a trace with holes."""
+    before = len(host.findings)
+    for bad in reader.malformed[:3]:
+        host.add("missing", "trace.txt", f"line {bad.line} cannot be read ({bad.reason}): {bad.text}")
+    if reader.malformed_count > 3:
+        host.add("missing", "trace.txt", f"{reader.malformed_count} lines cannot be read in all")
+    if reader.lost:
+        host.lost = max(host.lost, reader.lost)
+        host.add("fail", "trace.txt", f"the kernel says that {reader.lost} records or more are lost")
+    if not reader.records:
+        host.add("missing", "trace.txt", "no record at all")
+    if reader.entries is not None and reader.entries != reader.records + reader.malformed_count:
+        host.add("missing", "trace.txt", f"{reader.records} records; its heading promises {reader.entries}")
+    for cpu in sorted(set(stats or {}) | set(reader.per_cpu)) if stats is not None else ():
+        promised = stats[cpu].entries if stats is not None and cpu in stats else 0
+        if promised != reader.per_cpu[cpu]:
+            host.add(
+                "missing",
+                "trace.txt",
+                f"cpu{cpu}: {reader.per_cpu[cpu]} records; stats.txt counts {promised}",
+            )
+    if len(host.findings) == before:
+        host.add("ok", "trace.txt", f"{reader.records} records, every line read")
+        return True
+    return False
+
+
+# -- sites, modules, taint ---------------------------------------------------------------------------
+
+
+def _judge_sites(host: Host, expect: Expect) -> None:
+    symbols = {event["function"]: event["symbol"] for plan in host.plans for event in plan["events"]}
+    name = f"modules/{expect.target}.ko"
+    try:
+        with _open(host, name) as stream:
+            expected = sites.expected_sites(stream, symbols.values())
+    except sites.SitesError as error:
+        raise EvidenceError(name, str(error)) from None
+    for function, symbol in symbols.items():
+        host.sites[function] = {"call": 0, "jmp": 0, "expected": expected.total(symbol)}
+    try:
+        reports = sites.parse_report(_read(host, "sites.txt"))
+    except sites.SitesError as error:
+        raise EvidenceError("sites.txt", str(error)) from None
+    report = reports.get(expect.target)
+    if report is None:
+        raise EvidenceError("sites.txt", f"no report about {expect.target}, only: {', '.join(reports)}")
+    for function, symbol in symbols.items():
+        host.sites[function].update(report.functions.get(symbol, {"call": 0, "jmp": 0}))
+    _compare_sites(host, expected, report, symbols)
+
+
+def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, symbols: Mapping[str, str]) -> None:
+    differences = sites.compare(expected, report, symbols)
+    for text in differences:
+        host.add("fail", "sites.txt", text)
+    total = sum(expected.sites.values())
+    if not total:
+        host.add("missing", "sites.txt", "the target calls none of the functions: nothing to intercept")
+    elif not differences:
+        host.add(
+            "ok",
+            "sites.txt",
+            f"{total} call sites patched, as the relocations name them, of {len(symbols)} functions",
+        )
+    for function, symbol in symbols.items():
+        pointers = expected.pointers.get(symbol, 0) + expected.others.get(symbol, 0)
+        if pointers:
+            host.add("note", "sites.txt", f"{function}: {pointers} references are no direct calls and not seen")
+
+
+def _judge_end(host: Host, expect: Expect) -> None:
+    end = _json(host, "end.json", dict)
+    modules = end.get("modules")
+    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
+        raise EvidenceError("end.json", "no list 'modules': it is not known what is still loaded")
+    if expect.target in modules:
+        host.add("fail", "end.json", f"{expect.target} was still loaded when the trace was collected")
+    else:
+        host.add("ok", "end.json", f"{expect.target} is unloaded")
+    _judge_taint(host, expect, end.get("taint"))
+
+
+def _judge_taint(host: Host, expect: Expect, after: Any) -> None:
+    before = host.facts.get("taint")
+    if not _is_taint(before) or not _is_taint(after):
+        raise EvidenceError("end.json" if _is_taint(before) else "facts.json", "no number 'taint'")
+    allowed = sum(expect.taint.may_add)
+    wrong = after & ~before & ~allowed
+    absent = [bit for bit in expect.taint.must_show if not after & bit]
+    text = f"taint {before} before, {after} after"
+    if wrong:
+        bits = ", ".join(str(1 << bit) for bit in range(wrong.bit_length()) if wrong >> bit & 1)
+        host.add("fail", "end.json", f"{text}: flags {bits} are new and not expected")
+    elif absent:
+        host.add("fail", "end.json", f"{text}: flags {', '.join(map(str, absent))} are expected and not set")
+    else:
+        host.add("ok", "end.json", f"{text}: as expected")
+
+
+def _is_taint(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
+
+
+def _judge_gone(host: Host, expect: Expect) -> None:
+    """The steps that unload say, after they looked, which modules are gone."""
+    gone: set[str] = set()
+    for step in host.steps:
+        data = step.get("data")
+        if step["step"] in ("unload_target", "unload") and step["status"] == "ok" and isinstance(data, dict):
+            for key in ("changed_modules", "unchanged_modules"):
+                names = data.get(key)
+                gone.update(name for name in (names if isinstance(names, list) else ()) if isinstance(name, str))
+    wanted = dict.fromkeys([*expect.gone, *(plan["module"] for plan in host.plans)])
+    left = [name for name in wanted if name not in gone]
+    if left:
+        host.add("missing", "steps.jsonl", f"no record that these modules are gone: {', '.join(left)}")
+    else:
+        host.add("ok", "steps.jsonl", f"gone: {', '.join(wanted)}")
+
+
+# -- the verdict -------------------------------------------------------------------------------------
+
+
+def judge_host(
+    run_dir: str, name: str, expect: Expect, policy: splat.Policy, info: Mapping[str, Any], reproduce: str
+) -> dict[str, Any]:
+    """Judge one host; returns its entry of results.json.  Never raises for what a host left behind."""
+    host = Host(name, os.path.basename(os.path.normpath(run_dir)), os.path.join(run_dir, name), info)
+    try:
+        verdict, reason = _judge(host, expect, policy)
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        verdict = "NO-RESULT"
+        reason = f"the evidence cannot be judged: {type(error).__name__}: {error}"
+        host.add("missing", ".", reason)
+    return _entry(host, verdict, reason, reproduce)
+
+
+def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
+    if not _HOST.fullmatch(host.name):
+        host.add("missing", ".", "the host's name cannot name a directory")
+        return "NO-RESULT", "the host's name cannot name a directory; rename it in the inventory"
+    if not os.path.isdir(host.path):
+        host.add("missing", ".", "no directory of this host: nothing was recorded")
+        return "NO-RESULT", "no directory of this host in the run directory: nothing was recorded"
+    _attempt(host, lambda: _read_steps(host))
+    _attempt(host, lambda: _read_facts(host))
+    decided = _judge_steps(host) if host.steps else None
+    panic = _attempt(host, lambda: _judge_console(host, policy))
+    _judge_evidence(host, expect, policy)
+    if panic or (decided and decided[0] == "CRASH"):
+        host.console = _console_tail(host)
+    if panic:
+        where = decided[1] if decided else "after the last step"
+        return "CRASH", f"{where}; the console says: {panic}"
+    return decided or _by_findings(host)
+
+
+def _judge_evidence(host: Host, expect: Expect, policy: splat.Policy) -> None:
+    _attempt(host, lambda: _judge_dmesg(host, policy))
+    _attempt(host, lambda: _read_plans(host))
+    stats = _attempt(host, lambda: _judge_stats(host))
+    if host.plans:
+        _attempt(host, lambda: _judge_trace(host, expect, stats))
+        _attempt(host, lambda: _judge_sites(host, expect))
+    _attempt(host, lambda: _judge_end(host, expect))
+    _attempt(host, lambda: _judge_gone(host, expect))
+
+
+def _attempt(host: Host, judge: Callable[[], Any]) -> Any:
+    """Run one part of the judgement; evidence that cannot be used becomes a finding."""
+    try:
+        return judge()
+    except EvidenceError as error:
+        host.add("missing", error.source, error.reason)
+        return None
+
+
+def _by_findings(host: Host) -> tuple[str, str]:
+    """The first failure decides; without one, the first piece of evidence that is missing; else OK."""
+    for outcome, verdict in (("fail", "FAIL"), ("missing", "NO-RESULT")):
+        for finding in host.findings:
+            if finding.outcome == outcome:
+                return verdict, f"{finding.source}: {finding.text}"
+    good = sum(finding.outcome == "ok" for finding in host.findings)
+    return "OK", f"all {good} checks hold"
+
+
+def _entry(host: Host, verdict: str, reason: str, reproduce: str) -> dict[str, Any]:
+    durations: dict[str, float] = {}
+    for step in host.steps:
+        name = plain(step["step"], 40)
+        durations[name] = round(durations.get(name, 0.0) + _number(step.get("seconds")), 3)
+    known = host.facts if host.facts else {}
+    system = known.get("system") or host.info.get("system") or ""
+    return {
+        "host": plain(host.name, 255),
+        "system": plain(system, 100),
+        "kernel": plain(known.get("release") or "", 100),
+        "arch": plain(known.get("machine") or "", 40),
+        "compiler": plain(known.get("compiler") or "", 200),
+        "verdict": verdict,
+        "reason": plain(reason, 1000),
+        "events": {plain(name, 200): count for name, count in sorted(host.events.items())},
+        "sites": {plain(name, 200): counts for name, counts in sorted(host.sites.items())},
+        "lost": host.lost,
+        "splats": [plain(text, 300) for text in host.splats[: 2 * MAX_NAMED]],
+        "durations": durations,
+        "reproduce": reproduce,
+        "round_trips": int(sum(_number(step.get("round_trips")) for step in host.steps)),
+        "unresolved": [
+            {"function": plain(item["function"], 200), "tried": [plain(name, 200) for name in item["tried"]]}
+            for item in _unresolved(host)
+        ],
+        "evidence": [
+            {
+                "outcome": finding.outcome,
+                "source": plain(finding.source, 200),
+                "text": plain(finding.text, 1000),
+            }
+            for finding in host.findings
+        ],
+        "console": [plain(line, 300) for line in host.console],
+    }
+
+
+def plain(text: object, limit: int) -> str:
+    """Text that harms no terminal and no file: what is not printable is escaped, the rest is cut."""
+    source = str(text)
+    shown = "".join(char if char.isprintable() else _escape(char) for char in source[:limit])
+    return shown if len(source) <= limit else shown + "…"
+
+
+def _escape(char: str) -> str:
+    if char == "\t":
+        return " "
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that was no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return ascii(char)[1:-1]
+
+
+def judge_run(
+    run_dir: str, hosts: Iterable[str], expect: Expect, policy: splat.Policy, reproduce: str = ""
+) -> list[dict[str, Any]]:
+    """Judge all hosts of a run, in the order given; returns what results.json holds.
+
+    ``reproduce`` is the command line of the run; without it the one in run.json is taken.
+    Raises EvidenceError when run.json is missing or unusable.
+    """
+    info = read_run(run_dir)
+    command = reproduce or _command(info)
+    results = []
+    for name in dict.fromkeys(hosts):
+        about = info["hosts"].get(name)
+        again = f"{command} --limit {shlex.quote(f'{name},localhost')}"
+        known = about if isinstance(about, dict) else {}
+        results.append(judge_host(run_dir, name, expect, policy, known, plain(again, 4000)))
+    return results
+
+
+_WITH_VALUE = {"-l", "--limit"}
+
+
+def _command(info: Mapping[str, Any]) -> str:
+    """The command of run.json without its limit and without the name that it gave to the run."""
+    words = [str(word) for word in info.get("command") or []]
+    kept: list[str] = []
+    skip = False
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if skip or word.startswith(("--limit=", "-l=")):
+            skip = False
+        elif word in _WITH_VALUE or (word in ("-e", "--extra-vars") and following.startswith("kedr_run_id=")):
+            skip = True
+        else:
+            kept.append(word)
+    place = f"cd {shlex.quote(str(info['directory']))} && " if info.get("directory") else ""
+    return place + (shlex.join(kept) if kept else "ansible-playbook playbooks/verify.yml")
+
+
+# -- what only the control node knows ----------------------------------------------------------------
+
+
+def keep_guest(run_dir: str, name: str, info: Mapping[str, Any]) -> None:
+    """Keep what would be gone later: whether the guest of this lab runs, and its console.
+
+    Writes guest.json once, and copies the console to console.log when it is not there.  Nothing is kept of a
+    host that left no directory.  A console that cannot be copied is left out, which judging will say.
+    """
+    path = os.path.join(run_dir, name)
+    if not _HOST.fullmatch(name) or not info.get("embedded") or not os.path.isdir(path):
+        return
+    target = os.path.join(path, "guest.json")
+    if not os.path.exists(target):
+        write_file(target, json.dumps({"alive": guest_alive(str(info.get("pidfile") or ""))}) + "\n")
+    console, kept = str(info.get("console") or ""), os.path.join(path, "console.log")
+    try:
+        if console and os.path.isfile(console) and not os.path.exists(kept):
+            with open(console, "rb") as source:
+                source.seek(max(0, os.fstat(source.fileno()).st_size - MAX_JSON))
+                write_file(kept, source.read(MAX_JSON))
+    except OSError:
+        return
+
+
+def guest_alive(pidfile: str) -> bool | None:
+    """Does the QEMU process of a pid file run?  None when no pid file is known."""
+    if not pidfile:
+        return None
+    try:
+        with open(pidfile, encoding="ascii", errors="replace") as stream:
+            pid = int(stream.read(32))
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            words = stream.read(4096).split(b"\0")
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            state = stream.read(4096).rpartition(b")")[2].split()[:1]
+        return b"qemu" in words[0] and state != [b"Z"]
+    except (OSError, ValueError):
+        return False
+
+
+def write_file(path: str, content: str | bytes) -> None:
+    """Write a file of the run directory (mode 0600) whole or not at all."""
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(data)
+    os.replace(temporary, path)
