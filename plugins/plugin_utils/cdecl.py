@@ -17,13 +17,17 @@ IDENTIFIER_RULE = "a C identifier is letters, digits and _, not starting with a 
 # Prefix of every name that the generated code adds beside the user's.
 OWN_PREFIX = "kedr_"
 
-KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long "
-    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "asm typeof __asm__ __attribute__ __typeof__ __inline __inline__ __volatile__ _Alignas _Alignof _Atomic _Bool "
-    "_Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local "
-    # names that the compiler or the kernel's headers define as macros
-    "linux unix i386 NULL true false current bool".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+KEYWORDS = _words(
+    "auto break case char const continue default do double else enum extern float for goto if inline int "
+    "long register restrict return short signed sizeof static struct switch typedef union unsigned void "
+    "volatile while asm typeof __asm__ __attribute__ __typeof__ __inline __inline__ __volatile__ _Alignas _Alignof "
+    "_Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local "
+    "linux unix i386 NULL true false current bool"  # macros of the compiler and the kernel
 )
 
 _QUALIFIERS = frozenset({"const", "volatile"})
@@ -54,34 +58,27 @@ class Kind(enum.Enum):
     UNKNOWN = "of an unknown type"
 
 
-_INT = frozenset({""})
-_NARROW = frozenset({"", "h", "hh"})
-_LONG = frozenset({"l"})
-_LONG_LONG = frozenset({"ll"})
-_SIZE = frozenset({"z"})
-
-# Length modifiers that fit an integer type; sizes as in the kernel, on 32 and on 64 bits.
-_LENGTHS: dict[str, frozenset[str]] = {
-    "int": _NARROW, "unsigned int": _NARROW, "char": _NARROW, "short": _NARROW, "unsigned char": _NARROW,
-    "unsigned short": _NARROW, "_Bool": _NARROW, "bool": _NARROW,
-    "long": _LONG, "unsigned long": _LONG, "long long": _LONG_LONG, "unsigned long long": _LONG_LONG,
-    "size_t": _SIZE, "ssize_t": _SIZE, "ptrdiff_t": frozenset({"t"}),
-    "uintptr_t": _LONG, "ulong": _LONG, "off_t": _LONG, "ino_t": _LONG,
-    "loff_t": _LONG_LONG, "ktime_t": _LONG_LONG, "time64_t": _LONG_LONG,
-    **{name: _NARROW for name in ("u8 s8 u16 s16 __u8 __s8 __u16 __s16 uint8_t int8_t uint16_t int16_t "
-                                  "umode_t mode_t uchar ushort").split()},
-    **{name: _INT for name in ("u32 s32 __u32 __s32 uint32_t int32_t gfp_t pid_t dev_t fmode_t uint uid_t gid_t "
-                               "irqreturn_t netdev_tx_t slab_flags_t").split()},
-    **{name: _LONG_LONG for name in "u64 s64 __u64 __s64 uint64_t int64_t".split()},
-}  # fmt: skip
+# Integer types by the length modifiers that fit them; sizes as in the kernel, on 32 and on 64 bits.
+_INTEGERS = (
+    ("", "int|unsigned int|u32|s32|__u32|__s32|uint32_t|int32_t|gfp_t|pid_t|dev_t|fmode_t|uint|uid_t|gid_t"),
+    ("", "irqreturn_t|netdev_tx_t|slab_flags_t"),
+    (" h hh", "char|unsigned char|short|unsigned short|_Bool|bool|u8|s8|u16|s16|__u8|__s8|__u16|__s16"),
+    (" h hh", "uint8_t|int8_t|uint16_t|int16_t|umode_t|mode_t|uchar|ushort"),
+    ("l", "long|unsigned long|uintptr_t|ulong|off_t|ino_t"),
+    ("ll", "long long|unsigned long long|u64|s64|__u64|__s64|uint64_t|int64_t|loff_t|ktime_t|time64_t"),
+    ("z", "size_t|ssize_t"),
+    ("t", "ptrdiff_t"),
+)
+_LENGTHS = {name: frozenset(one.split(" ")) for one, names in _INTEGERS for name in names.split("|")}
 
 
 @dataclass(frozen=True)
 class CType:
     """A checked C type.
 
-    `text` is the type as it is written into C; `field` the same without what a stored copy cannot have (an address
-    space, const of the object itself); `lengths` the printf length modifiers that fit an integer, empty if unknown.
+    `text` is the type as it is written into C; `field` the same without what a stored copy cannot have (an
+    address space, const of the object itself); `lengths` holds the printf length modifiers of an integer,
+    none if its size is unknown; `user` says that it is a pointer into another address space.
     """
 
     text: str
@@ -237,6 +234,7 @@ _CLOSES = {")": "(", "]": "[", "}": "{"}
 
 def code_without_text(code: str) -> str:
     """C code with comments and literals blanked out, so that words in it are words of C."""
+
     def blank(match: re.Match[str]) -> str:
         if match.lastgroup in ("comment", "literal"):
             return re.sub(r"[^\n]", " ", match.group())

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which exported symbol stands for a user's function on one kernel: functions.yml and the choice made by it."""
+"""Which exported symbol stands for a user's function on one kernel: functions.yml and the choice by it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import yaml
-
-from . import cdecl
+from . import cdecl, datafile
 from .cdecl import CType
+from .datafile import Node
 from .payload_model import Function, Payload, PayloadError, Problem
 
 
@@ -26,14 +25,17 @@ class Extra:
 class Candidate:
     """One symbol that may stand for a function.
 
-    `config` names options that must all be y; `arguments` is the symbol's full argument list where it differs from
-    the user's: an int is the user's argument of that number (from 1), an Extra is passed through.
+    `config` names options that must all be y; `arguments` is the symbol's full argument list where it differs
+    from the user's: an int is the user's argument of that number (from 1), an Extra is passed through.
     """
 
     symbol: str
     config: tuple[str, ...] = ()
     arguments: tuple[int | Extra, ...] | None = None
 
+
+_KEYS = ("symbol", "config", "arguments")
+_OPTION = re.compile(r"CONFIG_[A-Za-z0-9_]+\Z")
 
 FunctionDb = Mapping[str, Sequence[Candidate]]
 
@@ -72,73 +74,87 @@ class ResolvedPayload:
 def load_functions(path: str) -> FunctionDb:
     """Read functions.yml; PayloadError lists its mistakes."""
     try:
-        with open(path, encoding="utf-8") as file:
-            data = yaml.safe_load(file)
-    except OSError as error:
-        raise PayloadError([Problem(path, 0, f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise PayloadError([Problem(path, 0, "is not UTF-8; save the file as UTF-8")]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or "not readable"
-        raise PayloadError([Problem(path, mark.line + 1 if mark else 0, f"is no YAML: {reason}")]) from None
-    faults: list[str] = []
-    db = _functions(data, faults)
-    if faults:
-        raise PayloadError(Problem(path, 0, fault) for fault in faults)
+        root = datafile.load(path)
+    except datafile.DataFileError as error:
+        raise PayloadError(_problem(path, text) for text in error.problems) from None
+    problems: list[Problem] = []
+    db = _functions(root, problems)
+    if problems:
+        raise PayloadError(problems)
     return db
 
 
-def _functions(data: Any, faults: list[str]) -> dict[str, list[Candidate]]:
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        faults.append("must map names of functions to lists of candidates")
+def _problem(path: str, text: str) -> Problem:
+    """A mistake that the YAML reader found, which it gives as 'path:line: text'."""
+    line, _, rest = text.removeprefix(f"{path}:").partition(": ")
+    return Problem(path, int(line), rest) if line.isdigit() else Problem(path, 0, text)
+
+
+def _functions(root: Node, problems: list[Problem]) -> dict[str, list[Candidate]]:
+    if not isinstance(root.value, dict):
+        text = "a mapping of functions to lists of candidates is expected"
+        problems.append(Problem(root.path, root.line, text))
         return {}
     db: dict[str, list[Candidate]] = {}
-    for name, entries in data.items():
+    for name, node in root.value.items():
         if not isinstance(name, str) or not cdecl.is_identifier(name):
-            faults.append(f"{name!r} is no C identifier; {cdecl.IDENTIFIER_RULE}")
-        elif not isinstance(entries, list) or not entries:
-            faults.append(f"{name}: must be a list of candidates such as '- symbol: {name}'")
+            text = f"{name!r} cannot name a function; {cdecl.IDENTIFIER_RULE}"
+            problems.append(Problem(node.path, node.line, text))
+        elif not isinstance(node.value, list) or not node.value:
+            text = f"{name!r} must be a list of candidates such as '- symbol: {name}'"
+            problems.append(Problem(node.path, node.line, text))
         else:
-            places = ((f"{name}, candidate {number}", entry) for number, entry in enumerate(entries, 1))
-            db[name] = [one for place, entry in places if (one := _candidate(entry, place, faults))]
+            db[name] = [one for entry in node.value if (one := _candidate(entry, problems))]
     return db
 
 
-def _candidate(entry: Any, place: str, faults: list[str]) -> Candidate | None:
-    if not isinstance(entry, dict):
-        faults.append(f"{place}: must have a key 'symbol'")
+def _candidate(entry: Node, problems: list[Problem]) -> Candidate | None:
+    before = len(problems)
+    values = entry.value if isinstance(entry.value, dict) else {}
+    for key, node in values.items():
+        if key not in _KEYS:
+            text = f"unknown key {key!r} of a candidate; allowed are {', '.join(_KEYS)}"
+            problems.append(Problem(node.path, node.line, text))
+    if "symbol" not in values:
+        problems.append(Problem(entry.path, entry.line, "a candidate must have a key 'symbol'"))
         return None
-    before = len(faults)
-    for key in entry.keys() - {"symbol", "config", "arguments"}:
-        faults.append(f"{place}: unknown key {key!r}; allowed are symbol, config, arguments")
-    symbol, config = entry.get("symbol"), entry.get("config", [])
-    if not isinstance(symbol, str) or not cdecl.is_identifier(symbol):
-        faults.append(f"{place}: symbol {symbol!r} is no C identifier; {cdecl.IDENTIFIER_RULE}")
-    if not isinstance(config, list) or not all(isinstance(one, str) and one.startswith("CONFIG_") for one in config):
-        faults.append(f"{place}: config {config!r} must be a list of names such as CONFIG_SLAB_BUCKETS")
-    arguments = _arguments(entry["arguments"], place, faults) if "arguments" in entry else None
-    return None if len(faults) > before else Candidate(str(symbol), tuple(config), arguments)
+    symbol = values["symbol"]
+    if not isinstance(symbol.value, str) or not cdecl.is_identifier(symbol.value):
+        text = f"symbol {symbol.value!r} cannot name a function; {cdecl.IDENTIFIER_RULE}"
+        problems.append(Problem(symbol.path, symbol.line, text))
+    config = _config(values["config"], problems) if "config" in values else ()
+    arguments = _arguments(values["arguments"], problems) if "arguments" in values else None
+    return None if len(problems) > before else Candidate(symbol.value, config, arguments)
 
 
-def _arguments(entries: Any, place: str, faults: list[str]) -> tuple[int | Extra, ...]:
-    if not isinstance(entries, list):
-        faults.append(f"{place}: arguments must be a list of argument numbers and C declarations")
+def _config(node: Node, problems: list[Problem]) -> tuple[str, ...]:
+    options = [one.value for one in node.value] if isinstance(node.value, list) else []
+    if not options or not all(isinstance(one, str) and _OPTION.match(one) for one in options):
+        text = "config must be a list of options such as CONFIG_SLAB_BUCKETS"
+        problems.append(Problem(node.path, node.line, text))
         return ()
+    return tuple(options)
+
+
+def _arguments(node: Node, problems: list[Problem]) -> tuple[int | Extra, ...]:
+    entries = node.value if isinstance(node.value, list) else []
+    if not entries:
+        text = "arguments must be a list of argument numbers and C declarations"
+        problems.append(Problem(node.path, node.line, text))
     arguments: list[int | Extra] = []
     for entry in entries:
-        if isinstance(entry, int) and not isinstance(entry, bool):
-            arguments.append(entry)
+        if isinstance(entry.value, int) and not isinstance(entry.value, bool):
+            arguments.append(entry.value)
             continue
         try:
-            arguments.append(Extra(*cdecl.parse_declaration(str(entry))))
+            arguments.append(Extra(*cdecl.parse_declaration(str(entry.value))))
         except ValueError as error:
-            faults.append(f"{place}: argument {entry!r}: {error}")
+            text = f"argument {entry.value!r}: {error}"
+            problems.append(Problem(entry.path, entry.line, text))
     numbers = sorted(one for one in arguments if isinstance(one, int))
     if numbers != list(range(1, len(numbers) + 1)):
-        faults.append(f"{place}: arguments must name each of the function's arguments once, from 1")
+        text = "arguments must hold each number of the function's arguments once, counted from 1"
+        problems.append(Problem(node.path, node.line, text))
     return tuple(arguments)
 
 
@@ -148,7 +164,12 @@ def _candidates(name: str, db: FunctionDb) -> Sequence[Candidate]:
 
 def candidate_symbols(payloads: Iterable[Payload], db: FunctionDb) -> set[str]:
     """Every symbol whose export must be known to resolve the payloads."""
-    return {one.symbol for payload in payloads for function in payload.functions for one in _candidates(function.name, db)}
+    return {
+        one.symbol
+        for payload in payloads
+        for function in payload.functions
+        for one in _candidates(function.name, db)
+    }
 
 
 def candidate_config(payloads: Iterable[Payload], db: FunctionDb) -> set[str]:
@@ -175,7 +196,9 @@ def resolve(
     missing: list[Unresolved] = []
     for function in payload.functions:
         candidates = _candidates(function.name, db)
-        chosen = next((one for one in candidates if one.symbol in exported and enabled.issuperset(one.config)), None)
+        chosen = next(
+            (one for one in candidates if one.symbol in exported and enabled.issuperset(one.config)), None
+        )
         tried = tuple(dict.fromkeys(one.symbol for one in candidates))
         if chosen is not None:
             found.append(ResolvedFunction(function, chosen))
@@ -190,7 +213,9 @@ def resolve(
     resolved = ResolvedPayload(payload, release, tuple(found), tuple(missing))
     problems += _misfits(resolved) + _clashes([resolved])
     if not problems and not found:
-        text = f"kernel {release} exports none of the payload's functions; leave the payload out for this kernel"
+        text = (
+            f"kernel {release} exports none of the payload's functions; leave the payload out for this kernel"
+        )
         problems.append(Problem(payload.path, 0, text))
     if problems:
         raise PayloadError(problems)
@@ -198,7 +223,7 @@ def resolve(
 
 
 def check_resolved_together(payloads: Sequence[ResolvedPayload]) -> None:
-    """Check payloads of one kernel that are to be loaded together; PayloadError when two replace one symbol."""
+    """Check payloads of one kernel that are to be loaded together; PayloadError if two replace one symbol."""
     problems = _clashes(payloads)
     if problems:
         raise PayloadError(problems)
@@ -232,7 +257,7 @@ def _clashes(payloads: Sequence[ResolvedPayload]) -> list[Problem]:
             if first is not one.function:
                 text = (
                     f"function {one.function.name!r} is {one.symbol} on kernel {resolved.release}, and so is "
-                    f"{first.name!r} ({first_path}:{first.line}); one symbol can be replaced once, remove one of them"
+                    f"{first.name!r} ({first_path}:{first.line}); a symbol is replaced once, remove one"
                 )
                 problems.append(Problem(path, one.function.line, text))
     return problems

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Payloads: from a .data file to the sources of a kernel module. This file is the door, the rooms are behind it.
+"""Payloads: from a .data file to the sources of a kernel module. This file is the door, the rooms are behind.
 
-payload_model: what a payload is · payload_read: reading and checking it · functions: its symbols on one kernel ·
-payload_render: the generated sources.
+payload_model: what a payload is · payload_read: reading and checking it · functions: its symbols on one
+kernel · payload_render: the generated sources.
 """
 
 from __future__ import annotations

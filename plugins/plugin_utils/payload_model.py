@@ -15,7 +15,7 @@ RETURN_VALUE = "returnValue"
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake: file, line (1-based; 0 for a mistake of the whole file), what is wrong and what is allowed."""
+    """One mistake: file, line (from 1; 0 for one of the whole file), what is wrong and what is allowed."""
 
     path: str
     line: int

@@ -88,7 +88,7 @@ class _Complaints:
 
 
 def _read_groups(data: bytes, path: str, problems: list[Problem]) -> list[mist.Group]:
-    """The groups of a file. Malformed lines become problems and are left out, so that the rest is checked too."""
+    """The groups of a file. Malformed lines become problems and are left out, so that the rest is checked."""
     lines = data.split(b"\n")
     seen: set[int] = set()
     while True:
@@ -100,7 +100,11 @@ def _read_groups(data: bytes, path: str, problems: list[Problem]) -> list[mist.G
             rule = _SYNTAX.get(error.reason, "put nothing else on the line")
             problems.append(Problem(path, max(error.line, 1), f"{error.reason}; {rule}"))
             seen.add(error.line)
-            if error.reason == '"<<" is missing' or not 1 <= error.line <= len(lines) or len(seen) >= _MALFORMED_MAX:
+            if (
+                error.reason == '"<<" is missing'
+                or not 1 <= error.line <= len(lines)
+                or len(seen) >= _MALFORMED_MAX
+            ):
                 return []
             lines[error.line - 1] = b"[group]" if error.reason.endswith('"[group]"') else b""
 
@@ -122,7 +126,9 @@ class _Text:
 class _Values:
     """The definitions of one group, by name; complains about names that do not belong there."""
 
-    def __init__(self, group: mist.Group, allowed: dict[str, bool], where: str, complain: _Complaints) -> None:
+    def __init__(
+        self, group: mist.Group, allowed: dict[str, bool], where: str, complain: _Complaints
+    ) -> None:
         self.line = group.line
         self.complain = complain
         self.where = where
@@ -135,7 +141,9 @@ class _Values:
                 continue
             earlier = self.texts.setdefault(text.name, [])
             if earlier and not allowed[text.name]:
-                complain(text.line, f"{text.name!r} is given again (first in line {earlier[0].line}); give it once")
+                complain(
+                    text.line, f"{text.name!r} is given again (first in line {earlier[0].line}); give it once"
+                )
             else:
                 earlier.append(text)
                 self.order.append(text)
@@ -148,7 +156,9 @@ class _Values:
         """The value of a name that must be there and not be empty."""
         text = self.get(name)
         if text is None:
-            self.complain(self.line, f"{name!r} is missing {self.where}; write for example '{name} = {example}'")
+            self.complain(
+                self.line, f"{name!r} is missing {self.where}; write for example '{name} = {example}'"
+            )
         elif not text.value:
             self.complain(text.line, f"{name!r} is empty; write for example '{name} = {example}'")
             return None
@@ -193,7 +203,9 @@ class _Reader:
         headers = tuple(filter(None, (self._code(text) for text in values.texts.get("header", []))))
         license_ = self._license(values.need("module.license", "GPL"))
         if len(groups) == 1:
-            self.complain(1, "there is no [group]; describe each function to intercept after a line '[group]'")
+            self.complain(
+                1, "there is no [group]; describe each function to intercept after a line '[group]'"
+            )
         functions = tuple(filter(None, (self._function(group, headers) for group in groups[1:])))
         self._duplicates(functions)
         return Payload(self.path, module, author.value if author else "", license_, headers, functions)
@@ -204,10 +216,15 @@ class _Reader:
             return ""
         name = text.value.replace("-", "_")
         if not cdecl.is_identifier(name):
-            self.complain(text.line, f"module.name {text.value!r} is no name of a module; letters, digits, _ and - "
-                          "are allowed, not starting with a digit")  # fmt: skip
+            self.complain(
+                text.line,
+                f"module.name {text.value!r} is no name of a module; letters, digits, _ and - "
+                "are allowed, not starting with a digit",
+            )
         elif len(name) > MODULE_NAME_MAX:
-            self.complain(text.line, f"module.name has {len(name)} characters; at most {MODULE_NAME_MAX} are allowed")
+            self.complain(
+                text.line, f"module.name has {len(name)} characters; at most {MODULE_NAME_MAX} are allowed"
+            )
         elif name in _MODULES_TAKEN:
             self.complain(text.line, f"module.name {text.value!r} is taken by the build; choose another name")
         return name
@@ -217,8 +234,11 @@ class _Reader:
             return ""
         if text.value not in LICENSES:
             allowed = ", ".join(repr(name) for name in LICENSES)
-            self.complain(text.line, f"module.license {text.value!r} may not use the kernel's GPL-only functions; "
-                          f"allowed are {allowed}")  # fmt: skip
+            self.complain(
+                text.line,
+                f"module.license {text.value!r} may not use the kernel's GPL-only functions; "
+                f"allowed are {allowed}",
+            )
         return text.value
 
     def _code(self, text: _Text | None) -> Code | None:
@@ -228,7 +248,9 @@ class _Reader:
         code = re.sub(r"\r$", "", text.value, flags=re.MULTILINE)
         fault = cdecl.unbalanced(code)
         if fault:
-            self.complain(text.value_line + fault[0], f"in {text.name!r}: {fault[1]}; close it in the same code part")
+            self.complain(
+                text.value_line + fault[0], f"in {text.name!r}: {fault[1]}; close it in the same code part"
+            )
         return Code(code, text.value_line)
 
     def _function(self, group: mist.Group, headers: tuple[Code, ...]) -> Function | None:
@@ -243,22 +265,38 @@ class _Reader:
         sources = [part.text for part in (*headers, code["prologue"], code["middleCode"]) if part]
         void = values.flag("returnsVoid")
         self._argument_types(arguments)
-        self._trace_params(trace, arguments, sources, void)
+        known = {text.value for text in values.texts.get("arg.name", [])}
+        self._trace_params(trace, known, sources, void)
         if void:
             self._no_return_value(code)
         text, found = self._format(values, trace)
         optional = values.flag("function.optional")
         if name is None or (returns is None and not void):
             return None
-        return Function(name.value, name.line, None if void else returns, arguments, trace, text, found,
-                        code["prologue"], code["middleCode"], code["epilogue"], optional)  # fmt: skip
+        return Function(
+            name.value,
+            name.line,
+            None if void else returns,
+            arguments,
+            trace,
+            text,
+            found,
+            code["prologue"],
+            code["middleCode"],
+            code["epilogue"],
+            optional,
+        )
 
     def _identifier(self, name: str, line: int, what: str) -> bool:
         if not cdecl.is_identifier(name):
-            why = "is a word of C or a macro of the kernel" if name in cdecl.KEYWORDS else "is no C identifier"
+            why = (
+                "is a word of C or a macro of the kernel" if name in cdecl.KEYWORDS else "is no C identifier"
+            )
             self.complain(line, f"{what} {name!r} {why}; {cdecl.IDENTIFIER_RULE}")
         elif name.startswith(cdecl.OWN_PREFIX) and what != "function.name":
-            self.complain(line, f"{what} {name!r} is reserved; names starting with {cdecl.OWN_PREFIX} are generated")
+            self.complain(
+                line, f"{what} {name!r} is reserved; names starting with {cdecl.OWN_PREFIX} are generated"
+            )
         else:
             return True
         return False
@@ -275,8 +313,11 @@ class _Reader:
         if values.flag("returnsVoid") and text:
             self.complain(text.line, "both 'returnType' and 'returnsVoid = yes' are given; give one of them")
         elif text is None and (void is None or void.value == "no"):
-            self.complain(values.line, "neither 'returnType' nor 'returnsVoid' is given; write for example "
-                          "'returnType = int' or 'returnsVoid = yes'")  # fmt: skip
+            self.complain(
+                values.line,
+                "neither 'returnType' nor 'returnsVoid' is given; write for example "
+                "'returnType = int' or 'returnsVoid = yes'",
+            )
         if text is None:
             return None
         ctype = self._type(text)
@@ -294,8 +335,10 @@ class _Reader:
             if not self._identifier(name, name_text.line, name_name):
                 continue
             if name in names:
-                self.complain(name_text.line, f"{what} {name!r} is given again (first in line {names[name]}); "
-                              "give each its own name")  # fmt: skip
+                self.complain(
+                    name_text.line,
+                    f"{what} {name!r} is given again (first in line {names[name]}); give each its own name",
+                )
                 continue
             names[name] = name_text.line
             if ctype:
@@ -319,58 +362,88 @@ class _Reader:
             if text.name == type_name:
                 if waiting:
                     number += 1
-                    self.complain(waiting.line, f"{what} {number} (type {waiting.value!r}) has no {name_name}: {given}; "
-                                  f"write one {type_name} and one {name_name} for each {what}")  # fmt: skip
+                    self.complain(
+                        waiting.line,
+                        f"{what} {number} (type {waiting.value!r}) has no {name_name}: {given}; "
+                        f"write one {type_name} and one {name_name} for each {what}",
+                    )
                 waiting = text
                 continue
             number += 1
             if waiting:
                 pairs.append((waiting, text))
             else:
-                self.complain(text.line, f"{what} {number} ({text.value!r}) has no {type_name}: {given}; "
-                              f"two of them cannot share one, write one {type_name} for each {name_name}")  # fmt: skip
+                self.complain(
+                    text.line,
+                    f"{what} {number} ({text.value!r}) has no {type_name}: {given}; "
+                    f"two of them cannot share one, write one {type_name} for each {name_name}",
+                )
             waiting = None
         if waiting:
-            self.complain(waiting.line, f"{what} {number + 1} (type {waiting.value!r}) has no {name_name}: {given}; "
-                          f"write one {type_name} and one {name_name} for each {what}")  # fmt: skip
+            self.complain(
+                waiting.line,
+                f"{what} {number + 1} (type {waiting.value!r}) has no {name_name}: {given}; "
+                f"write one {type_name} and one {name_name} for each {what}",
+            )
         return pairs
 
     def _argument_types(self, arguments: tuple[Param, ...]) -> None:
         for argument in arguments:
             if argument.ctype.kind is Kind.VOID:
-                self.complain(argument.line, f"argument {argument.name!r} is void; leave the argument out or use void *")
+                self.complain(
+                    argument.line, f"argument {argument.name!r} is void; leave the argument out or use void *"
+                )
             if argument.name == RETURN_VALUE:
-                self.complain(argument.line, f"arg.name {RETURN_VALUE!r} is reserved for the result; "
-                              "choose another name")  # fmt: skip
+                self.complain(
+                    argument.line,
+                    f"arg.name {RETURN_VALUE!r} is reserved for the result; choose another name",
+                )
 
     def _trace_params(
-        self, trace: tuple[Param, ...], arguments: tuple[Param, ...], sources: list[str], void: bool
+        self, trace: tuple[Param, ...], known: set[str], sources: list[str], void: bool
     ) -> None:
         if len(trace) > TRACE_PARAMS_MAX:
-            self.complain(trace[TRACE_PARAMS_MAX].line, f"{len(trace)} trace parameters; "
-                          f"at most {TRACE_PARAMS_MAX} are allowed")  # fmt: skip
-        known = {argument.name for argument in arguments}
+            self.complain(
+                trace[TRACE_PARAMS_MAX].line,
+                f"{len(trace)} trace parameters; at most {TRACE_PARAMS_MAX} are allowed",
+            )
         for param in trace:
             if param.ctype.kind in (Kind.VOID, Kind.STRUCT):
-                self.complain(param.line, f"trace parameter {param.name!r} is {param.ctype.kind.value}; "
-                              "integers, pointers and strings can be recorded")  # fmt: skip
+                self.complain(
+                    param.line,
+                    f"trace parameter {param.name!r} is {param.ctype.kind.value}; "
+                    "integers, pointers and strings can be recorded",
+                )
             if param.name in _FIELDS_TAKEN:
-                self.complain(param.line, f"trace.param.name {param.name!r} is taken by the trace record; "
-                              "choose another name")  # fmt: skip
+                self.complain(
+                    param.line,
+                    f"trace.param.name {param.name!r} is taken by the trace record; choose another name",
+                )
             elif param.name == RETURN_VALUE:
                 if void:
-                    self.complain(param.line, f"{RETURN_VALUE!r} is traced but the function returns nothing; "
-                                  "remove the trace parameter or give returnType")  # fmt: skip
-            elif param.name not in known and not any(cdecl.has_word(source, param.name) for source in sources):
+                    self.complain(
+                        param.line,
+                        f"{RETURN_VALUE!r} is traced but the function returns nothing; "
+                        "remove the trace parameter or give returnType",
+                    )
+            elif param.name not in known and not any(
+                cdecl.has_word(source, param.name) for source in sources
+            ):
                 allowed = ", ".join([*sorted(known), *([] if void else [RETURN_VALUE])])
-                self.complain(param.line, f"trace parameter {param.name!r} names no value; allowed are {allowed or 'none'}"
-                              " and variables declared in the prologue")  # fmt: skip
+                self.complain(
+                    param.line,
+                    f"trace parameter {param.name!r} names no value; allowed are {allowed or 'none'}"
+                    " and variables declared in the prologue",
+                )
 
     def _no_return_value(self, code: dict[str, Code | None]) -> None:
         for name, part in code.items():
             if part and cdecl.has_word(part.text, RETURN_VALUE):
-                self.complain(part.line, f"{name!r} uses {RETURN_VALUE!r} but the function returns nothing; "
-                              "remove it or give returnType instead of returnsVoid")  # fmt: skip
+                self.complain(
+                    part.line,
+                    f"{name!r} uses {RETURN_VALUE!r} but the function returns nothing; "
+                    "remove it or give returnType instead of returnsVoid",
+                )
 
     def _format(self, values: _Values, trace: tuple[Param, ...]) -> tuple[str, tuple[Conversion, ...]]:
         """The format as the inside of a C literal and the conversion that prints each trace parameter."""
@@ -389,28 +462,39 @@ class _Reader:
             return inside, ()
         names = len(values.texts.get("trace.param.name", []))
         if len(found) != names:
-            self.complain(text.line, f"trace.formatString has {len(found)} conversions for {names} trace parameters; "
-                          "write one conversion for each, %% for a percent sign")  # fmt: skip
+            self.complain(
+                text.line,
+                f"trace.formatString has {len(found)} conversions for {names} trace parameters; "
+                "write one conversion for each, %% for a percent sign",
+            )
         elif len(trace) == names:
             self._fits(text.line, found, trace, self.complain)
         return inside, tuple(found)
 
     @staticmethod
-    def _fits(line: int, found: list[Conversion], trace: tuple[Param, ...], complain: Callable[[int, str], None]) -> None:
+    def _fits(
+        line: int, found: list[Conversion], trace: tuple[Param, ...], complain: Callable[[int, str], None]
+    ) -> None:
         for conversion, param in zip(found, trace, strict=True):
             if param.ctype.kind in (Kind.VOID, Kind.STRUCT):
                 continue
             fault = misfit(conversion, param.ctype)
             if fault:
-                complain(line, f"trace.formatString: {param.name!r} is {param.ctype.kind.value} "
-                         f"({param.ctype.text}), {fault}")  # fmt: skip
+                complain(
+                    line,
+                    f"trace.formatString: {param.name!r} is {param.ctype.kind.value} "
+                    f"({param.ctype.text}), {fault}",
+                )
 
     def _duplicates(self, functions: tuple[Function, ...]) -> None:
         first: dict[str, int] = {}
         for function in functions:
             if function.name in first:
-                self.complain(function.line, f"function {function.name!r} is given again (first in line "
-                              f"{first[function.name]}); describe each function once")  # fmt: skip
+                self.complain(
+                    function.line,
+                    f"function {function.name!r} is given again (first in line "
+                    f"{first[function.name]}); describe each function once",
+                )
             first.setdefault(function.name, function.line)
 
 
@@ -426,7 +510,7 @@ def _literal_fault(inside: str) -> str:
             return f"{character!r} cannot stand in a trace; printable ASCII characters only"
     rest = re.sub(r'\\[\\"]', "", inside)
     if '"' in rest:
-        return "a quote inside the text; write \\\""
+        return 'a quote inside the text; write \\"'
     if "\\" in rest:
-        return "a backslash that is no escape; only \\\\ and \\\" are allowed, a record is one line"
+        return 'a backslash that is no escape; only \\\\ and \\" are allowed, a record is one line'
     return ""

@@ -43,7 +43,7 @@ class _Field:
 def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
     """The sources of a payload module by file name; the same payload always gives the same bytes.
 
-    `template_dir` holds payload.c.j2, trace_payload.h.j2 and Kbuild.j2. ValueError when a template cannot be used.
+    `template_dir` holds payload.c.j2, trace_payload.h.j2 and Kbuild.j2; ValueError if one cannot be used.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template_dir),
@@ -51,7 +51,7 @@ def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - C, not HTML
+        autoescape=False,  # C, not HTML
     )
     view = _view(resolved)
     sources: dict[str, str] = {}
@@ -76,7 +76,9 @@ def plan(resolved: ResolvedPayload) -> dict[str, Any]:
             {"event": one.function.event, "function": one.function.name, "symbol": one.symbol}
             for one in resolved.functions
         ],
-        "unresolved": [{"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved],
+        "unresolved": [
+            {"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved
+        ],
     }
 
 
@@ -116,6 +118,7 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
     call = f"({one.symbol})({', '.join(name for _declaration, name in passed)})"  # in () it is never a macro
     return {
         "name": function.name,
+        "line": function.line,
         "symbol": one.symbol,
         "event": function.event,
         "returns": function.returns.text if function.returns else "",
@@ -133,7 +136,9 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
 
 def _passed(one: ResolvedFunction) -> list[tuple[str, str]]:
     """(declaration, name) of each argument of the symbol, in its order."""
-    own = [(declare(argument.ctype.text, argument.name), argument.name) for argument in one.function.arguments]
+    own = [
+        (declare(argument.ctype.text, argument.name), argument.name) for argument in one.function.arguments
+    ]
     if one.candidate.arguments is None:
         return own
     passed: list[tuple[str, str]] = []
@@ -157,7 +162,7 @@ def _part(code: Code | None) -> _Part | None:
 
 
 def _event(one: ResolvedFunction) -> dict[str, Any]:
-    """The trace event of a function. An event must have a field, so one without parameters gets an empty one."""
+    """The trace event of a function. It must have a field, so one without parameters gets an empty one."""
     function = one.function
     if not function.trace:
         name = f"{cdecl.OWN_PREFIX}nothing"
@@ -183,4 +188,6 @@ def _field(param: Param, conversion: Conversion) -> _Field:
     if conversion.letter == "s":
         copy = f'snprintf(__entry->{name}, sizeof(__entry->{name}), "%s", {passed});'
         return _Field(prototype, passed, f"__array(char, {name}, {STRING_SIZE})", copy)
-    return _Field(prototype, passed, f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};")
+    return _Field(
+        prototype, passed, f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};"
+    )

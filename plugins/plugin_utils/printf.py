@@ -14,8 +14,8 @@ _CONVERSION = re.compile(
     re.DOTALL,
 )
 _INTEGER = "diuxXo"
-# Pointer extensions that look at the address only, never at what it points to: a record is printed long after it
-# was made. An extension is all letters and digits that follow.
+# Pointer extensions that look at the address only, never at what it points to: a record is printed long after
+# it was made. An extension is all letters and digits that follow.
 _EXTENSION = re.compile(r"[A-Za-z0-9]*")
 _EXTENSIONS = ("pSR", "pSb", "psR", "psb", "pS", "ps", "px", "pK", "pe")
 
@@ -56,7 +56,9 @@ def conversions(text: str) -> list[Conversion]:
 def _conversion(text: str, match: re.Match[str]) -> tuple[Conversion, int]:
     letter, length = match.group("letter") or "", match.group("length") or ""
     if not letter:
-        raise FormatError(f"'{match.group()}' has no conversion letter; {ALLOWED}; write %% for a percent sign")
+        raise FormatError(
+            f"'{match.group()}' has no conversion letter; {ALLOWED}; write %% for a percent sign"
+        )
     if letter == "p":
         return _pointer(text, match, length)
     if length == "j":
@@ -76,7 +78,9 @@ def _pointer(text: str, match: re.Match[str], length: str) -> tuple[Conversion, 
     if length:
         raise FormatError(f"'{whole}' cannot have a length modifier; use %p")
     if letters and not letters.isdigit() and "p" + letters not in _EXTENSIONS:
-        raise FormatError(f"'{whole}' reads what the pointer points to when the trace is printed; {ALLOWED_POINTERS}")
+        raise FormatError(
+            f"'{whole}' reads what the pointer points to when the trace is printed; {ALLOWED_POINTERS}"
+        )
     return Conversion(whole, "p"), match.end() + len(letters)
 
 
@@ -87,8 +91,6 @@ def misfit(conversion: Conversion, ctype: CType) -> str:
     if not _class_fits(conversion, ctype):
         return f"'{conversion.text}' needs {_wants(conversion)}; use {suggestion(ctype)}"
     if conversion.letter in _INTEGER and ctype.lengths and conversion.length not in ctype.lengths:
-        if conversion.length in ("h", "hh") and "" in ctype.lengths:
-            return ""
         return f"'{conversion.text}' does not have the size of {ctype.text}; use {suggestion(ctype)}"
     return ""
 
