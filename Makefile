@@ -14,26 +14,26 @@ help:
 	@echo 'make clean       remove what this checkout made; make clean-cache: the cache of images and builds'
 
 verify:
-	@bash scripts/verify.sh $(ARGS)
+	@scripts/verify.sh $(ARGS)
 
 test:
-	@sh scripts/test.sh
+	@scripts/test.sh
 
 test-%:
-	@sh scripts/test.sh $*
+	@scripts/test.sh $*
 
 lint:
-	@sh scripts/test.sh lint types
+	@scripts/test.sh lint types
 
 bench:
-	@bash scripts/bench.sh
+	@scripts/bench.sh
 
 lab-up lab-down:
-	@sh scripts/playbook.sh $(subst -,_,$@) $(ARGS)
+	@scripts/playbook.sh $(subst -,_,$@) $(ARGS)
 
 setup:
-	@sh scripts/setup.sh run
-	@sh scripts/setup.sh test
+	@scripts/setup.sh run
+	@scripts/setup.sh test
 
 clean clean-cache:
-	@sh scripts/clean.sh $@
+	@scripts/clean.sh $@

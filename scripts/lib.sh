@@ -20,6 +20,24 @@ as_root() {
     fi
 }
 
+# Goes on as root: starts the running script anew through sudo unless it runs as root already.
+become_root() {
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || die "guests and their images need root; run this as root, or install sudo"
+        say "guests and their images need root: going on through sudo"
+        exec sudo env "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} \
+            ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
+    fi
+}
+
+# Gives what root made in the checkout back to who started the script; the cache's images stay root's.
+give_back() {
+    [ -n "${KEDR_OWNER-}" ] || return 0
+    for made in "$root/runs" "$root/.lab"; do
+        if [ -e "$made" ]; then chown -R --no-dereference "$KEDR_OWNER" "$made"; fi
+    done
+}
+
 root=$(cd "$(dirname "$0")" && while [ ! -f galaxy.yml ] && [ "$PWD" != / ]; do cd ..; done; pwd)
 [ -f "$root/galaxy.yml" ] || die "$0 is not inside a checkout of kedr.lab"
 KEDR_CACHE=${KEDR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kedr-lab}

@@ -46,7 +46,7 @@ can_make_environments() { "$1" -I -c 'import ensurepip, venv' 2>/dev/null; }
 
 found=$(supported)
 if [ -z "$found" ] && ! command -v python3 >/dev/null 2>&1; then
-    sh "$root/scripts/packages.sh" python3 python3-venv >&2 || exit 1
+    "$root/scripts/packages.sh" python3 python3-venv >&2 || exit 1
     found=$(supported)
 fi
 if [ -z "$found" ]; then
@@ -60,7 +60,7 @@ echo "$found" | while read -r version path; do
     [ "$version" != "$last" ] || continue
     if ! can_make_environments "$path"; then
         case $path in
-            /usr/bin/*) sh "$root/scripts/packages.sh" "python$version-venv" >&2 || exit 1 ;;
+            /usr/bin/*) "$root/scripts/packages.sh" "python$version-venv" >&2 || exit 1 ;;
         esac
         can_make_environments "$path" || continue
     fi

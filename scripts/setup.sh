@@ -8,13 +8,13 @@ set -u
 
 case ${1-} in
     run)
-        sh "$root/scripts/packages.sh" lab || exit 1
-        sh "$root/scripts/venv.sh" newest run >/dev/null || exit 1
+        "$root/scripts/packages.sh" lab || exit 1
+        "$root/scripts/venv.sh" newest run >/dev/null || exit 1
         ;;
     test)
-        sh "$root/scripts/packages.sh" lab test || exit 1
-        sh "$root/scripts/venv.sh" oldest test >/dev/null || exit 1
-        sh "$root/scripts/venv.sh" newest test >/dev/null || exit 1
+        "$root/scripts/packages.sh" lab test || exit 1
+        "$root/scripts/venv.sh" oldest test >/dev/null || exit 1
+        "$root/scripts/venv.sh" newest test >/dev/null || exit 1
         ;;
     *) die "usage: setup.sh run|test" ;;
 esac

@@ -14,7 +14,7 @@ trap 'rm -f "$KEDR_NOTES" "$table"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-sh "$root/scripts/setup.sh" test || exit 1
+"$root/scripts/setup.sh" test || exit 1
 
 failed=0
 for part; do
@@ -22,7 +22,7 @@ for part; do
         die "there is no test part '$part'; parts: $(cd "$root/scripts/test" && echo *.sh | sed 's/\.sh//g')"
     say "test-$part"
     begun=$(date +%s)
-    if (cd "$root" && sh "scripts/test/$part.sh"); then result=ok; else result=FAILED failed=1; fi
+    if (cd "$root" && "scripts/test/$part.sh"); then result=ok; else result=FAILED failed=1; fi
     printf '%-12s %-7s %5s s\n' "$part" "$result" $(($(date +%s) - begun)) >>"$table"
 done
 

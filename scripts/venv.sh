@@ -8,7 +8,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 which=$1 kind=$2
-pythons=$(sh "$root/scripts/pythons.sh") || exit 1
+pythons=$("$root/scripts/pythons.sh") || exit 1
 
 # Prints the first or the last line of $pythons whose minor version lies in $2..$3.
 pick() {

@@ -6,8 +6,8 @@
 # each_ansible COMMAND...: runs it with each environment first in PATH and its folder in $venv; fails if one
 # failed. Says which versions it ran under, and which could not be tried, and why.
 each_ansible() {
-    old=$(sh "$root/scripts/venv.sh" oldest test) || return 1
-    new=$(sh "$root/scripts/venv.sh" newest test) || return 1
+    old=$("$root/scripts/venv.sh" oldest test) || return 1
+    new=$("$root/scripts/venv.sh" newest test) || return 1
     status=0
     under "$old" "$@" || status=1
     if [ "$old" != "$new" ]; then under "$new" "$@" || status=1; fi

@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Usage: clean.sh clean|clean-cache
+# clean removes what this checkout made; clean-cache removes images, builds and environments, which other
+# checkouts may share.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+case ${1-} in
+    clean)
+        if running=$(find "$root/.lab" -name '*.pid' -exec grep -lE '^[0-9]+$' {} + 2>/dev/null) && [ -n "$running" ]; then
+            for file in $running; do
+                if kill -0 "$(cat "$file")" 2>/dev/null; then
+                    die "a guest is running ($file); end it first: make lab-down"
+                fi
+            done
+        fi
+        cd "$root" || exit 1
+        rm -rf runs .lab .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
+        find . -name __pycache__ -prune -exec rm -rf {} +
+        ;;
+    clean-cache) as_root rm -rf "$KEDR_CACHE" ;;
+    *) die "usage: clean.sh clean|clean-cache" ;;
+esac

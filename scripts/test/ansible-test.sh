@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh disable=SC2154
+# Read by test parts, after lib.sh and ansible-versions.sh: ansible-test on a copy of the collection.
+#
+# ansible-test wants the collection at .../ansible_collections/kedr/lab, keeps its environments under HOME, and
+# would fetch a script that installs pip from a host of its own. So it gets a copy, a HOME in the cache, and
+# there a script that takes pip from the Python it runs in.
+
+ansible_home=$KEDR_CACHE/ansible-test
+
+ansible_test_setup() {
+    work=$(mktemp -d) || return 1
+    trap 'rm -rf "$work"' EXIT
+    mkdir -p "$ansible_home/.ansible/test/cache" "$ansible_home/.config" || return 1
+    if [ -d "$HOME/.config/pip" ]; then ln -sfn "$HOME/.config/pip" "$ansible_home/.config/pip"; fi
+}
+
+# What a built collection would hold, from files tracked or not yet added.
+copy_collection() {
+    collection=$work/${venv##*/}/ansible_collections/kedr/lab
+    mkdir -p "$collection"
+    (cd "$root" && git ls-files -co --exclude-standard | grep -v '^\.collections/' |
+        while read -r file; do if [ -e "$file" ]; then echo "$file"; fi; done |
+        tar cf - -T -) | tar xf - -C "$collection"
+}
+
+# The script that ansible-test would fetch, under the name that it looks for.
+offer_pip() {
+    sed -n "s/^ *pip='\([0-9.]*\)',.*/\1/p" \
+        "$venv"/lib/python*/site-packages/ansible_test/_internal/python_requirements.py | tr . _ |
+        while read -r version; do
+            printf 'import ensurepip\n\nensurepip.bootstrap(default_pip=True)\n' \
+                >"$ansible_home/.ansible/test/cache/get_pip_$version.py"
+        done
+}
+
+# run_ansible_test COMMAND...: ansible-test COMMAND in a copy, with the environment in $venv.
+run_ansible_test() {
+    copy_collection && offer_pip || return 1
+    {
+        (cd "$collection" && HOME=$ansible_home PATH=$venv/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+            ansible-test "$@" --python default --requirements --color no) 2>&1
+        echo $? >"$work/status"
+    } | grep --line-buffered -vE "$chatter"
+    return "$(cat "$work/status")"
+}
+
+# What pip says on its way, and a remark on the locale.
+chatter='^ *(Collecting|Downloading|Processing|Looking in|Installing collected|Successfully installed|Using cached) '
+chatter="$chatter|^WARNING: Location |━━|using locale|Using locale"

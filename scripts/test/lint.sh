@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Style and form of everything in the checkout; every tool runs even if one before it complains.
+set -u
+. "$(dirname "$0")/../lib.sh"
+
+venv=$("$root/scripts/venv.sh" newest test) || exit 1
+PATH=$venv/bin:$PATH
+status=0
+
+check() {
+    say "$*"
+    "$@" || status=1
+}
+
+# Files of the checkout, tracked or not yet added, whose name matches a pattern.
+files() { git ls-files -co --exclude-standard -- "$@" | sort -u; }
+
+check ruff check --quiet --cache-dir "$KEDR_CACHE/ruff" .
+check yamllint --strict .
+check ansible-lint --offline -q --nocolor
+check reuse lint --quiet
+check antsibull-changelog lint
+say "shellcheck on every shell script"
+files '*.sh' .ci/run | xargs -d '\n' shellcheck || status=1
+exit "$status"
