@@ -362,10 +362,10 @@ int kedr_target_get_names(char *buffer, size_t size)
 	unsigned int i;
 	int at = 0;
 
-	buffer[0] = '\0';
 	for (i = 0; i < nr_targets; i++)
 		at += scnprintf(buffer + at, size - at, "%s%s", i ? "," : "",
 				targets[i].name);
+	at += scnprintf(buffer + at, size - at, "\n");
 	return at;
 }
 
