@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read in one round trip what a host and its kernel are."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, payload
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.facts import facts_of_answer
+from ansible_collections.kedr.lab.plugins.plugin_utils.payloads import default_functions, load_all
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.kernel_facts)."""
+
+    default_step = "facts"
+
+    def perform(self) -> dict[str, Any]:
+        """Ask the host, keep and return its facts."""
+        symbols: set[str] = set()
+        configs: set[str] = set()
+        paths = [self.path(path) for path in self.options["payloads"]]
+        if paths:
+            functions = self.options["functions"]
+            payloads, db = load_all(paths, self.path(functions) if functions else default_functions())
+            symbols = payload.candidate_symbols(payloads, db)
+            configs = payload.candidate_config(payloads, db)
+        target = module_name(self.options["target"]) if self.options["target"] else ""
+        marker = self._marker()
+        answer = self.ask(hostshell.load_script("kernel_facts"), {
+            "k_symbols": sorted(symbols), "k_configs": sorted(configs), "k_target": target,
+            "k_marker": marker,
+        })
+        facts = facts_of_answer(answer)
+        facts["test_host"] = self.is_test_host()
+        self.keep("facts.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
+        return {"changed": False, "facts": facts}
+
+    def _marker(self) -> str:
+        """Return the line that begins this run in the host's kernel log, or nothing."""
+        if not self.host_dir or self.check_mode() or not self.is_test_host():
+            return ""
+        return f"kedr: run {os.path.basename(os.path.dirname(self.host_dir))} begins"

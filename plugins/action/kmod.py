@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Load or unload kernel modules of a test host, in order and verified."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
+
+
+class Wanted(NamedTuple):
+    """A module of the task: its name, its content ("" to modprobe it), and its parameters."""
+
+    name: str
+    content: bytes
+    parameters: list[str]
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.kmod)."""
+
+    changes_host = True
+    recorded = ("changed_modules", "kernel_log")
+
+    def step_name(self) -> str:
+        """Return the usual step: load or unload."""
+        return "load" if self.options["state"] == "present" else "unload"
+
+    def perform(self) -> dict[str, Any]:
+        """Load or unload in one round trip."""
+        present = self.options["state"] == "present"
+        wanted = [self._wanted(entry, present) for entry in self.options["modules"]]
+        if not wanted:
+            return {"changed": False, "changed_modules": [], "unchanged_modules": []}
+        if self.check_mode():
+            return self._foretell([module.name for module in wanted], present)
+        return self._load(wanted) if present else self._unload([module.name for module in wanted])
+
+    def _wanted(self, entry: dict[str, Any], present: bool) -> Wanted:
+        name = module_name(entry["name"])
+        if not present:
+            return Wanted(name, b"", [])
+        try:
+            parameters = [kmods.parameter(*pair) for pair in (entry["params"] or {}).items()]
+        except ValueError as error:
+            raise StepError("INFRA", f"{name}: {hostshell.printable(str(error))}") from error
+        content = self.read_file(self.path(entry["ko"]), "a built module") if entry["ko"] else b""
+        return Wanted(name, content, parameters)
+
+    def _foretell(self, names: list[str], present: bool) -> dict[str, Any]:
+        """Say what would change, by one trip that only reads."""
+        answer = self.ask('for k_one in $k_names; do loaded "$k_one" && value loaded "$k_one"; done',
+                          {"k_names": names})
+        there = set(answer.all("loaded"))
+        todo = [name for name in names if (name in there) != present]
+        return {"changed": bool(todo), "changed_modules": todo,
+                "unchanged_modules": [name for name in names if name not in todo],
+                **self._diff(names, there, present)}
+
+    def _load(self, wanted: list[Wanted]) -> dict[str, Any]:
+        files = {}
+        lines = ["need_root 'Loading modules'\nprivate_dir\nunpack\nremember_log\n"]
+        fresh = "yes" if self.options["fresh"] else "no"
+        for module in wanted:
+            file = f"{module.name}.ko" if module.content else ""
+            identity = self._identity(module)
+            if file:
+                files[file] = module.content
+            lines.append(kmods.call("load", module.name, f"./{file}" if file else "", fresh,
+                                    identity.srcversion, identity.build_id, *module.parameters))
+        try:
+            answer = self.ask(hostshell.load_script("kmod") + "".join(lines), {}, hostshell.make_tar(files))
+        except HostStopped as error:
+            raise self._explained(error) from error
+        return self._outcome_of(answer, [module.name for module in wanted], present=True)
+
+    def _identity(self, module: Wanted) -> kmods.Identity:
+        if not module.content:
+            return kmods.Identity("", "", "")
+        try:
+            return kmods.identity(module.content)
+        except ValueError as error:
+            raise StepError("INFRA", f"{module.name}: its file is {error}") from error
+
+    def _explained(self, error: HostStopped) -> StepError:
+        """Return `error` with the kernel's lines and with what they mean."""
+        name = error.answer.one("refused")
+        if not name:
+            return error
+        log = hostshell.printable(error.answer.text("log"), 3000).strip()
+        words = kmods.meaning(error.reason, log)
+        parts = [f"{name} was not loaded: {error.reason}"]
+        if words:
+            parts.append(f"what it means: {words}")
+        if log:
+            parts.append(f"the kernel said:\n{log}")
+        undone = error.answer.all("not_undone")
+        if undone:
+            parts.append(f"still loaded from this task: {', '.join(undone)}")
+        kind = "INFRA" if "o space left" in error.reason else error.kind
+        return StepError(kind, "\n".join(parts), module=name, kernel_log=log)
+
+    def _unload(self, names: list[str]) -> dict[str, Any]:
+        lines = ["need_root 'Unloading modules'\nremember_log\n", *(kmods.call("unload", name) for name in names)]
+        answer = self.ask(hostshell.load_script("kmod") + "".join(lines), {})
+        stuck = answer.all("stuck")
+        if not stuck:
+            return self._outcome_of(answer, names, present=False)
+        parts = []
+        for line in answer.all("users"):
+            name, _blank, users = line.partition(" ")
+            count, _blank, holders = users.partition(" ")
+            held = holders.strip(",-").replace(",", ", ")
+            parts.append(f"{name} was not unloaded: {answer.text(f'error-{name}').strip()} (use count {count}"
+                         f"{', held by ' + held if held else ', held by no module: by an open file or by itself'})")
+        log = "".join(answer.text(f"log-{name}") for name in stuck[:1])
+        raise StepError("FAIL", hostshell.printable("\n".join(parts)), module=stuck[0],
+                        changed=bool(answer.all("changed")), kernel_log=hostshell.printable(log, 3000))
+
+    def _outcome_of(self, answer: hostshell.Answer, names: list[str], present: bool) -> dict[str, Any]:
+        changed, unchanged = answer.all("changed"), answer.all("unchanged")
+        if sorted(changed + unchanged) != sorted(names):
+            raise hostshell.AnswerError("the host did not account for every module")
+        before = set(unchanged if present else names) - set(() if present else unchanged)
+        return {"changed": bool(changed), "changed_modules": changed, "unchanged_modules": unchanged,
+                **self._diff(names, before, present)}
+
+    def _diff(self, names: list[str], before: set[str], present: bool) -> dict[str, Any]:
+        if not self._task.diff:
+            return {}
+        after = set(names) if present else set()
+        return {"diff": {"before": _listed(names, before), "after": _listed(names, after)}}
+
+
+def _listed(names: list[str], there: set[str]) -> str:
+    return "".join(f"{name}: {'loaded' if name in there else 'not loaded'}\n" for name in names)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build kernel modules for a host's kernel, or take them from the cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError, module_name
+
+_ENTER_ROOT = (
+    'mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mount --rbind /dev "$1/dev"'
+    ' && exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp /bin/sh -c "$2"'
+)
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.kmod_build)."""
+
+    default_step = "build"
+    recorded = ("modules",)
+
+    def perform(self) -> dict[str, Any]:
+        """Look up every module by its content key; build the missing ones in one go."""
+        self.facts: dict[str, Any] = self.options["facts"]
+        self.cache_dir = self.path(self.options["cache_dir"])
+        self.common, self.modules = self._sources()
+        try:
+            self.keys = build.content_keys(self.facts, self.common, self.modules)
+        except ValueError as error:
+            raise StepError("INFRA", str(error)) from error
+        if self.check_mode():
+            return self._foretell()
+        self.fresh: set[str] = set()
+        entries = {}
+        try:
+            missing = self._missing()
+            if missing:
+                with build.locked(self.cache_dir, [self.keys[module.name] for module in missing]):
+                    self._build_missing()
+            entries = {module.name: build.look_up(self.cache_dir, self.keys[module.name]) for module in self.modules}
+        except OSError as error:
+            raise StepError("INFRA", f"the cache {self.cache_dir} cannot be used: {error.strerror}: "
+                                     f"{error.filename}") from error
+        return self._result(entries)
+
+    def _sources(self) -> tuple[dict[str, bytes], list[build.Module]]:
+        kernel_dir = self.path(self.options["kernel_dir"])
+        try:
+            common = build.common_files(kernel_dir)
+        except OSError as error:
+            raise StepError("INFRA", f"{error.filename}: cannot read the kernel sources: {error.strerror}") from error
+        modules = []
+        for wanted in self.options["modules"]:
+            source = self.path(wanted["source"])
+            try:
+                files = build.read_sources(source)
+            except OSError as error:
+                raise StepError("INFRA", f"{source}: cannot read the sources of {wanted['name']}: "
+                                         f"{error.strerror}") from error
+            if "Kbuild" not in files and "Makefile" not in files:
+                raise StepError("INFRA", f"{source}: no Kbuild there, so {wanted['name']} cannot be built")
+            needs = tuple(module_name(need) for need in wanted["needs"])
+            modules.append(build.Module(module_name(wanted["name"]), files, needs))
+        return common, modules
+
+    def _missing(self) -> list[build.Module]:
+        return [module for module in self.modules
+                if not build.look_up(self.cache_dir, self.keys[module.name])]
+
+    def _foretell(self) -> dict[str, Any]:
+        names = [module.name for module in self._missing()]
+        msg = f"would build {', '.join(names)}" if names else "everything is in the cache"
+        return {"changed": bool(names), "msg": msg, "modules": {}, "load": []}
+
+    def _build_missing(self) -> None:
+        missing = self._missing()
+        if not missing:
+            return
+        tree = self._tree()
+        names = {module.name for module in missing}
+        symvers = {}
+        for module in self.modules:
+            entry = build.look_up(self.cache_dir, self.keys[module.name])
+            if entry and module.name not in names:
+                symvers[module.name] = self.read_file(entry.file(f"{module.name}.symvers"), "a built module's symbols")
+        probes = build.look_up(self.cache_dir, self.keys[build.PROBES])
+        header = self.read_file(probes.file("config.h"), "the probes' header") if probes else None
+        tar = hostshell.make_tar(build.stage(self.common, missing, symvers, header))
+        listed = [module.name for module in missing]
+        self.say(f"building {', '.join(listed)} for {self.facts['release']}")
+        values = {"k_tree": tree, "k_modules": listed}
+        root = self.options["build_root"]
+        answer = self._build_in_root(self.path(root), values, tar) if root else self._build_on_host(values, tar)
+        self._take(answer, missing, header is None)
+
+    def _tree(self) -> str:
+        """Return the kernel tree to build in, as seen where the build runs."""
+        release = str(self.facts.get("release", ""))
+        if self.options["build_root"]:
+            tree = f"/lib/modules/{release}/build"
+            root = self.path(self.options["build_root"])
+            if not os.path.isdir(os.path.join(root, "lib/modules", release)):
+                raise StepError("INFRA", f"{root}: no headers of kernel {release} in this build root; install "
+                                         f"them there: {host_facts.headers_package(self.facts)}")
+            return tree
+        if not self.facts.get("kernel_tree"):
+            raise StepError("INFRA", f"the host has no headers of its kernel {release}; install them: "
+                                     f"{host_facts.headers_package(self.facts)}")
+        lacking = [tool for tool in ("make", "gcc", "ld") if not self.facts["tools"].get(tool)]
+        if lacking:
+            raise StepError("INFRA", f"the host has no {', '.join(lacking)}; install what builds modules: "
+                                     f"{host_facts.compiler_packages(self.facts)}")
+        return str(self.facts["kernel_tree"])
+
+    def _build_on_host(self, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
+        return self.ask(hostshell.load_script("kmod_build"), values, tar)
+
+    def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
+        """Build by chroot in a mount namespace of its own; nothing is left in `root`."""
+        call = hostshell.frame(hostshell.load_script("kmod_build"), values, tar)
+        command = ["unshare", "-m", "--propagation", "private", "sh", "-c", _ENTER_ROOT, "kedr", root, call.command]
+        if os.geteuid() != 0:
+            command = ["sudo", "-n", *command]
+        try:
+            done = subprocess.run(command, input=call.stdin, capture_output=True, check=False)
+        except OSError as error:
+            raise StepError("INFRA", f"{shlex.join(command[:3])}: {error.strerror}") from error
+        answered = {"rc": done.returncode, "stderr": done.stderr.decode("utf-8", "replace")}
+        return self._parse(done.stdout, call.nonce, answered)
+
+    def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:
+        """Keep the log, put what was built into the cache, fail when something was not."""
+        self._keep_log(answer, missing)
+        said = answer.text("said").splitlines()
+        files = hostshell.read_tar(answer.blobs["result.tar"]) if "result.tar" in answer.blobs else {}
+        made = {name: self.facts.get(name, "") for name in build.MACHINE_FACTS}
+        if probed and "broken-tree" not in said and build.CONFIG_HEADER in files:
+            build.store(self.cache_dir, self.keys[build.PROBES], build.PROBES,
+                        {"config.h": files[build.CONFIG_HEADER]}, made)
+        built = {line.split()[1] for line in said if re.match(r"built \S+", line)}
+        for module in missing:
+            if module.name not in built:
+                continue
+            try:
+                result = build.result_files(module.name, files)
+            except KeyError as error:
+                detail = answer.one("pack_error") or f"{error.args[0]} did not come back"
+                raise StepError("INFRA", f"{module.name} was built and could not be fetched: {detail}") from error
+            build.store(self.cache_dir, self.keys[module.name], module.name, result, made)
+            self.fresh.add(module.name)
+        for module in missing:
+            if module.name not in built:
+                self._fail(answer, module.name, said)
+
+    def _keep_log(self, answer: hostshell.Answer, missing: list[build.Module]) -> None:
+        parts = [f"== build.sh\n{answer.text('said')}"]
+        for name in ["probes.log", *(f"{module.name}.log" for module in missing)]:
+            if name in answer.blobs:
+                parts.append(f"== {name}\n{answer.text(name)}")
+        path = os.path.join(self.host_dir, "build.log")
+        earlier = b""
+        if self.host_dir and os.path.exists(path):
+            earlier = self.read_file(path, "the build log")
+        self.keep("build.log", earlier + "".join(parts).encode())
+
+    def _fail(self, answer: hostshell.Answer, name: str, said: list[str]) -> None:
+        where = "; the whole log is in build.log of the run directory" if self.host_dir else ""
+        broken = "broken-tree" in said
+        log = answer.text("probes.log") if broken else answer.text(f"{name}.log")
+        lines = hostshell.printable(build.errors_of_log(log or "\n".join(said)))
+        if "No space left on device" in log or any("No space left on device" in line for line in said):
+            raise StepError("INFRA", f"No space left where {name} was built: free some and run again")
+        if "headers are missing; install" in log:
+            raise StepError("INFRA", f"{name} cannot be built where it is built:\n{lines}")
+        if broken:
+            raise StepError("INFRA", f"no module at all can be built in the kernel tree{where}:\n{lines}")
+        raise StepError("FAIL", f"{name} does not compile for {self.facts['release']}{where}:\n{lines}")
+
+    def _result(self, entries: Mapping[str, build.Entry | None]) -> dict[str, Any]:
+        modules: dict[str, Any] = {}
+        for name, entry in entries.items():
+            if entry is None:
+                raise StepError("INFRA", f"the cache entry of {name} vanished while it was used: run again")
+            programs = {os.path.basename(path): entry.file(path) for path in entry.files if path.startswith("user/")}
+            modules[name] = {
+                "ko": entry.file(f"{name}.ko"), "symvers": entry.file(f"{name}.symvers"), "programs": programs,
+                "cached": name not in self.fresh, "key": entry.key,
+            }
+            self.keep(f"modules/{name}.ko", self.read_file(modules[name]["ko"], "a built module"))
+        return {
+            "changed": bool(self.fresh), "modules": modules,
+            "load": [{"name": name, "ko": modules[name]["ko"]} for name in modules],
+        }

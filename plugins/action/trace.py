@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Set up or take down a trace buffer on a test host."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.trace)."""
+
+    changes_host = True
+    recorded = ("tracing_dir", "instance")
+
+    def step_name(self) -> str:
+        """Return the usual step: trace or untrace."""
+        return "trace" if self.options["state"] == "present" else "untrace"
+
+    def perform(self) -> dict[str, Any]:
+        """Bring the buffer into the wanted state in one round trip."""
+        state = self.options["state"]
+        events = self.options["events"]
+        for name in ("clock", "tracer"):
+            if not re.fullmatch(r"[A-Za-z0-9_:-]*", self.options[name] or ""):
+                raise StepError("INFRA", f"'{hostshell.printable(self.options[name], 80)}' is no {name}")
+        if not 1 <= self.options["buffer_size_kb"] <= 1 << 24:
+            raise StepError("INFRA", f"buffer_size_kb: {self.options['buffer_size_kb']} is out of range: "
+                                     "1 to 16777216 KiB per CPU")
+        program = hostshell.load_script("tracefs", "trace") + f"need_root Tracing\n{state}\n"
+        answer = self.ask(program, {
+            "k_instance": instance_name(self.options["instance"]), "k_events": event_paths(events),
+            "k_clock": self.options["clock"], "k_size": self.options["buffer_size_kb"],
+            "k_tracer": self.options["tracer"], "k_check": "yes" if self.check_mode() else "no",
+        })
+        changes = [hostshell.printable(text, 200) for text in answer.all("changed")]
+        return {
+            "changed": bool(changes), "changes": changes, "events": events,
+            "tracing_dir": hostshell.printable(answer.one("tracing_dir"), 300),
+            "instance": answer.one("instance") == "yes",
+        }

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bring trace, loss counters, call sites and kernel log of a host home."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
+from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
+    event_paths,
+    formats_text,
+    instance_name,
+    log_of_run,
+    stats_text,
+)
+
+TRACE_LIMIT = 200 << 20
+"""Bytes of a trace, and of a kernel log, that are taken at most."""
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.trace_collect)."""
+
+    default_step = "collect"
+    recorded = ("missing", "taint", "marker", "trace_bytes")
+
+    def perform(self) -> dict[str, Any]:
+        """Collect everything in one round trip."""
+        instance = instance_name(self.options["instance"])
+        events = event_paths(self.options["events"])
+        if self.check_mode():
+            return {"changed": False, "msg": "would turn tracing off and collect the evidence"}
+        answer = self.ask(hostshell.load_script("tracefs", "trace_collect"), {
+            "k_instance": instance, "k_events": events, "k_bytes": TRACE_LIMIT,
+            "k_stop": "yes" if self.is_test_host() else "no",
+        })
+        log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
+        end = self._end(answer, marker)
+        self._keep_files(answer, log, end)
+        for name in ("trace", "dmesg"):
+            if len(answer.blobs.get(name, b"")) >= TRACE_LIMIT:
+                raise StepError("INFRA", f"the {name} is larger than {TRACE_LIMIT >> 20} MiB and was cut: enable "
+                                         "fewer events or exercise less", **end)
+        return {"changed": answer.one("stopped") == "yes", **end}
+
+    @staticmethod
+    def _end(answer: hostshell.Answer, marker: bool) -> dict[str, Any]:
+        modules = module_names(answer.text("modules"))
+        return {
+            "taint": answer.number("taint"), "modules": modules,
+            "kedr_modules_present": "cp_controller" in modules,
+            "marker": marker, "trace_bytes": len(answer.blobs.get("trace", b"")),
+            "uptime": seconds(answer.one("uptime")),
+            "missing": [hostshell.printable(text, 200) for text in answer.all("missing")],
+        }
+
+    def _keep_files(self, answer: hostshell.Answer, log: bytes, end: dict[str, Any]) -> None:
+        """Keep what came; a file that is missing says that it was missing on the host."""
+        for name, blob in (("trace.txt", "trace"), ("sites.txt", "sites")):
+            if blob in answer.blobs:
+                self.keep(name, answer.blobs[blob])
+        if "trace" in answer.blobs:
+            self.keep("stats.txt", stats_text(answer))
+        formats = formats_text(answer)
+        if formats:
+            self.keep("formats.txt", formats)
+        self.keep("dmesg.txt", log)
+        self.keep("end.json", json.dumps(end, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation shared by the actions that speak to a test host."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options of every action of the group kedr.lab.host, and their attributes."""
+
+    DOCUMENTATION = r"""
+options:
+  run_dir:
+    description:
+      - Directory of the run on the control node, as made by M(kedr.lab.run).
+      - When given, the outcome is appended to C(<run_dir>/<inventory_hostname>/steps.jsonl), and what
+        the action collects is kept beside it.
+      - A host that was unreachable once in this run stays so; no further connection to it is tried.
+    type: path
+  step:
+    description:
+      - Name under which the outcome is recorded in the run directory.
+      - The default is the usual step of the action.
+    type: str
+attributes:
+  action_group:
+    description: The action is part of these action groups, for setting C(module_defaults).
+    support: full
+    membership:
+      - kedr.lab.host
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+  become:
+    description: Is usable alongside become keywords.
+    support: full
+  platform:
+    description: Systems that can be operated against; they need a POSIX shell and no Python.
+    support: full
+    platforms: linux
+"""

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of kedr.lab.exercise; the work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: exercise
+short_description: Run a script on a test host that makes the target work
+version_added: 0.1.0
+description:
+  - Sends a script for C(sh) with the files it needs, runs it in a private directory that is removed, and reads what
+    it checked, in one round trip.
+  - The script prints C(check NAME ok) or C(check NAME bad DETAIL) for each thing it checks.
+  - A bad check, no check at all, another exit status than 0, or time running out is a failure.
+  - Refused unless the inventory sets C(kedr_test_host=true) for the host.
+options:
+  script:
+    description: Script on the control node.
+    type: path
+    required: true
+  files:
+    description: Files on the control node to put beside the script.
+    type: list
+    elements: path
+    default: []
+  env:
+    description: Variables for the script.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds after which the script is killed, on hosts that have C(timeout).
+    type: int
+    default: 120
+seealso:
+  - module: kedr.lab.kmod
+author:
+  - The kedr.lab authors (@kedr-lab)
+extends_documentation_fragment:
+  - kedr.lab.host
+attributes:
+  check_mode:
+    description: Says what would be done and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what is changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Exercise the target
+  kedr.lab.exercise:
+    script: "{{ role_path }}/files/exercise.sh"
+    files:
+      - "{{ role_path }}/files/input.bin"
+    env:
+      DEVICE: /dev/cfake0
+"""
+
+RETURN = r"""
+checks:
+  description: What was checked; empty in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the check.
+      type: str
+      returned: always
+      sample: read
+    ok:
+      description: Whether it held.
+      type: bool
+      returned: always
+      sample: true
+    detail:
+      description: What was wrong.
+      type: str
+      returned: always
+      sample: ""
+took:
+  description: Seconds that the script took on the host.
+  returned: when it ran
+  type: float
+  sample: 1.4
+output:
+  description: What the script printed, shortened.
+  returned: when it ran
+  type: str
+  sample: |
+    check read ok
+kind:
+  description: Whose fault a failure is, empty when there is none.
+  returned: always
+  type: str
+  sample: ""
+round_trips:
+  description: Number of commands that were run on the host.
+  returned: always
+  type: int
+  sample: 1
+seconds:
+  description: How long the step took.
+  returned: always
+  type: float
+  sample: 0.7
+"""

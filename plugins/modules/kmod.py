@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of kedr.lab.kmod; the work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kmod
+short_description: Load or unload kernel modules of a test host
+version_added: 0.1.0
+description:
+  - Loads modules in the order given, or unloads them in the order given, in one round trip, and verifies it.
+  - When one cannot be loaded, those that this task has loaded are unloaded again, and the reason is given with the
+    lines that the kernel logged.
+  - A module that is loaded already counts as unchanged only if it is the same build with the same parameters.
+  - Refused unless the inventory sets C(kedr_test_host=true) for the host.
+options:
+  state:
+    description: Whether the modules are to be loaded or not.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  modules:
+    description: Modules, in the order to load or unload them.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the module.
+        type: str
+        required: true
+      ko:
+        description:
+          - File of the module on the control node.
+          - Without it the host's own module of this name is loaded, with what it depends on.
+        type: path
+      params:
+        description: Module parameters.
+        type: dict
+        default: {}
+  fresh:
+    description: Whether it is a failure when a module is loaded already.
+    type: bool
+    default: false
+seealso:
+  - module: kedr.lab.kmod_build
+  - module: kedr.lab.trace
+author:
+  - The kedr.lab authors (@kedr-lab)
+extends_documentation_fragment:
+  - kedr.lab.host
+attributes:
+  check_mode:
+    description: Says what would be done and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what is changed in diff mode.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Load what was built
+  kedr.lab.kmod:
+    modules: "{{ built.load }}"
+
+- name: Load a module of the distribution
+  kedr.lab.kmod:
+    modules:
+      - name: zram
+        params:
+          num_devices: 2
+
+- name: Unload it
+  kedr.lab.kmod:
+    state: absent
+    modules:
+      - name: zram
+"""
+
+RETURN = r"""
+changed_modules:
+  description: Modules that were loaded, or unloaded, by this task.
+  returned: success
+  type: list
+  elements: str
+  sample: ["cp_controller"]
+unchanged_modules:
+  description: Modules that already were as wanted.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+module:
+  description: The module that could not be loaded or unloaded.
+  returned: when one could not
+  type: str
+  sample: cp_target
+kernel_log:
+  description: What the kernel logged meanwhile.
+  returned: when a module could not be loaded or unloaded
+  type: str
+  sample: "cp_target: loading out-of-tree module taints kernel."
+kind:
+  description: Whose fault a failure is, empty when there is none.
+  returned: always
+  type: str
+  sample: ""
+round_trips:
+  description: Number of commands that were run on the host.
+  returned: always
+  type: int
+  sample: 1
+seconds:
+  description: How long the step took.
+  returned: always
+  type: float
+  sample: 0.7
+"""

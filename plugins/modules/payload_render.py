@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of kedr.lab.payload_render; the work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: payload_render
+short_description: Render the sources of payload modules for one kernel
+version_added: 0.1.0
+description:
+  - Checks data files, chooses for each function the symbol that the kernel exports, and writes the sources of one
+    module for each data file.
+  - Works on the control node; the host is not asked.
+options:
+  payloads:
+    description: Data files.
+    type: list
+    elements: path
+    required: true
+  functions:
+    description:
+      - Table of the symbols that stand for a function.
+      - The default is the table of this collection.
+    type: path
+  templates:
+    description:
+      - Directory of the templates of the sources.
+      - The default is the one of this collection.
+    type: path
+  facts:
+    description: Facts of the kernel, as returned by M(kedr.lab.kernel_facts) for the same data files.
+    type: dict
+    required: true
+  dest:
+    description:
+      - Directory on the control node to write the sources to, one directory in it for each module.
+      - The default is C(<run_dir>/<inventory_hostname>/sources).
+    type: path
+seealso:
+  - module: kedr.lab.kernel_facts
+  - module: kedr.lab.kmod_build
+author:
+  - The kedr.lab authors (@kedr-lab)
+extends_documentation_fragment:
+  - kedr.lab.host
+attributes:
+  check_mode:
+    description: Says what would be done and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what is changed in diff mode.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Render the payloads for this kernel
+  kedr.lab.payload_render:
+    payloads:
+      - "{{ playbook_dir }}/data/my_payload1.data"
+    facts: "{{ looked.facts }}"
+    dest: /tmp/sources
+  register: rendered
+"""
+
+RETURN = r"""
+payloads:
+  description: What each rendered module will do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    module:
+      description: Name of the module.
+      type: str
+      returned: always
+      sample: my_payload1
+    events:
+      description: Its trace events, with the function as the user named it and the symbol of this kernel.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{"event": "called___kmalloc", "function": "__kmalloc", "symbol": "__kmalloc_noprof"}]
+    unresolved:
+      description: Optional functions that this kernel does not export, with the names tried.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+sources:
+  description: Directory of the sources of each module.
+  returned: success
+  type: dict
+  sample: {"my_payload1": "/tmp/sources/my_payload1"}
+events:
+  description: Every event, as M(kedr.lab.trace) wants it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["my_payload1:called___kmalloc"]
+kind:
+  description: Whose fault a failure is, empty when there is none.
+  returned: always
+  type: str
+  sample: ""
+round_trips:
+  description: Number of commands that were run on the host.
+  returned: always
+  type: int
+  sample: 0
+seconds:
+  description: How long the step took.
+  returned: always
+  type: float
+  sample: 0.7
+"""

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of kedr.lab.trace; the work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trace
+short_description: Set up or take down a trace buffer on a test host
+version_added: 0.1.0
+description:
+  - Mounts tracefs where it is not mounted, makes an instance, and enables events in it, in one round trip.
+  - Kernels without instances use the global buffer; those without tracefs use debugfs.
+  - The buffer is cleared when anything had to be changed.
+  - Refused unless the inventory sets C(kedr_test_host=true) for the host.
+options:
+  state:
+    description: Whether the trace buffer is to be there or not.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  instance:
+    description: Name of the trace instance; empty for the global buffer.
+    type: str
+    default: kedr
+  events:
+    description:
+      - Events as C(system:event).
+      - With O(state=absent) they are disabled, which matters for the global buffer.
+    type: list
+    elements: str
+    default: []
+  clock:
+    description: Clock of the records, one of those that the kernel offers.
+    type: str
+    default: mono
+  buffer_size_kb:
+    description: Least size of the buffer of each processor, in KiB.
+    type: int
+    default: 4096
+  tracer:
+    description: Tracer to run beside the events.
+    type: str
+    default: nop
+seealso:
+  - module: kedr.lab.trace_collect
+author:
+  - The kedr.lab authors (@kedr-lab)
+extends_documentation_fragment:
+  - kedr.lab.host
+attributes:
+  check_mode:
+    description: Says what would be done and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what is changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Record what the payload sees
+  kedr.lab.trace:
+    instance: kedr
+    events:
+      - my_payload1:called___kmalloc
+      - my_payload1:called_kfree
+
+- name: Take the buffer down
+  kedr.lab.trace:
+    instance: kedr
+    state: absent
+"""
+
+RETURN = r"""
+tracing_dir:
+  description: Directory of the buffer on the host, empty when there is no tracing.
+  returned: success
+  type: str
+  sample: /sys/kernel/tracing/instances/kedr
+instance:
+  description: Whether it is an instance and not the global buffer.
+  returned: success
+  type: bool
+  sample: true
+events:
+  description: The events asked for.
+  returned: success
+  type: list
+  elements: str
+  sample: ["my_payload1:called_kfree"]
+changes:
+  description: What had to be changed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["instance kedr", "trace_clock", "event my_payload1:called_kfree"]
+kind:
+  description: Whose fault a failure is, empty when there is none.
+  returned: always
+  type: str
+  sample: ""
+round_trips:
+  description: Number of commands that were run on the host.
+  returned: always
+  type: int
+  sample: 1
+seconds:
+  description: How long the step took.
+  returned: always
+  type: float
+  sample: 0.7
+"""

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Facts of a host's kernel: from the answer of a host to the dictionary that all rooms share."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Answer, AnswerError, printable
+
+_MODULE = re.compile(r"[A-Za-z0-9_]+\Z")
+_INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
+_TREE = re.compile(r"/[A-Za-z0-9/._+~-]+\Z")
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def facts_of_answer(answer: Answer) -> dict[str, Any]:
+    """Return the facts in `answer`; raises AnswerError when a name in it cannot be one."""
+    system = parse_os_release(answer.text("os_release"))
+    lockdown = re.search(r"\[(\w+)\]", answer.one("lockdown"))
+    sums = [answer.one("config_sum"), answer.one("symvers_sum")]
+    tree = answer.one("kernel_tree")
+    return {
+        "release": _checked(_RELEASE, answer.one("release"), "kernel release"),
+        "build": _plain(answer.one("build")),
+        "machine": _checked(_RELEASE, answer.one("machine"), "machine"),
+        "system": system.get("PRETTY_NAME", "unknown"),
+        "os_id": system.get("ID", ""),
+        "os_like": system.get("ID_LIKE", "").split(),
+        "os_version": system.get("VERSION_ID", ""),
+        "compiler": _plain(answer.one("compiler")),
+        "kernel_compiler": kernel_compiler(answer.text("version")),
+        "kernel_tree": _checked(_TREE, tree, "kernel tree") if tree else "",
+        "config_sum": _plain(":".join(sums) if sums[0] else ""),
+        "exports": _names(_IDENTIFIER, answer.text("exports").split(), "exported symbol"),
+        "config": _names(_IDENTIFIER, answer.text("config").split(), "configuration symbol"),
+        "tracefs": _plain(answer.one("tracefs")),
+        "instances": answer.one("instances") == "yes",
+        "clocks": [word.strip("[]") for word in _plain(answer.text("clocks")).split()],
+        "taint": answer.number("taint"),
+        "modules": module_names(answer.text("modules")),
+        "lockdown": lockdown.group(1) if lockdown else "",
+        "sig_enforce": answer.one("sig_enforce") == "Y",
+        "cpus": answer.number("cpus"),
+        "boot_id": _plain(answer.one("boot_id")),
+        "uptime": seconds(answer.one("uptime")),
+        "tools": {name: yes == "yes" for name, _blank, yes in
+                  (line.partition(" ") for line in answer.all("tool"))},
+        "leftovers": {
+            "modules": [{"name": name} for name in _names(_MODULE, answer.all("left_module"), "module")],
+            "instances": _names(_INSTANCE, answer.all("left_instance"), "trace instance"),
+        },
+        "target_loaded": answer.one("target_loaded") == "yes",
+        "root": answer.one("root") == "yes",
+        "marker": answer.one("marker") == "yes",
+    }
+
+
+def module_names(text: str) -> list[str]:
+    """Return the names in the text of ``/proc/modules``, sorted."""
+    return sorted(_names(_MODULE, [line.split()[0] for line in text.splitlines() if line.strip()], "module"))
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """Return the assignments of an ``os-release`` file; lines that are none are left out."""
+    found = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if not equals or not _IDENTIFIER.match(name):
+            continue
+        try:
+            found[name] = _plain("".join(shlex.split(value)))
+        except ValueError:
+            found[name] = _plain(value.strip("\"'"))
+    return found
+
+
+def kernel_compiler(version: str) -> str:
+    """Return the compiler that ``/proc/version`` names, or nothing."""
+    match = re.search(r"\(((?:\S*gcc|\S*clang|\S*linux-gnu)[^()]*(?:\([^()]*\)[^()]*)*)\)", version)
+    return _plain(match.group(1).strip()) if match else ""
+
+
+def headers_package(facts: Mapping[str, Any]) -> str:
+    """Return what installs the kernel's headers on the system that `facts` describe."""
+    release = facts["release"]
+    names = [facts["os_id"], *facts.get("os_like", [])]
+    if any(name in ("debian", "ubuntu") for name in names):
+        return f"apt install linux-headers-{release}"
+    if any(name in ("fedora", "rhel", "centos") for name in names):
+        return f"dnf install kernel-devel-{release}"
+    if any(name.startswith(("suse", "opensuse", "sles")) for name in names):
+        return f"zypper install kernel-default-devel (for {release})"
+    if "arch" in names:
+        return "pacman -S linux-headers"
+    if "alpine" in names:
+        return "apk add linux-lts-dev (or the -dev package of the running kernel's flavour)"
+    return f"the package with the headers of kernel {release}"
+
+
+def compiler_packages(facts: Mapping[str, Any]) -> str:
+    """Return what installs gcc and make on the system that `facts` describe."""
+    names = [facts["os_id"], *facts.get("os_like", [])]
+    if any(name in ("debian", "ubuntu") for name in names):
+        return "apt install gcc make libc6-dev"
+    if any(name in ("fedora", "rhel", "centos") for name in names):
+        return "dnf install gcc make elfutils-libelf-devel"
+    if any(name.startswith(("suse", "opensuse", "sles")) for name in names):
+        return "zypper install gcc make libelf-devel"
+    return "gcc and make"
+
+
+def _plain(text: str) -> str:
+    return printable(text, 500)
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds as the kernel writes it; anything else is 0."""
+    return float(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text) else 0.0
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.match(text) or ".." in text or len(text) > 200:
+        raise AnswerError(f"the host named '{printable(text, 100)}' as its {what}")
+    return text
+
+
+def _names(pattern: re.Pattern[str], names: list[str], what: str) -> list[str]:
+    return [_checked(pattern, name, what) for name in names]

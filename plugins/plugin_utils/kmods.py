@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Modules as files: what identifies a build of one, and what the kernel means by refusing one."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from typing import Any, NamedTuple
+
+PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class Identity(NamedTuple):
+    """What tells one build of a module from another; empty where the file does not say it."""
+
+    srcversion: str
+    build_id: str
+    vermagic: str
+
+
+def identity(content: bytes) -> Identity:
+    """Return the identity of the module file `content`; raises ValueError when it is no module."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+    try:
+        elf: Any = ELFFile(io.BytesIO(content))
+        modinfo = elf.get_section_by_name(".modinfo")
+        note = elf.get_section_by_name(".note.gnu.build-id")
+        info = dict(_modinfo(modinfo.data())) if modinfo else {}
+        build_id = note.data()[16:].hex() if note else ""
+    except (ELFError, AssertionError) as error:
+        raise ValueError(f"not an ELF file ({error})") from error
+    if not info:
+        raise ValueError("no kernel module: it has no .modinfo section")
+    return Identity(info.get("srcversion", ""), build_id, info.get("vermagic", ""))
+
+
+def _modinfo(data: bytes) -> list[tuple[str, str]]:
+    pairs = (entry.decode("utf-8", "replace").partition("=") for entry in data.split(b"\0") if entry)
+    return [(name, value) for name, _equals, value in pairs]
+
+
+def parameter(name: str, value: Any) -> str:
+    """Return ``name=value`` as the kernel reads it; raises ValueError for what it cannot read."""
+    if not PARAMETER.match(name):
+        raise ValueError(f"'{name}' is no name of a module parameter")
+    text = {True: "1", False: "0"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if '"' in text or "\n" in text or "\0" in text:
+        raise ValueError(f"the value of parameter {name} holds a quote or a line feed, which the kernel cannot read")
+    return f'{name}="{text}"' if re.search(r"\s", text) else f"{name}={text}"
+
+
+def call(word: str, *arguments: str) -> str:
+    """Return one line of sh that calls `word` with `arguments`."""
+    return " ".join([word, *(shlex.quote(argument) for argument in arguments)]) + "\n"
+
+
+_MEANINGS = (
+    (r"[Ii]nvalid module format|Exec format error",
+     "the module was built for another kernel (see vermagic in the kernel's lines); build it again"),
+    (r"Unknown symbol", "the module needs a function that this kernel, or a module loaded before it, does not export"),
+    (r"Key was rejected by service|Required key not available",
+     "the kernel takes signed modules only (Secure Boot or module.sig_enforce): sign the module with an enrolled key, "
+     "or turn enforcement off on this test host"),
+    (r"Operation not permitted", "the kernel is locked down, or module loading is disabled (kernel.modules_disabled), "
+                                 "or this is a container"),
+    (r"File exists", "a module of this name is loaded or built in, or it makes something that exists already"),
+    (r"not found in directory|[Mm]odule \S+ not found|No such file", "the host has no module of this name"),
+    (r"o space left", "no space left on the host"),
+    (r"Cannot allocate memory", "the host has not enough memory"),
+    (r"Device or resource busy", "something that the module needs is in use (the module or the controller said so)"),
+)
+
+
+def meaning(error: str, log: str) -> str:
+    """Return in plain words what a refusal means, or nothing; `log` holds the kernel's lines."""
+    for pattern, words in _MEANINGS:
+        if re.search(pattern, error):
+            return words
+    for pattern, words in _MEANINGS[1:2]:
+        if re.search(pattern, log):
+            return words
+    return ""

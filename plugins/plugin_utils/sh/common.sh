@@ -1,0 +1,116 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What every program sent to a host starts with: words for answering. k_* come from the sender.
+: "${k_nonce?}" "${k_token?}"
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+export LC_ALL PATH
+umask 077
+unset CDPATH
+k_newline='
+'
+k_dir=
+
+# value KEY VALUE: one value; line feeds in it become blanks.
+value() {
+	k_value=$2
+	case $k_value in
+	*"$k_newline"*) k_value=$(printf '%s' "$k_value" | tr '\n' ' ') ;;
+	esac
+	printf 'v %s %s\n' "$1" "$k_value"
+}
+
+# text NAME [BYTES]: lines from standard input, at most so many bytes.
+text() {
+	printf 'text %s\n' "$1"
+	if [ -n "${2:-}" ]; then
+		head -c "$2" | sed 's/^/|/'
+	else
+		sed 's/^/|/'
+	fi
+	printf '\n.\n'
+}
+
+# text_file FILE: the lines of a file, when it is there, under its name.
+text_file() {
+	if [ -f "$1" ]; then
+		# shellcheck disable=SC2094  # text writes to no file
+		text "$1" <"$1"
+	fi
+}
+
+# blob NAME FILE: a file, byte for byte.
+blob() {
+	k_bytes=$(wc -c <"$2")
+	printf 'file %s %d\n' "$1" "$k_bytes"
+	cat "$2"
+	printf '\n'
+}
+
+# clean: removes the private directory of this call.
+clean() {
+	if [ -n "$k_dir" ]; then
+		cd / && rm -rf "$k_dir"
+		k_dir=
+	fi
+}
+
+# finish: ends the answer. What the sender still has to say is read first, so that it is not cut off.
+finish() {
+	cat >/dev/null
+	clean
+	printf 'kedr-end %s\n' "$k_nonce"
+	exit 0
+}
+
+# stop KIND TEXT: the call failed; KIND is FAIL or INFRA.
+stop() {
+	value failed "$1"
+	printf '%s\n' "$2" | text reason
+	finish
+}
+
+# have COMMAND: whether the host has it.
+have() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+# need_root VERB: stops unless this runs as root.
+need_root() {
+	[ "$(id -u)" = 0 ] || stop INFRA "$1 needs root on the host: use become: true, or log in as root"
+}
+
+# private_dir: makes a directory of this call's own and goes there.
+private_dir() {
+	k_error=
+	for k_base in /tmp /var/tmp; do
+		if k_error=$(mkdir "$k_base/kedr-$k_token" 2>&1); then
+			k_dir=$k_base/kedr-$k_token
+			cd "$k_dir" && return 0
+		fi
+	done
+	stop INFRA "no directory could be made in /tmp or /var/tmp of the host: $k_error"
+}
+
+# unpack: takes the tar on standard input into the current directory.
+unpack() {
+	k_error=$(tar xof - 2>&1) && return 0
+	case $k_error in
+	*'o space left'*)
+		stop INFRA "No space left on the host in $k_dir: free some and run again" ;;
+	esac
+	stop INFRA "the host could not unpack what was sent: $k_error"
+}
+
+# rest: takes a short rest.
+rest() {
+	sleep 0.1 2>/dev/null || sleep 1
+}
+
+# loaded MODULE: whether the module is there, in whatever state.
+loaded() {
+	grep -q "^$1 " /proc/modules
+}
+
+trap 'clean; exit 1' HUP INT PIPE TERM
+printf 'kedr-begin %s\n' "$k_nonce"

@@ -1,0 +1,113 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What this host is and what it can do. Changes nothing but a line in the kernel log when k_marker is set.
+# k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
+: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}"
+
+# kernel_tree RELEASE: sets k_tree to a directory modules can be built in, or to nothing.
+kernel_tree() {
+	for k_tree in "/lib/modules/$1/build" "/usr/src/linux-headers-$1" "/usr/src/kernels/$1"; do
+		[ -f "$k_tree/Makefile" ] && return 0
+	done
+	k_tree=
+}
+
+# config_source RELEASE: prints the kernel's configuration.
+config_source() {
+	for k_file in "${k_tree:-/nonexistent}/include/config/auto.conf" "${k_tree:-/nonexistent}/.config" "/boot/config-$1"; do
+		if [ -r "$k_file" ]; then
+			cat "$k_file"
+			return
+		fi
+	done
+	[ ! -r /proc/config.gz ] || gzip -dc /proc/config.gz
+}
+
+# tracing_dir: sets k_tracing to where tracefs is, or to nothing.
+tracing_dir() {
+	k_tracing=$(awk '$3 == "tracefs" && $2 == "/sys/kernel/tracing" { print $2; exit }' /proc/mounts)
+	[ -n "$k_tracing" ] || k_tracing=$(awk '$3 == "tracefs" { print $2; exit }' /proc/mounts)
+	if [ -z "$k_tracing" ]; then
+		k_tracing=$(awk '$3 == "debugfs" { print $2 "/tracing"; exit }' /proc/mounts)
+		[ -f "$k_tracing/trace" ] || k_tracing=
+	fi
+}
+
+# leftovers: what an interrupted run left, modules in the order to unload them.
+leftovers() {
+	loaded cp_controller || return 0
+	if [ -n "$k_target" ] && loaded "$k_target" && watched "$k_target"; then
+		value left_module "$k_target"
+	fi
+	for k_module in /sys/module/cp_controller/holders/*; do
+		[ ! -e "$k_module" ] || value left_module "${k_module##*/}"
+	done
+	value left_module cp_controller
+}
+
+# watched MODULE: whether the loaded controller watches it.
+watched() {
+	[ -r /sys/module/cp_controller/parameters/target_name ] || return 1
+	tr , '\n' </sys/module/cp_controller/parameters/target_name | tr ' ' '\n' | tr - _ | grep -qx "$1"
+}
+
+k_release=$(uname -r)
+value release "$k_release"
+value build "$(uname -v)"
+value machine "$(uname -m)"
+value root "$([ "$(id -u)" = 0 ] && echo yes || echo no)"
+for k_file in /etc/os-release /usr/lib/os-release; do
+	if [ -r "$k_file" ]; then
+		text os_release <"$k_file"
+		break
+	fi
+done
+text version </proc/version
+kernel_tree "$k_release"
+value kernel_tree "$k_tree"
+for k_tool in make gcc ld tar awk insmod rmmod modprobe dmesg timeout busybox; do
+	value tool "$k_tool $(have "$k_tool" && echo yes || echo no)"
+done
+have gcc && value compiler "$(gcc --version 2>/dev/null | head -n 1)"
+k_config=$(config_source "$k_release")
+if [ -n "$k_config" ]; then
+	value config_sum "$(printf '%s\n' "$k_config" | cksum | tr ' ' -)"
+	{
+		printf '%s\n' "$k_configs"
+		echo '='
+		printf '%s\n' "$k_config"
+	} | awk -F= '/^=/ { body = 1; next } !body { wanted[$1]; next } $2 == "y" && $1 in wanted { print $1 }' | text config
+fi
+if [ -r "$k_tree/Module.symvers" ] && [ -n "$k_tree" ]; then
+	value symvers_sum "$(cksum <"$k_tree/Module.symvers" | tr ' ' -)"
+	{
+		printf '%s\n' "$k_symbols"
+		echo '='
+		cat "$k_tree/Module.symvers"
+	} | awk -F'\t' '/^=/ { body = 1; next } !body { wanted[$1]; next } $2 in wanted && $5 !~ /^module:/ { print $2 }' |
+		text exports
+fi
+tracing_dir
+value tracefs "$k_tracing"
+if [ -n "$k_tracing" ]; then
+	value instances "$([ -d "$k_tracing/instances" ] && echo yes || echo no)"
+	[ ! -r "$k_tracing/trace_clock" ] || text clocks <"$k_tracing/trace_clock"
+	for k_file in "$k_tracing"/instances/kedr*; do
+		[ ! -d "$k_file" ] || value left_instance "${k_file##*/}"
+	done
+fi
+value taint "$(cat /proc/sys/kernel/tainted)"
+text modules </proc/modules
+[ ! -r /sys/kernel/security/lockdown ] || value lockdown "$(cat /sys/kernel/security/lockdown)"
+[ ! -r /sys/module/module/parameters/sig_enforce ] ||
+	value sig_enforce "$(cat /sys/module/module/parameters/sig_enforce)"
+value cpus "$(grep -c '^processor' /proc/cpuinfo)"
+[ ! -r /proc/sys/kernel/random/boot_id ] || value boot_id "$(cat /proc/sys/kernel/random/boot_id)"
+value uptime "$(cut -d' ' -f1 /proc/uptime)"
+leftovers
+if [ -n "$k_target" ]; then
+	value target_loaded "$(loaded "$k_target" && echo yes || echo no)"
+fi
+if [ -n "$k_marker" ]; then
+	value marker "$(printf '%s\n' "$k_marker" 2>/dev/null >/dev/kmsg && echo yes || echo no)"
+fi

@@ -1,0 +1,34 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Builds modules in the stage that comes as a tar on standard input.
+# k_tree: kernel tree; k_modules: names of the modules, one per line, in order.
+: "${k_tree?}" "${k_modules?}"
+
+[ -f "$k_tree/Makefile" ] || stop INFRA "no kernel tree at $k_tree"
+for k_tool in make gcc ld tar; do
+	have "$k_tool" || stop INFRA "$k_tool is missing where the modules are built"
+done
+private_dir
+unpack
+# shellcheck disable=SC2086  # names of modules hold no blanks
+TMPDIR=$PWD sh ./build.sh "$k_tree" $k_modules >said.txt 2>&1 </dev/null
+value status "$?"
+text said <said.txt
+text_file probes.log
+set --
+[ ! -f generated/kedr/config.h ] || set -- generated/kedr/config.h
+for k_module in $k_modules; do
+	text_file "$k_module.log"
+	for k_file in "$k_module/$k_module.ko" "symvers/$k_module.symvers" "$k_module"/user/*; do
+		case $k_file in
+		*.c | *.h) continue ;;
+		esac
+		[ ! -f "$k_file" ] || set -- "$@" "$k_file"
+	done
+done
+[ $# -gt 0 ] || finish
+if k_error=$(tar cf result.tar "$@" 2>&1); then
+	blob result.tar result.tar
+else
+	value pack_error "$k_error"
+fi

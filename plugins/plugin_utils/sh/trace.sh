@@ -1,0 +1,133 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Sets up or takes down a trace buffer of our own; after tracefs.sh.
+# k_instance: its name, empty for the global buffer; k_events: lines of system/event;
+# k_clock, k_size (KiB per CPU), k_tracer; k_check: yes to change nothing and say what would change.
+: "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}"
+k_place=
+k_own=no
+
+# set_to FILE VALUE WHAT: writes a setting when it is another, and reads it back.
+set_to() {
+	[ "$(first_word "$1")" != "$2" ] || return 0
+	value changed "$3"
+	[ "$k_check" = no ] || return 0
+	k_error=$({ printf '%s\n' "$2" >"$1"; } 2>&1)
+	[ "$(first_word "$1")" = "$2" ] || stop INFRA "$3 could not be set to $2: ${k_error:-$1 reads $(cat "$1")}"
+}
+
+# set_size: the buffer of each CPU, at least as large as wanted.
+set_size() {
+	k_have=$(cat "$k_place/buffer_size_kb")
+	case $k_have in
+	*expanded*) k_have=0 ;;
+	esac
+	if [ "$k_have" = X ] || [ "${k_have:-0}" -lt "$k_size" ]; then
+		value changed buffer_size_kb
+		[ "$k_check" = no ] || return 0
+		k_error=$({ printf '%s\n' "$k_size" >"$k_place/buffer_size_kb"; } 2>&1)
+		k_have=$(first_word "$k_place/buffer_size_kb")
+		[ "$k_have" = X ] || [ "${k_have:-0}" -ge "$k_size" ] ||
+			stop INFRA "a trace buffer of $k_size KiB per CPU cannot be had: ${k_error:-the kernel gave $k_have}"
+	fi
+}
+
+# set_clock: only when it is another, since setting it clears the buffer.
+set_clock() {
+	[ -n "$k_clock" ] && [ -f "$k_place/trace_clock" ] || return 0
+	k_clocks=$(cat "$k_place/trace_clock")
+	case " $k_clocks " in
+	*" [$k_clock] "*) return 0 ;;
+	*" $k_clock "*) ;;
+	*) stop INFRA "the kernel has no trace clock '$k_clock'; it offers: $k_clocks" ;;
+	esac
+	value changed trace_clock
+	[ "$k_check" = yes ] || printf '%s\n' "$k_clock" >"$k_place/trace_clock"
+}
+
+# missing_events: stops when the kernel lacks an event that was asked for.
+missing_events() {
+	k_lacking=
+	for k_event in $k_events; do
+		[ -f "$k_tracing/events/$k_event/enable" ] || k_lacking="$k_lacking ${k_event%%/*}:${k_event#*/}"
+	done
+	[ -z "$k_lacking" ] || stop FAIL "the kernel has no event$k_lacking: is the module that brings it loaded?"
+}
+
+present() {
+	if [ "$k_check" = yes ]; then
+		find_tracing
+		if [ -z "$k_tracing" ]; then
+			value changed "mount tracefs"
+			return
+		fi
+	else
+		mount_tracing
+	fi
+	missing_events
+	choose_place "$k_instance"
+	value tracing_dir "$k_place"
+	value instance "$k_own"
+	if [ ! -d "$k_place" ]; then
+		value changed "instance $k_instance"
+		[ "$k_check" = no ] || return 0
+		k_error=$(mkdir "$k_place" 2>&1) || stop INFRA "the trace instance cannot be made: $k_error"
+	fi
+	settings
+}
+
+# settings: everything but the instance itself; the buffer is cleared when anything had to be changed.
+settings() {
+	k_before=$(state)
+	set_clock
+	set_size
+	[ ! -f "$k_place/current_tracer" ] || set_to "$k_place/current_tracer" "$k_tracer" current_tracer
+	[ ! -f "$k_place/options/hash-ptr" ] || set_to "$k_place/options/hash-ptr" 0 hash-ptr
+	k_file=$k_tracing/saved_cmdlines_size
+	if [ -f "$k_file" ] && [ "$(first_word "$k_file")" -lt 4096 ]; then
+		value changed saved_cmdlines_size
+		[ "$k_check" = yes ] || printf '4096\n' >"$k_file"
+	fi
+	k_disabled=
+	for k_event in $k_events; do
+		[ "$(first_word "$k_place/events/$k_event/enable")" = 1 ] || k_disabled="$k_disabled $k_event"
+	done
+	if [ "$k_check" = no ] && { [ -n "$k_disabled" ] || [ "$k_before" != "$(state)" ]; }; then
+		: >"$k_place/trace"
+	fi
+	for k_event in $k_disabled; do
+		set_to "$k_place/events/$k_event/enable" 1 "event ${k_event%%/*}:${k_event#*/}"
+	done
+	set_to "$k_place/tracing_on" 1 tracing_on
+}
+
+# state: the settings as one text.
+state() {
+	cat "$k_place/trace_clock" "$k_place/buffer_size_kb" "$k_place/current_tracer" 2>/dev/null
+}
+
+absent() {
+	find_tracing
+	[ -n "$k_tracing" ] || return 0
+	choose_place "$k_instance"
+	value tracing_dir "$k_place"
+	value instance "$k_own"
+	[ -d "$k_place" ] || return 0
+	for k_event in $k_events; do
+		if [ -f "$k_place/events/$k_event/enable" ]; then
+			set_to "$k_place/events/$k_event/enable" 0 "event ${k_event%%/*}:${k_event#*/}"
+		fi
+	done
+	[ "$k_own" = yes ] || return 0
+	value changed "instance $k_instance"
+	[ "$k_check" = no ] || return 0
+	printf '0\n' >"$k_place/tracing_on"
+	[ ! -f "$k_place/events/enable" ] || printf '0\n' >"$k_place/events/enable"
+	k_tries=0
+	while ! k_error=$(rmdir "$k_place" 2>&1); do
+		[ -d "$k_place" ] || break
+		k_tries=$((k_tries + 1))
+		[ $k_tries -lt 10 ] || stop INFRA "the trace instance cannot be removed: $k_error"
+		rest
+	done
+}

@@ -1,0 +1,56 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Words for finding tracefs and our place in it.
+
+# mounted TYPE PLACE: prints where a file system of this type is mounted, PLACE if it is there too.
+mounted() {
+	awk -v type="$1" -v usual="$2" '
+		$3 == type && $2 == usual { found = $2 }
+		$3 == type && !first { first = $2 }
+		END { print found ? found : first }' /proc/mounts
+}
+
+# find_tracing: sets k_tracing to the top directory of tracing, or to nothing.
+find_tracing() {
+	k_tracing=$(mounted tracefs /sys/kernel/tracing)
+	if [ -z "$k_tracing" ]; then
+		k_tracing=$(mounted debugfs /sys/kernel/debug)
+		[ -n "$k_tracing" ] && k_tracing=$k_tracing/tracing
+	fi
+	[ -f "$k_tracing/trace" ] || k_tracing=
+}
+
+# mount_tracing: find_tracing, and mount it when it is nowhere; stops when that cannot be done.
+mount_tracing() {
+	find_tracing
+	[ -z "$k_tracing" ] || return 0
+	k_error=
+	for k_one in tracefs:/sys/kernel/tracing debugfs:/sys/kernel/debug; do
+		k_where=${k_one#*:}
+		[ -d "$k_where" ] || continue
+		k_said=$(mount -t "${k_one%%:*}" "${k_one%%:*}" "$k_where" 2>&1) || k_error="$k_error
+$k_said"
+		find_tracing
+		if [ -n "$k_tracing" ]; then
+			value changed "mounted $k_where"
+			return 0
+		fi
+	done
+	stop INFRA "tracefs cannot be mounted on the host: the kernel has no tracing, or it is locked down$k_error"
+}
+
+# choose_place INSTANCE: sets k_place to the instance's directory, or to the top one where there are none.
+choose_place() {
+	# shellcheck disable=SC2034  # for the program that follows
+	k_place=$k_tracing k_own=no
+	if [ -n "$1" ] && [ -d "$k_tracing/instances" ]; then
+		# shellcheck disable=SC2034
+		k_place=$k_tracing/instances/$1 k_own=yes
+	fi
+}
+
+# first_word FILE: what is before the first blank.
+first_word() {
+	k_word=$(cat "$1" 2>/dev/null)
+	printf '%s' "${k_word%%[ *]*}"
+}
