@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +58,7 @@ def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
         try:
             text = environment.get_template(f"{name}.j2").render(view)
         except jinja2.TemplateNotFound as error:
-            raise ValueError(f"template {os.path.join(template_dir, str(error))} does not exist") from None
+            raise ValueError(f"{os.path.join(template_dir, str(error.name))} does not exist") from None
         except jinja2.TemplateError as error:
             line = getattr(error, "lineno", None)
             place = os.path.join(template_dir, f"{name}.j2") + (f":{line}" if line else "")
@@ -76,9 +75,7 @@ def plan(resolved: ResolvedPayload) -> dict[str, Any]:
             {"event": one.function.event, "function": one.function.name, "symbol": one.symbol}
             for one in resolved.functions
         ],
-        "unresolved": [
-            {"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved
-        ],
+        "unresolved": [{"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved],
     }
 
 
@@ -136,9 +133,7 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
 
 def _passed(one: ResolvedFunction) -> list[tuple[str, str]]:
     """(declaration, name) of each argument of the symbol, in its order."""
-    own = [
-        (declare(argument.ctype.text, argument.name), argument.name) for argument in one.function.arguments
-    ]
+    own = [(declare(argument.ctype.text, argument.name), argument.name) for argument in one.function.arguments]
     if one.candidate.arguments is None:
         return own
     passed: list[tuple[str, str]] = []
@@ -157,8 +152,15 @@ def _part(code: Code | None) -> _Part | None:
         return None
     text = code.text.rstrip()
     if "\\\n" not in text:  # a continued line may be inside a string or a macro
-        text = re.sub(r"(?m)^(?=[^\n#])", "\t", textwrap.dedent(text))
+        text = "\n".join(_indented(text.split("\n")))
     return _Part(code.line, text)
+
+
+def _indented(lines: list[str]) -> list[str]:
+    """Lines of C one tab deep; directives of the preprocessor stay where they are."""
+    code = [line for line in lines if line.strip() and not line.startswith("#")]
+    depth = min((len(line) - len(line.lstrip()) for line in code), default=0)
+    return [line if line.startswith("#") else "\t" + line[depth:] if line.strip() else "" for line in lines]
 
 
 def _event(one: ResolvedFunction) -> dict[str, Any]:
@@ -188,6 +190,4 @@ def _field(param: Param, conversion: Conversion) -> _Field:
     if conversion.letter == "s":
         copy = f'snprintf(__entry->{name}, sizeof(__entry->{name}), "%s", {passed});'
         return _Field(prototype, passed, f"__array(char, {name}, {STRING_SIZE})", copy)
-    return _Field(
-        prototype, passed, f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};"
-    )
+    return _Field(prototype, passed, f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};")

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel's printf conversions: parsed, counted, compared with types."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils.cdecl import parse_type
+from ansible_collections.kedr.lab.plugins.plugin_utils.printf import (
+    Conversion,
+    FormatError,
+    conversions,
+    misfit,
+    suggestion,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def letters(text: str) -> str:
+    return "".join(one.letter for one in conversions(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("no conversion", ""),
+        ("100%% of %%d", ""),
+        ("%d%i%u%x%X%o%c%s%p", "diuxXocsp"),
+        ("%-8.3d|%+d|% d|%#x|%08lx", "dddxx"),
+        ("%5s, %.20s", "ss"),
+        ("%%%d%%", "d"),
+    ],
+)
+def test_every_conversion_is_found_in_order(text: str, expected: str) -> None:
+    assert letters(text) == expected
+
+
+def test_star_takes_a_parameter_before_its_conversion() -> None:
+    assert letters("%*d %.*s %-*.*x") == "*d*s**x"
+
+
+@pytest.mark.parametrize("length", ["h", "hh", "l", "ll", "z", "t"])
+def test_length_modifiers_are_kept(length: str) -> None:
+    assert conversions(f"%{length}u") == [Conversion(f"%{length}u", "u", length)]
+
+
+def test_capital_l_is_long_long() -> None:
+    assert conversions("%Lx")[0].length == "ll"
+
+
+@pytest.mark.parametrize("text", ["%p", "%px", "%pK", "%pS", "%ps", "%pSR", "%pe", "%16p", "%pS, x"])
+def test_pointers_may_be_printed_by_their_address(text: str) -> None:
+    assert letters(text) == "p"
+
+
+@pytest.mark.parametrize("text", ["%pI4", "%pM", "%pd", "%pV", "%pUb", "%ph", "%pB", "%pOF", "%pa"])
+def test_pointer_extensions_that_dereference_are_refused(text: str) -> None:
+    with pytest.raises(FormatError, match="points to when the trace is printed"):
+        conversions(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("%", "no conversion letter"),
+        ("100 %", "no conversion letter"),
+        ("%l", "no conversion letter"),
+        ("%n", "unknown conversion '%n'"),
+        ("%f", "unknown conversion '%f'"),
+        ("% q", "unknown conversion"),
+        ("%hhhd", "unknown conversion '%hhh'"),
+        ("%jd", "the kernel knows no '%jd'"),
+        ("%ls", "cannot have a length modifier"),
+        ("%lp", "cannot have a length modifier"),
+    ],
+)
+def test_what_the_kernel_cannot_print_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(FormatError, match=reason):
+        conversions(text)
+
+
+@given(st.text(alphabet="%dzlh*.0-#pS sxj1"))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    try:
+        found = conversions(text)
+    except FormatError as error:
+        assert str(error)
+    else:
+        assert len(found) <= text.count("%") + text.count("*")
+
+
+_PLAIN = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="%"))
+_CONVERSION = st.builds(
+    lambda flags, width, precision, tail: f"%{flags}{width}{precision}{tail}",
+    st.sampled_from(["", "-", "0", "#", "+", " ", "-0"]),
+    st.sampled_from(["", "1", "20", "*"]),
+    st.sampled_from(["", ".", ".3", ".*"]),
+    st.sampled_from(["d", "i", "lu", "llx", "zX", "to", "hhd", "hu", "c", "s", "p"]),
+)
+
+
+@given(st.lists(st.tuples(_CONVERSION, _PLAIN)), _PLAIN)
+def test_the_count_is_that_of_the_conversions_put_in(parts: list[tuple[str, str]], start: str) -> None:
+    # A comma between them: letters right after %p belong to it.
+    text = start + "".join(f"{conversion},{plain}%%" for conversion, plain in parts)
+    expected = sum(1 + conversion.count("*") for conversion, _plain in parts)
+    assert len(conversions(text)) == expected
+
+
+FITS = {
+    "int": "%d %u %x %X %o %i %c",
+    "unsigned": "%u",
+    "gfp_t": "%x",
+    "bool": "%d",
+    "u8": "%hhu %u",
+    "enum kind": "%d %u %lu",
+    "long": "%ld %lx",
+    "unsigned long int": "%lu",
+    "u64": "%llu %Lx",
+    "loff_t": "%lld",
+    "size_t": "%zu %zx",
+    "ptrdiff_t": "%td",
+    "void *": "%p %px",
+    "const void __user *": "%p",
+    "struct semaphore *": "%p",
+    "char **": "%p",
+    "const char *": "%s %p",
+    "my_typedef": "%d %lu %llx %p",
+}
+MISFITS = {
+    "int": "%ld %lld %zu %hd %hhx %s %p",
+    "u32": "%lu %hhu",
+    "long": "%d %lld %zd",
+    "u64": "%lu %d %x",
+    "size_t": "%lu %d %p",
+    "void *": "%d %lx %s",
+    "char *": "%d",
+    "char **": "%s",
+    "char __user *": "%s",
+    "unsigned char *": "%d",
+    "my_typedef": "%s",
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, one) for name, all_ in FITS.items() for one in all_.split()])
+def test_types_fit_their_conversions(name: str, text: str) -> None:
+    assert misfit(conversions(text)[0], parse_type(name)) == ""
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, one) for name, all_ in MISFITS.items() for one in all_.split()])
+def test_types_do_not_fit_other_conversions(name: str, text: str) -> None:
+    assert misfit(conversions(text)[0], parse_type(name)).startswith(f"'{text}' ")
+
+
+@pytest.mark.parametrize(("name", "fits"), [("int", True), ("unsigned", True), ("size_t", False), ("void *", False)])
+def test_a_star_takes_an_int(name: str, fits: bool) -> None:
+    assert (misfit(conversions("%*d")[0], parse_type(name)) == "") is fits
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("size_t", "%zu"), ("u64", "%llu"), ("long", "%ld"), ("int", "%d"), ("void *", "%p")]
+)
+def test_the_suggested_conversion_comes_first_and_fits(name: str, text: str) -> None:
+    ctype = parse_type(name)
+    assert suggestion(ctype).split(" ")[0] == text
+    assert misfit(conversions(text)[0], ctype) == ""
