@@ -13,7 +13,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Lab
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import ACCELERATORS
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError, cache_root, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    LabError,
+    cache_root,
+    interruptible,
+    load_guests,
+)
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
@@ -42,9 +47,10 @@ class ActionModule(ActionBase):
         options = json.loads(json.dumps(tagged))
         lab = Lab(options["lab_dir"], cache_root(options["cache_dir"], os.environ), Display().display)
         try:
-            if options["state"] == "stopped":
-                return {**result, **self._stop(lab, options)}
-            return {**result, **self._start(lab, options)}
+            with interruptible():
+                if options["state"] == "stopped":
+                    return {**result, **self._stop(lab, options)}
+                return {**result, **self._start(lab, options)}
         except LabError as error:
             return {**result, "failed": True, "kind": error.kind, "msg": str(error)}
 

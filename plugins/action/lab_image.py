@@ -16,6 +16,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     LabError,
     cache_root,
     image_dir,
+    interruptible,
 )
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -44,9 +45,10 @@ class ActionModule(ActionBase):
             if self._task.check_mode:
                 missing = [key for key, spec in specs.items() if not read_image(image_dir(cache, spec))]
                 return {**result, "changed": bool(missing or options["refresh"]), "missing": missing}
-            images = {
-                key: ensure_image(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()
-            }
+            with interruptible():
+                images = {
+                    key: ensure_image(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()
+                }
         except LabError as error:
             return {**result, "failed": True, "kind": error.kind, "msg": str(error)}
         return {**result, "changed": any(not image["cached"] for image in images.values()), "images": images}

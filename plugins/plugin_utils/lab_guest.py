@@ -94,6 +94,10 @@ class Guest:
         """True while the guest's own QEMU process lives."""
         return is_running(self.pid, self.pidfile)
 
+    def is_ready_as(self, spec: GuestSpec) -> bool:
+        """True if the guest runs, has taken a login before and is what is asked for."""
+        return self.boot_seconds > 0 and self.digest == spec.digest and self.running
+
 
 class Lab:
     """One lab directory with its guests. Every change to it happens under its lock."""
@@ -143,7 +147,7 @@ class Lab:
             missing = []
             for spec in specs:
                 guest = known.get(spec.name)
-                if guest and guest.running and guest.digest == spec.digest:
+                if guest and guest.is_ready_as(spec):
                     continue
                 if guest:
                     self._end(guest)
@@ -156,8 +160,8 @@ class Lab:
 
     def missing(self, specs: Sequence[GuestSpec]) -> list[str]:
         """Return the names that ``start`` would have to start."""
-        right = {guest.name: guest.digest for guest in self.guests() if guest.running}
-        return [spec.name for spec in specs if right.get(spec.name) != spec.digest]
+        known = {guest.name: guest for guest in self.guests()}
+        return [spec.name for spec in specs if spec.name not in known or not known[spec.name].is_ready_as(spec)]
 
     def stop(self, names: Sequence[str] = ()) -> list[str]:
         """End the named guests (all when none is named) that were started here; returns those that ran."""
@@ -187,7 +191,8 @@ class Lab:
                 boots.append(self._prepare(spec, accelerator, console_root))
                 boots[-1].start()
             names = ", ".join(boot.spec.name for boot in boots)
-            self.progress(f"booting {names} ({boots[0].accelerator[0]}: {boots[0].accelerator[1]})")
+            how = {"kvm": "hardware acceleration", "tcg": "software emulation"}[boots[0].accelerator[0]]
+            self.progress(f"booting {names} with {how} ({boots[0].accelerator[1][:100]})")
             self._wait(boots, seconds)
         except BaseException:
             for boot in boots:

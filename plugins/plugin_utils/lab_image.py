@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -128,7 +129,10 @@ class _Log:
             try:
                 output = self._follow(process, log, started)
             except BaseException:
-                process.terminate()
+                with contextlib.suppress(PermissionError):  # what sudo runs ends when nobody reads it
+                    process.terminate()
+                if process.stdout is not None:
+                    process.stdout.close()
                 process.wait()
                 raise
         if process.wait() != 0:

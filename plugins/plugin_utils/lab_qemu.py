@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -133,15 +134,16 @@ def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            return False, f"a guest under KVM did not reach user space within {PROBE_SECONDS:.0f} s"
+            return False, f"KVM hangs: a probe guest did not reach user space within {PROBE_SECONDS:.0f} s"
         except BaseException:
             process.kill()
+            process.wait()
             raise
-        with open(console, "rb") as stream:
+        with contextlib.suppress(OSError), open(console, "rb") as stream:
             if PROBE_TOKEN in stream.read():
                 return True, "a probe guest ran under KVM"
         text = said.decode(errors="replace").strip().splitlines()
-        return False, f"a probe guest failed under KVM: {text[-1] if text else 'it ended early'}"
+        return False, f"KVM fails: {text[-1] if text else 'a probe guest ended early'}"
 
 
 def choose_accelerator(
@@ -251,7 +253,5 @@ def wait_gone(pid: int, pidfile: str, seconds: float) -> bool:
 def kill(pid: int, pidfile: str, number: signal.Signals) -> None:
     """Send a signal to the process, but only if it is ours."""
     if is_running(pid, pidfile):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            return

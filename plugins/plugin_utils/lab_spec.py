@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ TREE_VERSION = "1"
 """Part of every image's key: raise it when the way an image is made changes what is in it."""
 
 BASE_PACKAGES = (
-    "busybox-static", "gcc", "iproute2", "kmod", "make", "openssh-server", "procps",
+    "busybox-static", "gcc", "iproute2", "kmod", "libc6-dev", "make", "openssh-server", "procps",
 )  # fmt: skip
 
 _KERNELS = {"amd64": "linux-image-amd64", "i386": "linux-image-686-pae"}
@@ -258,6 +259,28 @@ def lock(path: str, waiting: Callable[[], None]) -> Iterator[None]:
             waiting()
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Make the first SIGINT or SIGTERM a KeyboardInterrupt, so that what was begun is cleaned up.
+
+    Ansible's workers end at once on these signals. Later signals do not disturb the cleaning up.
+    Only the main thread of a process may use this.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(number: int, frame: object) -> None:
+        for again in numbers:
+            signal.signal(again, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    former = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, former, strict=True):
+            signal.signal(number, handler)
 
 
 def find_tool(name: str, package: str) -> str:
