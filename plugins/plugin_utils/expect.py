@@ -32,9 +32,17 @@ class Selector:
     value: str
     place: Node
 
-    def takes(self, record: Record) -> bool:
-        """Does the record meet all conditions?"""
-        return all(test.holds(record.fields.get(test.field)) for test in self.conditions)
+    def takes(self, record: Record) -> bool | None:
+        """Does the record meet all conditions?  None when that, or the value, cannot be read from it."""
+        fields = record.fields
+        known = not self.value or fields.get(self.value) is not None
+        for test in self.conditions:
+            value = fields.get(test.field)
+            if value is None:
+                known = False
+            elif not test.holds(value):
+                return False
+        return True if known else None
 
     def fields(self) -> set[str]:
         """The fields that must exist in the event's format."""
@@ -65,6 +73,16 @@ class Rule:
 
 class Check:
     """A rule being applied: fed with records in the order of the trace, then asked for its answer."""
+
+    unknown = 0
+    """Records of which it could not be read whether the rule is about them."""
+
+    def answer(self) -> tuple[str, str]:
+        """As ``finish``; but nothing is known when records could not be read."""
+        outcome, text = self.finish()
+        if not self.unknown:
+            return outcome, text
+        return "missing", f"{text}; in {self.unknown} records a value is not readable"
 
     def see(self, record: Record, selector: Selector) -> None:
         """Take a record that the selector takes."""
@@ -135,13 +153,10 @@ class _PairCheck(Check):
     ended: int = 0
     lost: int = 0
     lost_lines: list[int] = field(default_factory=list)
-    unknown: int = 0
 
     def see(self, record: Record, selector: Selector) -> None:
         value = record.fields.get(selector.value)
-        if value is None:
-            self.unknown += 1
-        elif any(selector is one for one in self.rule.first):
+        if any(selector is one for one in self.rule.first):
             if value in self.open:
                 self._lose(self.open[value])
             self.open[value] = record.line
@@ -162,8 +177,6 @@ class _PairCheck(Check):
             f"{self.ended} of {self.begun} values of {_either(self.rule.first)} "
             f"come back in a later {_either(self.rule.then)}"
         )
-        if self.unknown:
-            return "missing", f"{text}; in {self.unknown} records the value is not readable"
         if self.lost:
             lines = ", ".join(map(str, sorted(self.lost_lines)))
             return "fail", f"{text}; {self.lost} do not, recorded in trace.txt line {lines}"
@@ -201,8 +214,6 @@ class _BalanceCheck(Check):
     def finish(self) -> tuple[str, str]:
         rule = self.rule
         text = f"{self.left.total()} × {_either(rule.left)}, {self.right.total()} × {_either(rule.right)}"
-        if rule.by and (None in self.left or None in self.right):
-            return "missing", f"{text}; '{rule.by}' is not readable in some of them"
         uneven = [key for key in {**self.left, **self.right} if self.left[key] != self.right[key]]
         if uneven:
             detail = (

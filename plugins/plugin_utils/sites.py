@@ -249,7 +249,11 @@ def _take(report: Report, word: str, found: re.Match[str]) -> None:
 
 def _check(report: Report) -> None:
     listed: dict[str, dict[str, int]] = {}
+    places: set[tuple[str, int]] = set()
     for site in report.sites:
+        if (site.area, site.offset) in places:
+            raise SitesError(f"{report.target}: the site at {site.area} 0x{site.offset:x} is listed twice")
+        places.add((site.area, site.offset))
         listed.setdefault(site.symbol, {"call": 0, "jmp": 0})[site.kind] += 1
     for symbol in sorted(set(listed) | set(report.functions)):
         named = report.functions.get(symbol)

@@ -116,7 +116,7 @@ _CONVERSION = re.compile(
 _LITERAL = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_CASTS = re.compile(r"\(\s*[A-Za-z_][\w\s]*\**\s*\)")
+_CAST = re.compile(r"\(\s*[A-Za-z_][\w\s]*\**\s*\)")
 _PLAIN = re.compile(r"(?:REC->([A-Za-z_]\w*)|__get_(?:str|rel_str)\(([A-Za-z_]\w*)\))")
 _ANY_REC = re.compile(r"REC->([A-Za-z_]\w*)")
 
@@ -290,9 +290,9 @@ def _compile(
 
 def _argument(expression: str, fields: dict[str, Field], index: int) -> tuple[str, Field | None]:
     """Name an argument by its field.  The field is given only when its value is printed unchanged."""
-    bare = _CASTS.sub("", expression).strip()
-    while bare.startswith("(") and bare.endswith(")"):
-        bare = bare[1:-1].strip()
+    bare = expression
+    while (cast := _CAST.match(bare)) or (bare.startswith("(") and bare.endswith(")")):
+        bare = (bare[cast.end() :] if cast else bare[1:-1]).strip()
     plain = _PLAIN.fullmatch(bare)
     if plain:
         name = plain[1] or plain[2]
@@ -441,6 +441,8 @@ def parse_stats(text: str) -> dict[int, CpuStats]:
 
     Raises TraceError when a block lacks one of entries, overrun and commit overrun, or holds no number.
     """
+    if text and not text.endswith("\n"):
+        raise TraceError(text.count("\n") + 1, "the text is cut off")
     stats: dict[int, CpuStats] = {}
     for line, name, block in _blocks(text):
         if not re.fullmatch(r"cpu\d{1,5}", name):

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sites are counted from relocations, and the controller's report is compared with them."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import subprocess
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.sites import Key
+
+SOURCE = r"""
+extern void kfree(const void *);
+extern void *__kmalloc(unsigned long, unsigned int);
+extern void up(void *);
+extern int printk(const char *, ...);
+void *kept;
+int use(void) { kept = __kmalloc(5, 6); kfree(kept); kfree(0); return 1; }
+void tail(void *p) { printk("x"); kfree(p); }
+__attribute__((section(".init.text"))) int init_module(void) { kept = __kmalloc(1, 2); return !kept; }
+__attribute__((section(".exit.text"))) void cleanup_module(void) { kfree(kept); }
+void (*table[])(const void *) = { kfree, kfree };
+void (*address(void))(const void *) { return kfree; }
+__asm__(".pushsection .altinstr_replacement,\"ax\"\n\tcall kfree\n\tjmp kfree\n\t.popsection\n"
+        ".pushsection .text\n\tje up\n\t.popsection\n"
+        ".pushsection .debug_thing\n\t.long kfree\n\t.popsection\n");
+"""
+
+
+def build(directory: pathlib.Path, source: str, *flags: str) -> bytes:
+    path = directory / "module.c"
+    path.write_text(source)
+    command = ["gcc", "-c", "-O2", "-fno-pic", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", *flags]
+    subprocess.run([*command, "-o", directory / "module.o", path], check=True)
+    return (directory / "module.o").read_bytes()
+
+
+def count(data: bytes, *symbols: str) -> sites.Expected:
+    return sites.expected_sites(io.BytesIO(data), symbols)
+
+
+@pytest.mark.parametrize(
+    ("flags", "calls"), [(("-m64", "-mcmodel=kernel"), 2), (("-m32",), 3)], ids=["x86_64", "i386"]
+)
+def test_calls_and_tail_jumps_are_counted_by_area(
+    tmp_path: pathlib.Path, flags: tuple[str, ...], calls: int
+) -> None:
+    found = count(build(tmp_path, SOURCE, *flags), "kfree", "__kmalloc", "up")
+    # use: two calls; tail: a jump; cleanup_module: a jump, or a call where arguments are on the stack.
+    assert found.sites == {
+        Key("kfree", "call", "core"): calls,
+        Key("kfree", "jmp", "core"): 4 - calls,
+        Key("__kmalloc", "call", "core"): 1,
+        Key("__kmalloc", "call", "init"): 1,
+    }
+    assert found.total("kfree") == 4
+    assert found.pointers == {"kfree": 2}
+    assert found.others == {"kfree": 1, "up": 1}
+    assert found.text["init"] > 0
+
+
+def test_only_the_symbols_asked_for_are_counted(tmp_path: pathlib.Path) -> None:
+    assert {key.symbol for key in count(build(tmp_path, SOURCE), "__kmalloc").sites} == {"__kmalloc"}
+
+
+def test_a_function_of_the_modules_own_is_not_the_exported_one(tmp_path: pathlib.Path) -> None:
+    source = (
+        '__attribute__((noinline, section(".other"))) void up(void *p) { *(int *)p = 1; }\n'
+        "void use(void *p) { up(p); *(int *)p = 2; }\n"
+    )
+    assert count(build(tmp_path, source), "up").sites == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"no ELF at all" * 100, b"\x7fELF" + b"\xff" * 200])
+def test_what_is_no_module_is_refused(data: bytes) -> None:
+    with pytest.raises(sites.SitesError, match=r"ELF|module"):
+        count(data, "kfree")
+
+
+def test_every_cut_of_a_module_is_refused_or_counts_less(tmp_path: pathlib.Path) -> None:
+    data = build(tmp_path, SOURCE)
+    whole = count(data, "kfree").total("kfree")
+    for length in range(0, len(data), 97):
+        try:
+            found = count(data[:length], "kfree").total("kfree")
+        except sites.SitesError:
+            continue
+        assert found <= whole
+
+
+def test_a_program_is_no_module(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "p.c").write_text("int main(void) { return 0; }\n")
+    subprocess.run(["gcc", "-o", tmp_path / "p", tmp_path / "p.c"], check=True)
+    with pytest.raises(sites.SitesError, match="not a relocatable"):
+        count((tmp_path / "p").read_bytes(), "main")
+
+
+REPORT = """target cp_target
+text core 0x7f4 scanned 2036
+text init 0x11a scanned 282
+nanoseconds 48211
+site __kmalloc_noprof call init 0x42
+site kfree call core 0x10
+site kfree jmp core 0x25
+function __kmalloc_noprof call 1 jmp 0
+function kfree call 1 jmp 1
+function up call 0 jmp 0
+"""
+SYMBOLS = {"__kmalloc": "__kmalloc_noprof", "kfree": "kfree", "up": "up"}
+EXPECTED = sites.Expected(
+    {Key("__kmalloc_noprof", "call", "init"): 1, Key("kfree", "call", "core"): 1, Key("kfree", "jmp", "core"): 1}
+)
+
+
+def test_the_report_is_read_whole() -> None:
+    report = sites.parse_report(REPORT)["cp_target"]
+    assert report.text == {"core": (0x7F4, 2036), "init": (0x11A, 282)}
+    assert report.nanoseconds == 48211
+    assert report.sites[0] == sites.Patched("__kmalloc_noprof", "call", "init", 0x42)
+    assert report.functions["kfree"] == {"call": 1, "jmp": 1}
+
+
+def test_equal_sites_differ_in_nothing() -> None:
+    assert sites.compare(EXPECTED, sites.parse_report(REPORT)["cp_target"], SYMBOLS) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "site kfree jmp core 0x25\nfunction __kmalloc_noprof call 1 jmp 0\nfunction kfree call 1 jmp 1",
+            "function __kmalloc_noprof call 1 jmp 0\nfunction kfree call 1 jmp 0",
+            "kfree: 0 jmp sites patched in the core text, the relocations name 1",
+        ),
+        ("site kfree jmp core 0x25", "site kfree jmp init 0x25", "kfree: 0 jmp sites patched in the core text"),
+        ("function up call 0 jmp 0\n", "", "up: the controller reports nothing about it"),
+        (
+            "function up call 0 jmp 0",
+            "site up call core 0x77\nfunction up call 1 jmp 0",
+            "up: 1 call sites patched in the core text, the relocations name 0",
+        ),
+    ],
+)
+def test_a_difference_names_function_kind_and_area(old: str, new: str, said: str) -> None:
+    assert old in REPORT
+    report = sites.parse_report(REPORT.replace(old, new))["cp_target"]
+    assert any(said in text for text in sites.compare(EXPECTED, report, SYMBOLS))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("function kfree call 1 jmp 1", "function kfree call 2 jmp 1", "kfree counts call 2 jmp 1"),
+        ("function kfree call 1 jmp 1\n", "", "sites of kfree are listed"),
+        ("nanoseconds 48211", "nanoseconds many", "line 4"),
+        ("target cp_target\n", "", "line 1.*before the first 'target'"),
+        ("site kfree jmp core 0x25", "site kfree call core 0x10", "twice"),
+        ("jmp 0\nfunction kfree", "jmp 0\nwhatever\nfunction kfree", "line 9"),
+    ],
+)
+def test_a_report_that_contradicts_itself_is_refused(old: str, new: str, said: str) -> None:
+    assert old in REPORT
+    with pytest.raises(sites.SitesError, match=said):
+        sites.parse_report(REPORT.replace(old, new))
+
+
+def test_a_report_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(sites.SitesError, match="cut off"):
+        sites.parse_report(REPORT[:-1])

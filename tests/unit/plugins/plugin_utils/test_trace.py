@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trace text is read into typed records, and what cannot be read is counted."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import trace
+from hypothesis import given
+from hypothesis import strategies as st
+
+COMMON = """\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
+\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
+\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
+\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
+"""
+
+
+def form(event: str, fields: str, printed: str, system: str = "my_payload1") -> str:
+    return f"== {system}/{event}\nname: {event}\nID: 1800\nformat:\n{COMMON}\n{fields}\nprint fmt: {printed}\n\n"
+
+
+KMALLOC = form(
+    "called___kmalloc",
+    "\tfield:size_t size;\toffset:8;\tsize:8;\tsigned:0;\n"
+    "\tfield:gfp_t flags;\toffset:16;\tsize:4;\tsigned:0;\n"
+    "\tfield:int in_init;\toffset:20;\tsize:4;\tsigned:1;\n"
+    "\tfield:const void * returnValue;\toffset:24;\tsize:8;\tsigned:0;\n",
+    '"__kmalloc(%zu, %x), in init: %d, result: %p", REC->size, REC->flags, REC->in_init, REC->returnValue',
+)
+KFREE = form("called_kfree", "\tfield:const void * p;\toffset:8;\tsize:8;\tsigned:0;\n", '"kfree(%p)", REC->p')
+NAMED = form(
+    "called_named",
+    "\tfield:__data_loc char[] name;\toffset:8;\tsize:4;\tsigned:0;\n"
+    "\tfield:long error;\toffset:16;\tsize:8;\tsigned:1;\n"
+    "\tfield:unsigned char byte;\toffset:24;\tsize:1;\tsigned:0;\n",
+    '"name=\\"%s\\", 100%% %ld %-4u|%#lx", __get_str(name), (long)REC->error, REC->byte, REC->error',
+)
+FORMATS = trace.parse_formats(KMALLOC + KFREE + NAMED)
+
+
+def read(text: bytes, formats: dict = FORMATS) -> tuple[trace.TraceReader, list[trace.Record]]:
+    reader = trace.TraceReader(trace.read_lines(io.BytesIO(text)), formats)
+    return reader, list(reader)
+
+
+def line(
+    event: str,
+    text: str,
+    comm: bytes = b"insmod",
+    pid: int = 3588,
+    cpu: int = 0,
+    flags: str = "..... ",
+    time: str = "5169.188503",
+) -> bytes:
+    head = comm.rjust(16) + f"-{pid:<7d} [{cpu:03d}] {flags}{time:>12}: {event}: ".encode()
+    return head + text.encode("utf-8", "surrogateescape") + b"\n"
+
+
+def test_a_record_has_typed_fields() -> None:
+    reader, (record,) = read(line("called___kmalloc", "__kmalloc(184, d0), in init: 1, result: 00000000da01e900"))
+    assert record == trace.Record(
+        1,
+        "insmod",
+        3588,
+        0,
+        ".....",
+        5169188503000,
+        "my_payload1",
+        "called___kmalloc",
+        {"size": 184, "flags": 0xD0, "in_init": 1, "returnValue": 0xDA01E900},
+    )
+    assert reader.malformed_count == 0
+    assert reader.per_cpu == {0: 1}
+
+
+def test_records_of_kernels_without_flags_and_with_thread_group_are_read() -> None:
+    old = b"           rmmod-3633  [000]  5368.109582: called_kfree: kfree((null))\n"
+    grouped = b"              dd-533     (    533) [001] d..1.   12.000001: called_kfree: kfree(0000000000000000)\n"
+    ungrouped = b"          <idle>-0       (-------) [001] dNh1.   12.000001: called_kfree: kfree(ffff888003a1c0d0)\n"
+    reader, records = read(old + grouped + ungrouped)
+    assert [(record.comm, record.fields["p"]) for record in records] == [
+        ("rmmod", 0),
+        ("dd", 0),
+        ("<idle>", 0xFFFF888003A1C0D0),
+    ]
+    assert reader.malformed_count == 0
+
+
+def test_a_counter_clock_gives_ticks() -> None:
+    _reader, (record,) = read(line("called_kfree", "kfree(1)", time="123456789"))
+    assert record.time_ns == 123456789
+
+
+@pytest.mark.parametrize(
+    "comm", [b"a b", b"x-1 [000]", b"<...>", b"kworker/0:1-ev", b"[1] 1.1: a: b", b"-", b"\xff\xfe"]
+)
+def test_a_command_name_may_hold_anything(comm: bytes) -> None:
+    reader, (record,) = read(line("called_kfree", "kfree(1)", comm=comm))
+    assert record.comm == comm.decode("utf-8", "surrogateescape")
+    assert (record.pid, reader.malformed_count) == (3588, 0)
+
+
+@pytest.mark.parametrize(
+    ("shown", "value"),
+    [
+        ("(null)", 0),
+        ("          (null)", 0),
+        ("0000000000000000", 0),
+        ("(____ptrval____)", None),
+        ("(efault)", None),
+        ("0xffffffffc0401000", 0xFFFFFFFFC0401000),
+        ("f7d0e000", 0xF7D0E000),
+    ],
+)
+def test_pointers_are_numbers_and_null_is_zero(shown: str, value: int | None) -> None:
+    _reader, (record,) = read(line("called_kfree", f"kfree({shown})"))
+    assert record.fields == {"p": value}
+
+
+def test_values_have_the_sign_of_their_field() -> None:
+    _reader, (record,) = read(line("called_named", 'name="a, "b"", 100% -12 255 |0xfffffffffffffff4'))
+    assert record.fields == {"name": 'a, "b"', "error": -12, "byte": 255, "error#4": -12}
+
+
+def test_headings_are_no_records_and_the_promised_number_is_kept() -> None:
+    text = b"# tracer: nop\n#\n# entries-in-buffer/entries-written: 1/7   #P:2\n#\n\n##### CPU 1 buffer started ####\n"
+    reader, records = read(text + line("called_kfree", "kfree(1)"))
+    assert (len(records), reader.entries, reader.written, reader.malformed_count) == (1, 1, 7, 0)
+
+
+def test_lost_records_that_the_text_tells_of_are_counted() -> None:
+    reader, _records = read(b"CPU:0 [LOST 12 EVENTS]\nCPU:1 [LOST EVENTS]\n")
+    assert (reader.lost, reader.malformed_count) == (13, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (line("called_kfree", "kfree(1)")[:-1], "cut off"),
+        (line("called_kfree", "kfree(1")[:-1] + b"\n", "does not fit"),
+        (line("called_kfree", "kfree(1) and more"), "does not fit"),
+        (line("called_unknown", "x"), "no format file"),
+        (b"rubbish\n", "not a trace record"),
+        (b"\x00\xff\n", "not a trace record"),
+        (b" " * 9000 + b"\n", "cut off"),
+    ],
+)
+def test_an_unreadable_line_is_counted_with_its_number(text: bytes, reason: str) -> None:
+    reader, records = read(line("called_kfree", "kfree(1)") + text)
+    assert len(records) == 1
+    assert reader.malformed_count >= 1
+    assert reader.malformed[0].line == 2
+    assert reason in reader.malformed[0].reason
+
+
+def test_only_some_unreadable_lines_are_kept_and_all_are_counted() -> None:
+    reader, _records = read(b"rubbish\n" * 1000)
+    assert (reader.malformed_count, len(reader.malformed)) == (1000, trace.MAX_KEPT)
+
+
+def test_two_systems_may_have_an_event_of_one_name() -> None:
+    other = form("called_kfree", "\tfield:int n;\toffset:8;\tsize:4;\tsigned:1;\n", '"freed %d"', "other")
+    other = other.replace('"freed %d"', '"freed %d", REC->n')
+    _reader, records = read(
+        line("called_kfree", "freed 3") + line("called_kfree", "kfree(3)"), trace.parse_formats(KFREE + other)
+    )
+    assert [(record.system, record.fields) for record in records] == [("other", {"n": 3}), ("my_payload1", {"p": 3})]
+
+
+@pytest.mark.parametrize(
+    ("text", "line_number", "reason"),
+    [
+        ("hello\n", 1, "before the first"),
+        ('== kfree\nprint fmt: "x"\n', 1, "does not name an event"),
+        ("== a/b\nname: b\n", 1, "no 'print fmt:'"),
+        ('== a/b\nprint fmt: "%d"\n', 2, "more conversions"),
+        ('== a/b\nprint fmt: "x", REC->y\n', 2, "0 conversions for 1 arguments"),
+        ('== a/b\nprint fmt: "%*d", REC->y\n', 2, "not supported"),
+        ("== a/b\nprint fmt: REC->y\n", 2, "does not begin with a string"),
+        ("== a/b\nfield:\n", 2, "no field description"),
+    ],
+)
+def test_a_format_file_that_cannot_be_understood_is_named_by_line(text: str, line_number: int, reason: str) -> None:
+    with pytest.raises(trace.TraceError) as caught:
+        trace.parse_formats(text)
+    assert reason in caught.value.reason
+    assert caught.value.line == line_number
+
+
+def test_expressions_are_named_by_the_field_that_they_use() -> None:
+    known = trace.parse_format(
+        COMMON
+        + 'print fmt: "%s" "; %pS %d", __print_symbolic(REC->state, { 1, "a, b" }), (void *)REC->ip, REC->a ? 1 : 0',
+        "s",
+        "e",
+    )
+    assert known.names == ("state", "ip", "a")
+    assert known.parse("a, b; func+0x1/0x2 1") == {"state": "a, b", "ip": "func+0x1/0x2", "a": 1}
+
+
+# -- what is printed is read back --------------------------------------------------------------------
+
+comms = st.binary(min_size=1, max_size=15).filter(lambda raw: not raw.startswith(b" ") and not set(raw) & {0, 10})
+
+
+@given(
+    comm=comms,
+    pid=st.integers(0, 1 << 22),
+    cpu=st.integers(0, 4095),
+    micro=st.integers(0, 10**13),
+    size=st.integers(0, (1 << 64) - 1),
+    flags=st.integers(0, (1 << 32) - 1),
+    in_init=st.integers(-(1 << 31), (1 << 31) - 1),
+    pointer=st.integers(0, (1 << 64) - 1),
+)
+def test_a_printed_record_is_read_back(comm, pid, cpu, micro, size, flags, in_init, pointer) -> None:
+    text = f"__kmalloc({size}, {flags:x}), in init: {in_init}, result: {pointer:016x}"
+    seconds = f"{micro // 10**6:5d}.{micro % 10**6:06d}"
+    reader, records = read(line("called___kmalloc", text, comm, pid, cpu, "d..1. ", seconds))
+    assert reader.malformed_count == 0
+    fields = {"size": size, "flags": flags, "in_init": in_init, "returnValue": pointer}
+    name = comm.decode("utf-8", "surrogateescape")
+    assert records == [
+        trace.Record(1, name, pid, cpu, "d..1.", micro * 1000, "my_payload1", "called___kmalloc", fields)
+    ]
+
+
+@given(
+    name=st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])),
+    error=st.integers(-(1 << 63), (1 << 63) - 1),
+    byte=st.integers(0, 255),
+)
+def test_printed_text_is_read_back(name: str, error: int, byte: int) -> None:
+    text = f'name="{name}", 100% {error} {byte:<4d}|{error % (1 << 64):#x}'
+    _reader, (record,) = read(line("called_named", text))
+    assert record.fields == {"name": name, "error": error, "byte": byte, "error#4": error}
+
+
+@given(st.lists(st.binary(max_size=60).filter(lambda raw: b"\n" not in raw), max_size=20))
+def test_every_line_is_a_record_or_counted(lines: list[bytes]) -> None:
+    reader, records = read(b"".join(raw + b"\n" for raw in lines))
+    silent = sum(1 for raw in lines if not raw or raw.startswith(b"#"))
+    assert len(records) + reader.malformed_count + silent == len(lines)
+
+
+# -- statistics --------------------------------------------------------------------------------------
+
+STATS = """== cpu0
+entries: 12
+overrun: 1
+commit overrun: 2
+bytes: 880
+oldest event ts:  5169.188503
+now ts:  5170.000000
+dropped events: 4
+read events: 3
+"""
+
+
+def test_loss_is_the_sum_of_all_that_cannot_be_read_any_more() -> None:
+    stats = trace.parse_stats(STATS + "== cpu1\nentries: 0\noverrun: 0\ncommit overrun: 0\n")
+    assert stats == {0: trace.CpuStats(12, 1, 2, 4, 3), 1: trace.CpuStats(0, 0, 0, None, None)}
+    assert (stats[0].lost, stats[1].lost) == (7, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("== cpu0\nentries: 1\noverrun: 0\n", "no count 'commit overrun'"),
+        ("== cpu0\nentries: x\n", "holds no count"),
+        ("== cpu\n", "does not name a CPU"),
+        ("entries: 1\n", "before the first"),
+    ],
+)
+def test_statistics_that_lack_a_count_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(trace.TraceError, match=reason):
+        trace.parse_stats(text)

@@ -1,0 +1,725 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every verdict has its evidence, and no evidence can go missing or be altered without the verdict saying so."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+
+ROOT = pathlib.Path(verdict.__file__).resolve().parents[2]
+EXPECT = load_expect(str(ROOT / "data" / "expect" / "cp_target.yml"))
+POLICY = load_policy(str(ROOT / "data" / "splats.yml"))
+SCHEMA = json.loads((ROOT / "schemas" / "results.schema.json").read_text())
+RUN_ID = "20260131T120000Z-1"
+HOST = "debian13"
+
+PLANS: dict[str, dict[str, tuple[str, list[tuple[str, str]], str]]] = {
+    # payload -> function -> (symbol, [(field, C type)], format)
+    "my_payload1": {
+        "__kmalloc": (
+            "__kmalloc_noprof",
+            [("size", "size_t"), ("flags", "gfp_t"), ("in_init", "int"), ("returnValue", "const void *")],
+            "__kmalloc(%zu, %x), in init: %d, result: %p",
+        ),
+        "kfree": ("kfree", [("p", "const void *")], "kfree(%p)"),
+        "kmem_cache_alloc": (
+            "kmem_cache_alloc_noprof",
+            [("cache", "const void *"), ("returnValue", "const void *")],
+            "kmem_cache_alloc(%p), result: %p",
+        ),
+        "kmem_cache_free": (
+            "kmem_cache_free",
+            [("cache", "const void *"), ("p", "const void *")],
+            "kmem_cache_free(%p, %p)",
+        ),
+    },
+    "my_payload2": {
+        name: (
+            f"_{name}",
+            [("to", "void *"), ("from", "void *"), ("n", "unsigned long"), ("returnValue", "unsigned long")],
+            f"{name}(%p, %p, %lu), result: %lu",
+        )
+        for name in ("copy_from_user", "copy_to_user")
+    },
+    "my_payload3": {
+        "down": ("down", [("sem", "const void *")], "down(%p)"),
+        **{
+            name: (name, [("sem", "const void *"), ("returnValue", "int")], f"{name}(%p), result: %d")
+            for name in ("down_interruptible", "down_killable", "down_trylock", "down_timeout")
+        },
+        "up": ("up", [("sem", "const void *")], "up(%p)"),
+    },
+}
+
+TARGET = """
+	.text
+	call __kmalloc_noprof
+	call kfree
+	jmp kfree
+	call _copy_from_user
+	call _copy_to_user
+	call down_interruptible
+	call up
+	jmp up
+	.section .init.text,"ax"
+	call __kmalloc_noprof
+"""
+
+SITES = """target cp_target
+text core 0x28 scanned 40
+text init 0x5 scanned 5
+nanoseconds 1234
+site __kmalloc_noprof call core 0x0
+site kfree call core 0x5
+site kfree jmp core 0xa
+site _copy_from_user call core 0xf
+site _copy_to_user call core 0x14
+site down_interruptible call core 0x19
+site up call core 0x1e
+site up jmp core 0x23
+site __kmalloc_noprof call init 0x0
+function __kmalloc_noprof call 2 jmp 0
+function kfree call 1 jmp 1
+function kmem_cache_alloc_noprof call 0 jmp 0
+function kmem_cache_free call 0 jmp 0
+function _copy_from_user call 1 jmp 0
+function _copy_to_user call 1 jmp 0
+function down call 0 jmp 0
+function down_interruptible call 1 jmp 0
+function down_killable call 0 jmp 0
+function down_trylock call 0 jmp 0
+function down_timeout call 0 jmp 0
+function up call 1 jmp 1
+"""
+
+SEM = "ffff888003a1c0d0"
+ARRAY, BUFFER = "ffff888003a1c000", "ffff888004b1e000"
+CALLS = [
+    f"called___kmalloc: __kmalloc(184, dc0), in init: 1, result: {ARRAY}",
+    f"called_down_interruptible: down_interruptible({SEM}), result: 0",
+    f"called___kmalloc: __kmalloc(4000, dc0), in init: 0, result: {BUFFER}",
+    f"called_up: up({SEM})",
+    f"called_down_interruptible: down_interruptible({SEM}), result: 0",
+    f"called_copy_from_user: copy_from_user({BUFFER}, 00007ffc00000000, 13), result: 0",
+    f"called_up: up({SEM})",
+    f"called_down_interruptible: down_interruptible({SEM}), result: -4",
+    f"called_down_interruptible: down_interruptible({SEM}), result: 0",
+    f"called_copy_to_user: copy_to_user(00007ffc00000000, {BUFFER}, 20), result: 0",
+    f"called_up: up({SEM})",
+    "called_kfree: kfree(0000000000000000)",
+    f"called_kfree: kfree({BUFFER})",
+    f"called_kfree: kfree({ARRAY})",
+]
+
+DMESG = f"""[    0.000000] Linux version 6.12.107+deb13-amd64
+[    9.100000] kedr: run {RUN_ID} begins
+[    9.200000] cp_controller: loading out-of-tree module taints kernel.
+[    9.200001] cp_controller: module verification failed: signature and/or required key missing - tainting kernel
+[    9.900000] cp_target: cfake: 2 devices
+"""
+
+FACTS = {
+    "release": "6.12.107+deb13-amd64",
+    "machine": "x86_64",
+    "system": "Debian GNU/Linux 13 (trixie)",
+    "compiler": "gcc (Debian 14.2.0-19) 14.2.0",
+    "taint": 0,
+    "cpus": 1,
+}
+MODULES = ["my_payload3", "my_payload2", "my_payload1", "cp_controller"]
+BITS = {"int": (4, 1), "gfp_t": (4, 0)}
+
+
+def formats() -> str:
+    parts = []
+    for system, functions in PLANS.items():
+        for function, (_symbol, fields, text) in functions.items():
+            lines = [f"== {system}/called_{function}", f"name: called_{function}", "ID: 1", "format:"]
+            for name, ctype in fields:
+                size, signed = BITS.get(ctype, (8, 0))
+                lines.append(f"\tfield:{ctype} {name};\toffset:8;\tsize:{size};\tsigned:{signed};")
+            printed = "".join(f", REC->{name}" for name, _ctype in fields)
+            parts += [*lines, "", f'print fmt: "{text}"{printed}', ""]
+    return "\n".join(parts)
+
+
+def trace_text(calls: list[str]) -> str:
+    head = f"# tracer: nop\n#\n# entries-in-buffer/entries-written: {len(calls)}/{len(calls)}   #P:1\n#\n"
+    return head + "".join(
+        f"{'insmod':>16}-{500:<7d} [000] ..... {10 + number / 1000:12.6f}: {call}\n"
+        for number, call in enumerate(calls)
+    )
+
+
+def stats(entries: int) -> str:
+    return (
+        f"== cpu0\nentries: {entries}\noverrun: 0\ncommit overrun: 0\nbytes: 900\n"
+        "oldest event ts:    10.000000\nnow ts:    20.000000\ndropped events: 0\nread events: 0\n"
+    )
+
+
+def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if name == "unload":
+        data = {"changed_modules": MODULES}
+    elif name == "unload_target":
+        data = {"changed_modules": ["cp_target"]}
+    entry = {
+        "step": name,
+        "status": status,
+        "kind": "",
+        "reason": "",
+        "started": 1.0,
+        "seconds": 1.5,
+        "round_trips": 1,
+        "data": data,
+    }
+    return {**entry, **more}
+
+
+@pytest.fixture(scope="session")
+def target_ko(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    directory = tmp_path_factory.mktemp("target")
+    (directory / "target.s").write_text(TARGET)
+    subprocess.run(["gcc", "-c", "-o", directory / "target.o", directory / "target.s"], check=True)
+    return (directory / "target.o").read_bytes()
+
+
+class RunDir:
+    """A run directory with one host that is OK, to be spoiled by a test."""
+
+    def __init__(self, base: pathlib.Path, target: bytes) -> None:
+        self.path = base / RUN_ID
+        self.host = self.path / HOST
+        (self.host / "modules").mkdir(parents=True)
+        self.info: dict[str, Any] = {"embedded": False, "console": "", "pidfile": ""}
+        (self.host / "modules" / "cp_target.ko").write_bytes(target)
+        self.calls(CALLS)
+        self.steps([step(name) for name in verdict.STEPS])
+        self.write("facts.json", FACTS)
+        self.write("payloads.json", self.plans())
+        self.write("formats.txt", formats())
+        self.write("sites.txt", SITES)
+        self.write("dmesg.txt", DMESG)
+        self.write("end.json", {"taint": 12288, "modules": ["ext4", *MODULES]})
+
+    @staticmethod
+    def plans() -> list[dict[str, Any]]:
+        return [
+            {
+                "module": module,
+                "events": [
+                    {"event": f"called_{name}", "function": name, "symbol": symbol}
+                    for name, (symbol, _fields, _text) in functions.items()
+                ],
+                "unresolved": [],
+            }
+            for module, functions in PLANS.items()
+        ]
+
+    def write(self, name: str, content: Any) -> None:
+        text = content if isinstance(content, str) else json.dumps(content)
+        (self.host / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+
+    def calls(self, calls: list[str]) -> None:
+        self.write("trace.txt", trace_text(calls))
+        self.write("stats.txt", stats(len(calls)))
+
+    def steps(self, steps: list[dict[str, Any]]) -> None:
+        self.write("steps.jsonl", "".join(json.dumps(one) + "\n" for one in steps))
+
+    def ended(self, name: str, status: str, **more: Any) -> None:
+        """Every step up to `name` was ok, and `name` was not."""
+        done = verdict.STEPS[: verdict.STEPS.index(name)]
+        self.steps([*(step(one) for one in done), step(name, status, **more)])
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = (self.host / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def embed(self, console: str, alive: bool) -> None:
+        self.info["embedded"] = True
+        self.write("console.log", console)
+        self.write("guest.json", {"alive": alive})
+
+    def judge(self, hosts: tuple[str, ...] = (HOST,)) -> list[dict[str, Any]]:
+        about = {"command": ["ansible-playbook", "verify.yml"], "hosts": {HOST: self.info}}
+        (self.path / "run.json").write_text(json.dumps(about))
+        results = verdict.judge_run(str(self.path), hosts, EXPECT, POLICY)
+        jsonschema.Draft202012Validator(SCHEMA).validate(results)
+        assert report.table(results) and report.markdown(results)
+        return results
+
+    def row(self) -> dict[str, Any]:
+        (row,) = self.judge()
+        return row
+
+
+@pytest.fixture
+def run(tmp_path: pathlib.Path, target_ko: bytes) -> RunDir:
+    return RunDir(tmp_path, target_ko)
+
+
+def said(row: dict[str, Any], outcome: str) -> list[str]:
+    return [f"{one['source']}: {one['text']}" for one in row["evidence"] if one["outcome"] == outcome]
+
+
+# -- OK ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_with_all_evidence_is_ok(run: RunDir) -> None:
+    row = run.row()
+    assert row["verdict"] == "OK", row
+    assert row["events"]["called___kmalloc"] == 2
+    assert row["events"]["called_down"] == 0
+    assert row["sites"]["kfree"] == {"call": 1, "jmp": 1, "expected": 2}
+    assert row["sites"]["__kmalloc"] == {"call": 2, "jmp": 0, "expected": 2}
+    assert (row["lost"], row["splats"], row["round_trips"]) == (0, [], 10)
+    assert row["durations"]["load"] == 1.5
+    assert (row["kernel"], row["arch"]) == ("6.12.107+deb13-amd64", "x86_64")
+    assert row["reproduce"] == f"ansible-playbook verify.yml --limit {HOST},localhost"
+    assert not said(row, "fail") and not said(row, "missing")
+
+
+def test_every_line_of_the_verdict_names_its_evidence(run: RunDir) -> None:
+    sources = {one["source"] for one in run.row()["evidence"]}
+    assert sources == {"steps.jsonl", "dmesg.txt", "stats.txt", "trace.txt", "sites.txt", "end.json"}
+
+
+def test_judging_again_gives_the_same(run: RunDir) -> None:
+    assert run.judge() == run.judge()
+
+
+def test_optional_functions_that_are_not_there_are_listed(run: RunDir) -> None:
+    plans = run.plans()
+    plans[2]["events"] = [one for one in plans[2]["events"] if one["function"] != "down_killable"]
+    plans[2]["unresolved"] = [{"function": "down_killable", "tried": ["down_killable"]}]
+    run.write("payloads.json", plans)
+    kept = [part for part in formats().split("== ") if "called_down_killable" not in part]
+    run.write("formats.txt", "== ".join(kept))
+    row = run.row()
+    assert row["verdict"] == "OK", row
+    assert row["unresolved"] == [{"function": "down_killable", "tried": ["down_killable"]}]
+    assert "down_killable" in report.table([row])
+
+
+# -- the steps ---------------------------------------------------------------------------------------
+
+
+def test_a_host_without_a_directory_is_no_result(run: RunDir) -> None:
+    results = run.judge((HOST, "other"))
+    assert [row["verdict"] for row in results] == ["OK", "NO-RESULT"]
+    assert "no directory" in results[1]["reason"]
+
+
+@pytest.mark.parametrize("name", ["../debian13", ".", "..", ".hidden", "a/b", "a\x1b[2Jb", "x" * 300])
+def test_a_name_that_is_no_directory_is_no_result(run: RunDir, name: str) -> None:
+    (row,) = run.judge((name,))
+    assert row["verdict"] == "NO-RESULT"
+
+
+def test_no_steps_at_all_is_no_result(run: RunDir) -> None:
+    run.write("steps.jsonl", "")
+    assert run.row()["verdict"] == "NO-RESULT"
+
+
+@pytest.mark.parametrize("name", verdict.STEPS)
+def test_a_step_without_a_record_is_no_result(run: RunDir, name: str) -> None:
+    run.steps([step(one) for one in verdict.STEPS if one != name])
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert name in row["reason"]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("FAIL", "FAIL"), ("INFRA", "INFRA"), ("SKIP", "SKIP"), ("", "FAIL")])
+@pytest.mark.parametrize("name", verdict.STEPS)
+def test_a_failed_step_decides_with_its_kind_and_reason(run: RunDir, name: str, kind: str, expected: str) -> None:
+    run.steps(
+        [step(one) if one != name else step(one, "failed", kind=kind, reason="it broke") for one in verdict.STEPS]
+    )
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == (expected, f"{name}: it broke")
+
+
+def test_the_first_failure_decides_and_the_rest_is_listed(run: RunDir) -> None:
+    run.steps(
+        [
+            step("facts"),
+            step("load", "failed", kind="INFRA", reason="first"),
+            step("collect", "failed", kind="FAIL", reason="second"),
+        ]
+    )
+    run.replace("sites.txt", "site up jmp core 0x23\n", "")
+    run.replace("sites.txt", "function up call 1 jmp 1", "function up call 1 jmp 0")
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("INFRA", "load: first")
+    assert any("second" in text for text in said(row, "fail"))
+    assert any("up: 0 jmp sites" in text for text in said(row, "fail"))
+
+
+def test_a_refused_host_is_skipped_with_the_reason(run: RunDir) -> None:
+    run.ended("load", "refused", kind="SKIP", reason="not marked as a test host")
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("SKIP", "load: not marked as a test host")
+
+
+def test_a_host_lost_before_any_load_is_infra(run: RunDir) -> None:
+    run.ended("build", "unreachable", reason="Connection timed out")
+    row = run.row()
+    assert row["verdict"] == "INFRA"
+    assert "Connection timed out" in row["reason"]
+
+
+@pytest.mark.parametrize("name", ["load", "target", "exercise", "collect"])
+def test_a_host_lost_after_a_load_is_a_crash(run: RunDir, name: str) -> None:
+    run.ended(name, "unreachable", reason="Connection reset")
+    row = run.row()
+    assert row["verdict"] == "CRASH"
+    assert f"lost contact at step {name}; no console" in row["reason"]
+
+
+def test_a_guest_whose_process_is_gone_is_a_crash_with_its_console(run: RunDir) -> None:
+    run.ended("trace", "unreachable", reason="Connection reset")
+    run.embed("".join(f"[    1.{number:06d}] line {number}\r\n" for number in range(40)), alive=False)
+    row = run.row()
+    assert row["verdict"] == "CRASH"
+    assert "QEMU process has ended" in row["reason"]
+    assert row["console"] == [f"line {number}" for number in range(25, 40)]
+    assert "| line 39" in report.table([row])
+
+
+def test_a_guest_that_was_never_reached_and_is_gone_is_a_crash(run: RunDir) -> None:
+    run.ended("facts", "unreachable", reason="Connection refused")
+    run.embed("booting\n", alive=False)
+    assert run.row()["verdict"] == "CRASH"
+
+
+def test_a_living_guest_that_was_never_reached_is_infra(run: RunDir) -> None:
+    run.ended("facts", "unreachable", reason="Connection refused")
+    run.embed("booting\n", alive=True)
+    assert run.row()["verdict"] == "INFRA"
+
+
+@pytest.mark.parametrize("status", ["unreachable", "failed"])
+def test_a_panic_on_the_console_is_a_crash(run: RunDir, status: str) -> None:
+    run.ended("exercise", status, kind="FAIL", reason="exercise said nothing")
+    run.embed("[    5.0] sysrq: Trigger a crash\n[    5.1] Kernel panic - not syncing: sysrq triggered crash\n", True)
+    row = run.row()
+    assert row["verdict"] == "CRASH"
+    assert "sysrq triggered crash" in row["reason"]
+    assert row["console"][-1] == "Kernel panic - not syncing: sysrq triggered crash"
+
+
+def test_a_panic_after_the_last_step_is_a_crash(run: RunDir) -> None:
+    run.embed("[    5.1] Kernel panic - not syncing: Fatal exception\n", False)
+    assert run.row()["verdict"] == "CRASH"
+
+
+def test_an_ended_guest_is_no_crash_when_every_step_was_done(run: RunDir) -> None:
+    run.embed("booting\n[    9.9] reboot: Power down\n", alive=False)
+    assert run.row()["verdict"] == "OK"
+
+
+def test_a_panic_of_an_earlier_run_is_not_of_this_run(run: RunDir) -> None:
+    run.embed(f"[    5.1] Kernel panic - not syncing: Fatal exception\n[    9.1] kedr: run {RUN_ID} begins\n", True)
+    row = run.row()
+    assert row["verdict"] == "OK", row
+    assert any("before this run" in text for text in said(row, "note"))
+
+
+def test_a_guest_without_a_console_is_no_result(run: RunDir) -> None:
+    run.info["embedded"] = True
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert row["reason"].startswith("console.log: ")
+
+
+# -- evidence that is missing, altered or unreadable ---------------------------------------------------
+
+EVIDENCE = [
+    "facts.json",
+    "payloads.json",
+    "formats.txt",
+    "trace.txt",
+    "stats.txt",
+    "sites.txt",
+    "dmesg.txt",
+    "end.json",
+    "steps.jsonl",
+    "modules/cp_target.ko",
+]
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_missing_evidence_is_no_result_and_is_named(run: RunDir, name: str) -> None:
+    (run.host / name).unlink()
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert any(text.startswith(f"{name}: ") for text in said(row, "missing"))
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\x00\xff\xfe garbage \x1b[2J\n", b"[" * 100000, b"{}", b"[]", b"null"]
+)
+def test_spoiled_evidence_is_not_ok(run: RunDir, name: str, content: bytes) -> None:
+    (run.host / name).write_bytes(content)
+    assert run.row()["verdict"] in ("NO-RESULT", "FAIL")
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_evidence_that_is_a_directory_is_no_result(run: RunDir, name: str) -> None:
+    (run.host / name).unlink()
+    (run.host / name).mkdir()
+    assert run.row()["verdict"] == "NO-RESULT"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "facts.json",
+        "payloads.json",
+        "formats.txt",
+        "trace.txt",
+        "stats.txt",
+        "sites.txt",
+        "end.json",
+        "steps.jsonl",
+        "modules/cp_target.ko",
+    ],
+)
+def test_evidence_that_is_cut_off_is_not_ok(run: RunDir, name: str) -> None:
+    data = (run.host / name).read_bytes()
+    for part in (1, 2, 3):
+        (run.host / name).write_bytes(data[: len(data) * part // 4])
+        assert run.row()["verdict"] != "OK", part
+
+
+@pytest.mark.parametrize("number", range(len(CALLS)))
+def test_a_line_missing_from_the_trace_is_not_ok(run: RunDir, number: int) -> None:
+    lines = trace_text(CALLS).splitlines(keepends=True)
+    del lines[4 + number]
+    run.write("trace.txt", "".join(lines))
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert "stats.txt counts 14" in " ".join(said(row, "missing"))
+
+
+Spoil = Callable[[RunDir], None]
+
+
+def calls(old: str, new: str) -> Spoil:
+    """Alter records consistently: the counts still fit."""
+    assert any(old in call for call in CALLS)
+    return lambda run: run.calls([changed for call in CALLS if (changed := call.replace(old, new))])
+
+
+def text(name: str, old: str, new: str) -> Spoil:
+    return lambda run: run.replace(name, old, new)
+
+
+def without(number: int) -> Spoil:
+    return lambda run: run.calls(CALLS[:number] + CALLS[number + 1 :])
+
+
+FAILURES: dict[str, tuple[Spoil, str]] = {
+    "no device array": (calls("in init: 1", "in init: 0"), "device array: 0 ×"),
+    "two device arrays": (lambda run: run.calls([CALLS[0], CALLS[-1], *CALLS]), "device array: 2 ×"),
+    "failed device array": (calls(ARRAY, "(null)"), "device array: 0 ×"),
+    "another buffer size": (calls("4000", "4096"), "buffer: 0 ×"),
+    "a short write": (calls("13), result: 0", "13), result: 5"), "write: 0 ×"),
+    "another write": (calls("13), result: 0", "14), result: 0"), "write: 0 ×"),
+    "a short read": (calls("20), result: 0", "20), result: 1"), "read: 0 ×"),
+    "no free": (without(12), "freed: 1 of 2 values"),
+    "free of another pointer": (calls(f"kfree({BUFFER})", "kfree(ffff888000000000)"), "freed: 1 of 2 values"),
+    "free before the allocation": (lambda run: run.calls([CALLS[-1], *CALLS[:-1]]), "freed: 1 of 2 values"),
+    "no up": (without(10), "semaphores released: 2 ×"),
+    "up of another semaphore": (
+        lambda run: run.calls([*CALLS[:10], "called_up: up(ffff888000000000)", *CALLS[11:]]),
+        "semaphores released: 3 ×",
+    ),
+    "a lost record": (text("stats.txt", "\noverrun: 0", "\noverrun: 3"), "cpu0 lost 3 records: overrun 3"),
+    "a commit overrun": (text("stats.txt", "commit overrun: 0", "commit overrun: 1"), "commit overrun 1"),
+    "a dropped record": (text("stats.txt", "dropped events: 0", "dropped events: 2"), "dropped events 2"),
+    "another reader": (text("stats.txt", "read events: 0", "read events: 2"), "taken out by another reader"),
+    "a splat": (text("dmesg.txt", "cfake: 2 devices", "BUG: KASAN: use-after-free"), "(bug)"),
+    "an unpatched site": (
+        lambda run: run.write(
+            "sites.txt",
+            SITES.replace("site kfree jmp core 0xa\n", "").replace("kfree call 1 jmp 1", "kfree call 1 jmp 0"),
+        ),
+        "kfree: 0 jmp sites patched in the core text, the relocations name 1",
+    ),
+    "an invented site": (
+        lambda run: run.write(
+            "sites.txt",
+            SITES.replace("function down call 0", "site down call core 0x27\nfunction down call 1"),
+        ),
+        "down: 1 call sites patched in the core text, the relocations name 0",
+    ),
+    "an unknown function": (text("sites.txt", "function down call 0 jmp 0\n", ""), "down: the controller reports"),
+    "a target still loaded": (text("end.json", '"ext4"', '"cp_target"'), "cp_target was still loaded"),
+    "a new taint flag": (text("end.json", "12288", "12416"), "flags 128 are new"),
+    "an absent taint flag": (text("end.json", "12288", "0"), "flags 4096 are expected"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_evidence_of_a_failure_is_fail_and_says_what(run: RunDir, name: str) -> None:
+    spoil, expected = FAILURES[name]
+    spoil(run)
+    row = run.row()
+    assert row["verdict"] == "FAIL", row
+    assert expected in " ".join(said(row, "fail"))
+    assert row["reason"]
+
+
+HOLES: dict[str, tuple[Spoil, str]] = {
+    "an unreadable line": (calls("kfree(0000000000000000)", "kfree(0000000000000000"), "cannot be read"),
+    "an unknown event": (calls("called_kfree: kfree(0000000000000000)", "sched_switch: x"), "no format file"),
+    "no record": (lambda run: run.calls([]), "no record at all"),
+    "hidden pointers": (calls(f"result: {BUFFER}", "result: (____ptrval____)"), "not readable"),
+    "hidden semaphores": (calls(f"up({SEM})", "up((____ptrval____))"), "3 records a value is not readable"),
+    "a count that does not fit": (text("stats.txt", "entries: 14", "entries: 15"), "stats.txt counts 15"),
+    "statistics of another CPU": (text("stats.txt", "== cpu0", "== cpu1"), "cpu0: 14 records; stats.txt counts 0"),
+    "too few CPUs": (text("facts.json", '"cpus": 1', '"cpus": 2'), "counts of 1 CPUs, the host has 2"),
+    "no marker": (text("dmesg.txt", RUN_ID, "another"), "no line 'kedr: run"),
+    "a longer marker": (text("dmesg.txt", f"{RUN_ID} begins", f"{RUN_ID} begins not"), "no line 'kedr: run"),
+    "no format of an event": (text("formats.txt", "/called_up\n", "/called_upp\n"), "no format of called_up"),
+    "a field with another name": (text("formats.txt", "REC->in_init", "REC->init"), "has no field in_init"),
+    "a report about another target": (text("sites.txt", "cp_target", "cp_other"), "no report about cp_target"),
+    "a report that contradicts itself": (text("sites.txt", "up call 1", "up call 2"), "up counts call 2"),
+    "no unloaded payload": (text("steps.jsonl", '"my_payload2", ', ""), "no record that these modules are gone"),
+    "no unloaded target": (text("steps.jsonl", '"cp_target"', ""), "gone: cp_target"),
+    "no taint": (text("end.json", "12288", '"12288"'), "no number 'taint'"),
+    "no module list": (text("end.json", '"modules"', '"moduls"'), "no list 'modules'"),
+    "no kernel release": (text("facts.json", '"6.12.107+deb13-amd64"', '""'), "no 'release'"),
+    "no payload": (lambda run: run.write("payloads.json", []), "no payload has an event"),
+    "half a step": (lambda run: run.write("steps.jsonl", (run.host / "steps.jsonl").read_text() + '{"step'), "line 11"),
+}
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_a_hole_in_the_evidence_is_no_result_and_is_named(run: RunDir, name: str) -> None:
+    spoil, expected = HOLES[name]
+    spoil(run)
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT", row
+    assert expected in " ".join(said(row, "missing"))
+
+
+def test_a_target_that_calls_nothing_is_no_result(run: RunDir, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "e.s").write_text("\tnop\n")
+    subprocess.run(["gcc", "-c", "-o", run.host / "modules" / "cp_target.ko", tmp_path / "e.s"], check=True)
+    lines = [line for line in SITES.splitlines() if not line.startswith("site ")]
+    run.write(
+        "sites.txt",
+        "\n".join(lines).replace("call 1", "call 0").replace("call 2", "call 0").replace("jmp 1", "jmp 0") + "\n",
+    )
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert "calls none of the functions" in row["reason"]
+
+
+def test_a_failure_outweighs_missing_evidence(run: RunDir) -> None:
+    (run.host / "trace.txt").unlink()
+    FAILURES["a splat"][0](run)
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert row["reason"].startswith("dmesg.txt: ")
+
+
+def test_splats_from_before_the_run_do_not_decide(run: RunDir) -> None:
+    run.replace("dmesg.txt", "[    0.000000]", "[    0.000000] BUG: old\n[    0.000001]")
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert said(row, "note") == ["dmesg.txt: 1 lines of splats from before this run"]
+
+
+def test_a_run_without_run_json_cannot_be_judged(run: RunDir) -> None:
+    with pytest.raises(verdict.EvidenceError, match="not there"):
+        verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
+
+
+# -- hosts that mean harm ------------------------------------------------------------------------------
+
+NASTY = "\x1b]0;owned\x07\x1b[2J | <b> \udcff\u202e " + "A" * 100000
+
+
+def test_what_a_host_says_harms_no_report_and_no_other_host(run: RunDir, tmp_path: pathlib.Path) -> None:
+    facts = dict.fromkeys(("release", "machine", "system", "compiler"), NASTY.replace("\udcff", "\ufffe"))
+    run.write("facts.json", {**FACTS, **facts})
+    run.steps([*(step(one) for one in verdict.STEPS), step(NASTY, "failed", reason=NASTY, seconds=float("nan"))])
+    (run.host / "dmesg.txt").write_bytes(b"\x1b[2JBUG: \xff\xfe" + b"B" * 1000000)
+    (row,) = run.judge()
+    shown = report.table([row]) + report.markdown([row])
+    assert row["verdict"] == "FAIL"
+    assert shown.replace("\n", "").isprintable()
+    assert len(shown) < 20000
+    assert "<b>" not in report.markdown([row])
+
+
+def test_deep_json_is_no_result(run: RunDir) -> None:
+    run.write("end.json", '{"modules": ' + "[" * 200000)
+    assert run.row()["verdict"] == "NO-RESULT"
+
+
+# -- what the control node keeps -----------------------------------------------------------------------
+
+
+def test_the_state_and_the_console_of_a_guest_are_kept_once(run: RunDir, tmp_path: pathlib.Path) -> None:
+    console = tmp_path / "console"
+    console.write_text("booting\n")
+    info = {"embedded": True, "console": str(console), "pidfile": str(tmp_path / "none")}
+    verdict.keep_guest(str(run.path), HOST, info)
+    console.write_text("another run\n")
+    verdict.keep_guest(str(run.path), HOST, {**info, "pidfile": ""})
+    assert json.loads((run.host / "guest.json").read_text()) == {"alive": False}
+    assert (run.host / "console.log").read_text() == "booting\n"
+    assert (run.host / "console.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_process_that_is_not_qemu_is_not_the_guest(tmp_path: pathlib.Path) -> None:
+    pidfile = tmp_path / "pid"
+    pidfile.write_text(f"{os.getpid()}\n")
+    assert verdict.guest_alive(str(pidfile)) is False
+    assert verdict.guest_alive(str(tmp_path / "none")) is False
+    assert verdict.guest_alive("") is None
+
+
+def test_a_running_qemu_is_the_guest(tmp_path: pathlib.Path) -> None:
+    command = ["/usr/bin/qemu-system-x86_64", "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(command, executable=sys.executable) as process:
+        (tmp_path / "pid").write_text(f"{process.pid}\n")
+        assert verdict.guest_alive(str(tmp_path / "pid")) is True
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        (["ansible-playbook", "v.yml", "-l", "a"], "ansible-playbook v.yml --limit debian13,localhost"),
+        (["ansible-playbook", "--limit=a b", "v.yml"], "ansible-playbook v.yml --limit debian13,localhost"),
+        (
+            ["ansible-playbook", "-e", "kedr_run_id=x", "-e", "a=b c"],
+            "ansible-playbook -e 'a=b c' --limit debian13,localhost",
+        ),
+        ([], "ansible-playbook playbooks/verify.yml --limit debian13,localhost"),
+    ],
+)
+def test_the_command_that_repeats_a_host_has_its_limit_alone(run: RunDir, command: list[str], again: str) -> None:
+    (run.path / "run.json").write_text(json.dumps({"command": command, "hosts": {}}))
+    (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
+    assert row["reproduce"] == again
