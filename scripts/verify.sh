@@ -34,9 +34,15 @@ play() {
 }
 
 # The mark is there while guests may run: a run that was killed leaves it, and the next one ends its guests.
+# Ending them is quiet, so that the verdicts stay the last lines.
 lab_down() {
     [ -e "$KEDR_LAB_DIR/up" ] || return 0
-    play playbooks/lab_down.yml && rm -f "$KEDR_LAB_DIR/up"
+    if play playbooks/lab_down.yml >"$KEDR_LAB_DIR/down.log" 2>&1; then
+        rm -f "$KEDR_LAB_DIR/up"
+    else
+        cat "$KEDR_LAB_DIR/down.log" >&2
+        return 1
+    fi
 }
 
 finish() {

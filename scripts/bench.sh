@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Measures a warm `make verify` and prints speeds and sizes from the run directory that it left.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+say "first run: fills the cache where it is cold"
+"$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || {
+    tail -n 20 "$KEDR_CACHE/bench.log" >&2
+    die "make verify fails; there is nothing to measure before it passes"
+}
+say "second run: measured"
+begun=$(date +%s.%N)
+"$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || die "make verify failed the second time; see runs/latest"
+ended=$(date +%s.%N)
+venv=$("$root/scripts/venv.sh" newest run) || exit 1
+exec "$venv/bin/python" "$root/tests/bench/report.py" "$root/runs/latest" "$KEDR_CACHE" "$begun" "$ended"
