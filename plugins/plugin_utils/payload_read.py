@@ -100,11 +100,7 @@ def _read_groups(data: bytes, path: str, problems: list[Problem]) -> list[mist.G
             rule = _SYNTAX.get(error.reason, "put nothing else on the line")
             problems.append(Problem(path, max(error.line, 1), f"{error.reason}; {rule}"))
             seen.add(error.line)
-            if (
-                error.reason == '"<<" is missing'
-                or not 1 <= error.line <= len(lines)
-                or len(seen) >= _MALFORMED_MAX
-            ):
+            if error.reason == '"<<" is missing' or not 1 <= error.line <= len(lines) or len(seen) >= _MALFORMED_MAX:
                 return []
             lines[error.line - 1] = b"[group]" if error.reason.endswith('"[group]"') else b""
 
@@ -126,9 +122,7 @@ class _Text:
 class _Values:
     """The definitions of one group, by name; complains about names that do not belong there."""
 
-    def __init__(
-        self, group: mist.Group, allowed: dict[str, bool], where: str, complain: _Complaints
-    ) -> None:
+    def __init__(self, group: mist.Group, allowed: dict[str, bool], where: str, complain: _Complaints) -> None:
         self.line = group.line
         self.complain = complain
         self.where = where
@@ -141,9 +135,7 @@ class _Values:
                 continue
             earlier = self.texts.setdefault(text.name, [])
             if earlier and not allowed[text.name]:
-                complain(
-                    text.line, f"{text.name!r} is given again (first in line {earlier[0].line}); give it once"
-                )
+                complain(text.line, f"{text.name!r} is given again (first in line {earlier[0].line}); give it once")
             else:
                 earlier.append(text)
                 self.order.append(text)
@@ -156,9 +148,7 @@ class _Values:
         """The value of a name that must be there and not be empty."""
         text = self.get(name)
         if text is None:
-            self.complain(
-                self.line, f"{name!r} is missing {self.where}; write for example '{name} = {example}'"
-            )
+            self.complain(self.line, f"{name!r} is missing {self.where}; write for example '{name} = {example}'")
         elif not text.value:
             self.complain(text.line, f"{name!r} is empty; write for example '{name} = {example}'")
             return None
@@ -203,9 +193,7 @@ class _Reader:
         headers = tuple(filter(None, (self._code(text) for text in values.texts.get("header", []))))
         license_ = self._license(values.need("module.license", "GPL"))
         if len(groups) == 1:
-            self.complain(
-                1, "there is no [group]; describe each function to intercept after a line '[group]'"
-            )
+            self.complain(1, "there is no [group]; describe each function to intercept after a line '[group]'")
         functions = tuple(filter(None, (self._function(group, headers) for group in groups[1:])))
         self._duplicates(functions)
         return Payload(self.path, module, author.value if author else "", license_, headers, functions)
@@ -222,9 +210,7 @@ class _Reader:
                 "are allowed, not starting with a digit",
             )
         elif len(name) > MODULE_NAME_MAX:
-            self.complain(
-                text.line, f"module.name has {len(name)} characters; at most {MODULE_NAME_MAX} are allowed"
-            )
+            self.complain(text.line, f"module.name has {len(name)} characters; at most {MODULE_NAME_MAX} are allowed")
         elif name in _MODULES_TAKEN:
             self.complain(text.line, f"module.name {text.value!r} is taken by the build; choose another name")
         return name
@@ -236,8 +222,7 @@ class _Reader:
             allowed = ", ".join(repr(name) for name in LICENSES)
             self.complain(
                 text.line,
-                f"module.license {text.value!r} may not use the kernel's GPL-only functions; "
-                f"allowed are {allowed}",
+                f"module.license {text.value!r} may not use the kernel's GPL-only functions; allowed are {allowed}",
             )
         return text.value
 
@@ -248,9 +233,7 @@ class _Reader:
         code = re.sub(r"\r$", "", text.value, flags=re.MULTILINE)
         fault = cdecl.unbalanced(code)
         if fault:
-            self.complain(
-                text.value_line + fault[0], f"in {text.name!r}: {fault[1]}; close it in the same code part"
-            )
+            self.complain(text.value_line + fault[0], f"in {text.name!r}: {fault[1]}; close it in the same code part")
         return Code(code, text.value_line)
 
     def _function(self, group: mist.Group, headers: tuple[Code, ...]) -> Function | None:
@@ -289,14 +272,10 @@ class _Reader:
 
     def _identifier(self, name: str, line: int, what: str) -> bool:
         if not cdecl.is_identifier(name):
-            why = (
-                "is a word of C or a macro of the kernel" if name in cdecl.KEYWORDS else "is no C identifier"
-            )
+            why = "is a word of C or a macro of the kernel" if name in cdecl.KEYWORDS else "is no C identifier"
             self.complain(line, f"{what} {name!r} {why}; {cdecl.IDENTIFIER_RULE}")
         elif name.startswith(cdecl.OWN_PREFIX) and what != "function.name":
-            self.complain(
-                line, f"{what} {name!r} is reserved; names starting with {cdecl.OWN_PREFIX} are generated"
-            )
+            self.complain(line, f"{what} {name!r} is reserved; names starting with {cdecl.OWN_PREFIX} are generated")
         else:
             return True
         return False
@@ -350,7 +329,7 @@ class _Reader:
         types, names = values.texts.get(type_name, []), values.texts.get(name_name, [])
         if len(types) == len(names):
             return list(zip(types, names, strict=True))
-        given = f"there are {len(types)} {type_name} and {len(names)} {name_name}"
+        given = f"{len(types)} {type_name} and {len(names)} {name_name} are given"
         both = [text for text in values.order if text.name in (type_name, name_name)]
         pairs: list[tuple[_Text, _Text]] = []
         if len(types) > 1 and len(names) > 1 and both[: len(types)] == types:  # all types, then all names
@@ -399,9 +378,7 @@ class _Reader:
                     f"arg.name {RETURN_VALUE!r} is reserved for the result; choose another name",
                 )
 
-    def _trace_params(
-        self, trace: tuple[Param, ...], known: set[str], sources: list[str], void: bool
-    ) -> None:
+    def _trace_params(self, trace: tuple[Param, ...], known: set[str], sources: list[str], void: bool) -> None:
         if len(trace) > TRACE_PARAMS_MAX:
             self.complain(
                 trace[TRACE_PARAMS_MAX].line,
@@ -426,9 +403,7 @@ class _Reader:
                         f"{RETURN_VALUE!r} is traced but the function returns nothing; "
                         "remove the trace parameter or give returnType",
                     )
-            elif param.name not in known and not any(
-                cdecl.has_word(source, param.name) for source in sources
-            ):
+            elif param.name not in known and not any(cdecl.has_word(source, param.name) for source in sources):
                 allowed = ", ".join([*sorted(known), *([] if void else [RETURN_VALUE])])
                 self.complain(
                     param.line,
@@ -482,8 +457,7 @@ class _Reader:
             if fault:
                 complain(
                     line,
-                    f"trace.formatString: {param.name!r} is {param.ctype.kind.value} "
-                    f"({param.ctype.text}), {fault}",
+                    f"trace.formatString: {param.name!r} is {param.ctype.kind.value} ({param.ctype.text}), {fault}",
                 )
 
     def _duplicates(self, functions: tuple[Function, ...]) -> None:

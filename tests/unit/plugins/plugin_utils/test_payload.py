@@ -334,7 +334,7 @@ def test_a_type_that_is_none_is_reported_with_what_is_allowed(kind: str, value: 
 
 def test_two_arguments_with_one_type_are_named() -> None:
     assert only(changed("arg.type = gfp_t\narg.name = gfp", "arg.name = gfp")).startswith(
-        "9: argument 2 ('gfp') has no arg.type: there are 1 arg.type and 2 arg.name"
+        "9: argument 2 ('gfp') has no arg.type: 1 arg.type and 2 arg.name are given"
     )
 
 
@@ -499,3 +499,24 @@ def test_any_bytes_give_a_payload_or_a_list_of_problems(data: bytes) -> None:
             assert error.problems == sorted(error.problems)
         else:
             assert payload.functions
+
+
+# the documentation
+
+
+def documented() -> list[str]:
+    """The fenced blocks of docs/writing-a-payload.md."""
+    with open(os.path.join(DATA, "..", "docs", "writing-a-payload.md"), encoding="utf-8") as file:
+        return [block.split("\n", 1)[1] for block in file.read().split("```")[1::2]]
+
+
+def test_the_documented_description_has_no_mistake() -> None:
+    assert [one.name for one in read(documented()[0]).functions] == ["vmalloc", "vfree"]
+
+
+def test_the_documented_mistakes_are_answered_as_printed() -> None:
+    blocks = documented()
+    bad = next(number for number, block in enumerate(blocks) if "module.licence = GPL" in block)
+    with pytest.raises(PayloadError) as caught:
+        read(blocks[bad], "my_mistakes.data")
+    assert str(caught.value) == blocks[bad + 1].rstrip("\n")
