@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The actions that begin and judge a run on the control node."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pathlib
+import re
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.template import Templar
+from ansible_collections.kedr.lab.plugins.action import run as run_action
+from ansible_collections.kedr.lab.plugins.action import verdict as verdict_action
+from ansible_collections.kedr.lab.plugins.modules import run as run_module
+from ansible_collections.kedr.lab.plugins.modules import verdict as verdict_module
+
+HOSTVARS = {
+    "one": {"kedr_embedded": True, "kedr_test_host": True, "kedr_console": "/c", "kedr_qemu_pidfile": "/p"},
+    "two": {"kedr_test_host": "true"},
+    "localhost": {},
+}
+
+
+def do(plugin: Any, args: dict[str, Any], base: pathlib.Path, check: bool = False) -> dict[str, Any]:
+    """Run an action as a task of a playbook in `base` would."""
+    loader = DataLoader()
+    loader.set_basedir(str(base))
+    task = Task.load({"action": plugin.__name__.rsplit(".", 1)[-1], "args": args, "check_mode": check}, loader=loader)
+    action = plugin.ActionModule(
+        task=task,
+        connection=mock.Mock(),
+        play_context=mock.Mock(),
+        loader=loader,
+        templar=Templar(loader),
+        shared_loader_obj=None,
+    )
+    result: dict[str, Any] = action.run(task_vars={"groups": {"all": list(HOSTVARS)}, "hostvars": HOSTVARS})
+    return result
+
+
+@pytest.mark.parametrize(("action", "module"), [(run_action, run_module), (verdict_action, verdict_module)])
+def test_what_is_documented_is_what_is_taken(action: Any, module: Any) -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    for option in documented.values():
+        option.pop("description")
+    assert documented == action.ARGUMENTS
+    assert yaml.safe_load(module.EXAMPLES)
+    assert yaml.safe_load(module.RETURN)
+
+
+# -- run ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path) -> None:
+    result = do(run_action, {"runs_dir": "runs", "parameters": {"target": "cp_target"}}, tmp_path)
+    path = pathlib.Path(result["run_dir"])
+    assert result["changed"] is True
+    assert re.fullmatch(r"\d{8}T\d{6}Z-\d+", result["run_id"])
+    assert path == tmp_path / "runs" / result["run_id"]
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert (path / "run.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "runs" / "latest").readlink() == pathlib.Path(result["run_id"])
+    about = json.loads((path / "run.json").read_text())
+    assert about["run_id"] == result["run_id"]
+    assert about["parameters"] == {"target": "cp_target"}
+    assert about["hosts"] == {
+        "one": {"embedded": True, "test_host": True, "console": "/c", "pidfile": "/p", "system": ""},
+        "two": {"embedded": False, "test_host": False, "console": "", "pidfile": "", "system": ""},
+    }
+
+
+def test_the_newest_run_is_the_latest_and_a_run_is_never_overwritten(tmp_path: pathlib.Path) -> None:
+    args = {"runs_dir": str(tmp_path), "hosts": ["one"]}
+    assert do(run_action, {**args, "run_id": "a"}, tmp_path)["run_dir"] == str(tmp_path / "a")
+    assert do(run_action, {**args, "run_id": "b"}, tmp_path)["run_dir"] == str(tmp_path / "b")
+    again = do(run_action, {**args, "run_id": "a"}, tmp_path)
+    assert again["failed"] is True
+    assert "exists already" in again["msg"]
+    assert os.readlink(tmp_path / "latest") == "b"
+
+
+@pytest.mark.parametrize("run_id", ["..", ".a", "a/b", "a b", "latest", "x" * 101])
+def test_a_name_that_is_no_directory_is_refused(tmp_path: pathlib.Path, run_id: str) -> None:
+    result = do(run_action, {"runs_dir": str(tmp_path), "run_id": run_id}, tmp_path)
+    assert result["failed"] is True
+    assert "cannot name a run" in result["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_cannot_name_a_directory_is_refused(tmp_path: pathlib.Path) -> None:
+    result = do(run_action, {"runs_dir": str(tmp_path), "hosts": ["../x"]}, tmp_path)
+    assert result["failed"] is True
+    assert "rename the host" in result["msg"]
+
+
+def test_a_place_that_takes_no_directory_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "runs").write_text("")
+    result = do(run_action, {"runs_dir": "runs"}, tmp_path)
+    assert result["failed"] is True
+    assert str(tmp_path / "runs") in result["msg"]
+    assert "\n" not in result["msg"]
+
+
+def test_check_mode_makes_no_run(tmp_path: pathlib.Path) -> None:
+    result = do(run_action, {"runs_dir": "runs", "run_id": "a"}, tmp_path, check=True)
+    assert result["run_dir"] == str(tmp_path / "runs" / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- verdict -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown() -> Any:
+    with mock.patch.object(verdict_action.Display, "display") as display:
+        yield display
+
+
+@pytest.fixture
+def begun(tmp_path: pathlib.Path) -> pathlib.Path:
+    result = do(run_action, {"runs_dir": str(tmp_path), "hosts": ["one", "two"]}, tmp_path)
+    return pathlib.Path(result["run_dir"])
+
+
+def refuse(run_dir: pathlib.Path, host: str) -> None:
+    (run_dir / host).mkdir()
+    entry = {"step": "load", "status": "refused", "kind": "SKIP", "reason": "not marked"}
+    (run_dir / host / "steps.jsonl").write_text(json.dumps(entry) + "\n")
+
+
+def test_a_run_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.Path, shown: mock.Mock) -> None:
+    refuse(begun, "two")
+    result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one", "two", "localhost"]}, begun)
+    assert result["failed"] is True
+    assert result["msg"] == "2 hosts: 1 NO-RESULT, 1 SKIP"
+    assert result["verdicts"] == {"one": "NO-RESULT", "two": "SKIP"}
+    rows = json.loads((begun / "results.json").read_text())
+    assert [(row["host"], row["verdict"]) for row in rows] == [("one", "NO-RESULT"), ("two", "SKIP")]
+    assert json.loads((begun / "two" / "verdict.json").read_text()) == rows[1]
+    assert not (begun / "one").exists()
+    assert (begun / "results.json").stat().st_mode & 0o777 == 0o600
+    text = shown.call_args.args[0]
+    assert re.search(r"^one +- +- +- +NO-RESULT", text, re.MULTILINE)
+    assert "two: SKIP: load: not marked" in text
+    assert "| one |" in (begun / "results.md").read_text()
+
+
+def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock) -> None:
+    def judged(run_dir: str, hosts: list[str], *_more: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "host": name,
+                "verdict": word,
+                "reason": "r",
+                "system": "",
+                "kernel": "",
+                "arch": "",
+                "events": {},
+                "sites": {},
+                "durations": {},
+                "reproduce": "c",
+            }
+            for name, word in zip(hosts, words, strict=False)
+        ]
+
+    outcomes = {}
+    for words in (["OK", "OK"], ["OK", "FAIL"], ["OK", "CRASH"], ["OK", "INFRA"], ["OK", "SKIP"], ["OK", "NO-RESULT"]):
+        with mock.patch.object(verdict_action.verdict, "judge_run", judged):
+            result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one", "two"]}, begun)
+        outcomes[words[1]] = bool(result.get("failed"))
+    assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
+    assert shown.call_count == 6
+
+
+@pytest.mark.parametrize("hosts", [[], ["localhost"]])
+def test_no_host_is_no_success(begun: pathlib.Path, shown: mock.Mock, hosts: list[str]) -> None:
+    result = do(verdict_action, {"run_dir": str(begun), "hosts": hosts}, begun)
+    assert result["failed"] is True
+    assert result["msg"] == "no host was judged"
+    assert shown.called
+
+
+def test_judging_again_changes_nothing(begun: pathlib.Path, shown: mock.Mock) -> None:
+    refuse(begun, "two")
+    args = {"run_dir": str(begun), "hosts": ["one", "two"]}
+    assert do(verdict_action, args, begun)["changed"] is True
+    assert do(verdict_action, args, begun)["changed"] is False
+    assert shown.call_count == 2
+
+
+def test_check_mode_judges_and_writes_nothing(begun: pathlib.Path, shown: mock.Mock) -> None:
+    before = sorted(begun.rglob("*"))
+    result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one"]}, begun, check=True)
+    assert result["verdicts"] == {"one": "NO-RESULT"}
+    assert sorted(begun.rglob("*")) == before
+    assert shown.called
+
+
+def test_mistakes_in_data_files_are_told_by_file_and_line(begun: pathlib.Path) -> None:
+    path = begun / "expect.yml"
+    path.write_text("target: t\nunknown: 1\n")
+    result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one"], "expect": str(path)}, begun)
+    assert result["failed"] is True
+    assert result["msg"].startswith(f"{path}:2: unknown key 'unknown'")
+
+
+def test_a_directory_that_is_no_run_is_told(tmp_path: pathlib.Path) -> None:
+    result = do(verdict_action, {"run_dir": str(tmp_path), "hosts": ["one"]}, tmp_path)
+    assert result["failed"] is True
+    assert result["msg"] == f"{tmp_path}/run.json: the file is not there"
+
+
+def test_the_actions_and_their_documentation_have_one_name() -> None:
+    for name in ("run", "verdict"):
+        module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.modules.{name}")
+        assert yaml.safe_load(module.DOCUMENTATION)["module"] == name
