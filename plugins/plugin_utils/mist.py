@@ -212,7 +212,7 @@ def parse(data: bytes) -> list[Group]:
 
 
 # About how much data is cut into lines at once: the pieces should stay in the processor's cache.
-_STRETCH = 1 << 17
+_STRETCH = 1 << 14
 
 # Stands for a verbatim value in a stretch, and for a [group] marker among the names.
 _BODY = b"\0"
@@ -257,7 +257,8 @@ def _stretch(data: bytes, start: int) -> tuple[bytes, list[bytes], int]:
     An opening line that is not the usual one stays in the text as it is.
     """
     stop = data.find(b"\n", start + _STRETCH) + 1 or len(data)
-    fragments, bodies = [], []
+    fragments: list[bytes] = []
+    bodies: list[bytes] = []
     search = start
     while (found := data.find(OPEN, search, stop)) >= 0:
         head = data[data.rfind(b"\n", start, found) + 1 or start : found]
@@ -275,11 +276,13 @@ def _stretch(data: bytes, start: int) -> tuple[bytes, list[bytes], int]:
 
 
 def _even_halves(text: bytes) -> tuple[list[bytes], list[bytes]] | None:
-    """Each line cut after its `=`, the second half stripped; None if not every line has just one."""
-    while b"\n\n" in text:
-        text = text.replace(b"\n\n", b"\n")
-    text = text.strip(BLANKS).replace(MARK, MARK + b"=")
-    pieces = text.replace(b"=", b"=\n").split(b"\n")
+    """Each line cut after its `=`, the second half stripped; None if a line has not just one.
+
+    Empty lines are left out.
+    """
+    # The blank put before each value tells it from an empty line.
+    text = text.replace(MARK, MARK + b"=").replace(b"=", b"=\n ")
+    pieces = list(filter(None, text.split(b"\n")))
     heads = pieces[::2]
     # A piece ends in at most one "=". So these counts agree only if every line has exactly one.
     if text.count(b"=") == len(heads) == b"".join(heads).count(b"="):
@@ -314,7 +317,7 @@ def _table(text: bytes, bodies: list[bytes], known: _Names) -> tuple[list[bytes]
     names = list(map(known.__getitem__, heads))
     if b"\\" in text and any(map(bytes.endswith, values, repeat(b"\\"))):
         raise _OddLineError
-    if any(value for name, value in zip(names, values, strict=True) if not name):
+    if any(map(values.__getitem__, _marks(names))):
         raise _OddLineError
     if not text.count(_BODY) == values.count(_BODY) == len(bodies):
         raise _OddLineError
@@ -323,6 +326,16 @@ def _table(text: bytes, bodies: list[bytes], known: _Names) -> tuple[list[bytes]
         at = values.index(_BODY, at)
         values[at] = body
     return names, values
+
+
+def _marks(names: list[bytes]) -> list[int]:
+    """Where new groups begin in a list of names."""
+    marks = []
+    at = -1
+    for _ in range(names.count(_NEW_GROUP)):
+        at = names.index(_NEW_GROUP, at + 1)
+        marks.append(at)
+    return marks
 
 
 def _exact_table(cursor: _Cursor, stop: int) -> tuple[list[bytes], list[bytes]]:
@@ -362,12 +375,13 @@ def columns(data: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """
     names: list[bytes] = []
     values: list[bytes] = []
-    for table_names, table_values in _tables(data):
+    for more_names, more_values in _tables(data):
         start = 0
-        for _ in range(table_names.count(_NEW_GROUP)):
-            mark = table_names.index(_NEW_GROUP, start)
-            yield names + table_names[start:mark], values + table_values[start:mark]
+        for mark in _marks(more_names):
+            names += more_names[start:mark]
+            values += more_values[start:mark]
+            yield names, values
             names, values, start = [], [], mark + 1
-        names += table_names[start:]
-        values += table_values[start:]
+        names += more_names[start:]
+        values += more_values[start:]
     yield names, values

@@ -15,16 +15,19 @@ from .mist_template import Condition, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable
+    from typing import Any
 
     from .mist_template import TemplateGroup
 
-    Text = bytes | tuple["Text", ...]
+    # The second one is a rope: tuple[Text, ...], which mypy cannot follow.
+    Text = bytes | tuple[Any, ...]
     Texts = list[Text]
     Parts = list[bytes | Value | Condition]
-    Task = Generator[bytes | Parts, Texts, Texts]
+    Task = Generator[tuple[bytes, Parts], Any, Texts]
 
 _EMPTY: Texts = [b""]
+_BRANCH = b""
 
 # Strings up to this length are joined at once, longer ones become part of a rope.
 _SHORT = 1024
@@ -32,16 +35,14 @@ _SHORT = 1024
 
 def flat(text: Text) -> bytes:
     """The string as bytes."""
-    if isinstance(text, bytes):
-        return text
-    pieces = []
+    pieces: list[bytes] = []
     rest = [text]
     while rest:
-        text = rest.pop()
-        if isinstance(text, bytes):
-            pieces.append(text)
+        piece = rest.pop()
+        if isinstance(piece, bytes):
+            pieces.append(piece)
         else:
-            rest += reversed(text)
+            rest += reversed(piece)
     return b"".join(pieces)
 
 
@@ -52,36 +53,28 @@ def evaluate(group: TemplateGroup, values: dict[bytes, list[bytes]], main: bytes
     while that goes on it is an empty list for those who name it. A parameter without values has an
     empty string as its only one.
     """
-    templates = group.templates
-    found: dict[bytes, Texts] = {name: texts for name, texts in values.items() if name not in templates}
+    found: dict[bytes, Texts] = {name: values.get(name, _EMPTY) for name in group.parameters}  # type: ignore[misc]
     found[main] = []
-    stack: list[tuple[bytes | None, Task]] = [(main, _template(templates[main], found))]
+    stack = [(main, _template(group.templates[main], group, found))]
     answer: Texts | None = None
     while stack:
-        name, task = stack[-1]
         try:
-            wanted = task.send(answer)
+            name, parts = stack[-1][1].send(answer)
         except StopIteration as stop:
             answer = stop.value
-            stack.pop()
-            if name is not None:
-                found[name] = answer
-            continue
-        answer = None
-        if isinstance(wanted, list):
-            stack.append((None, _template(wanted, found)))
-        elif wanted in templates:
-            found[wanted] = []
-            stack.append((wanted, _template(templates[wanted], found)))
+            found[stack.pop()[0]] = stop.value
         else:
-            answer = found[wanted] = _EMPTY
-    return answer
+            found[name] = []
+            stack.append((name, _template(parts, group, found)))
+            answer = None
+    return found[main]
 
 
-def _template(parts: Parts, found: dict[bytes, Texts]) -> Task:
-    """The strings of a template, as a task that yields what else must be evaluated.
+def _template(parts: Parts, group: TemplateGroup, found: dict[bytes, Texts]) -> Task:
+    """The strings of a template, as a task.
 
-    It yields a name that is not in `found` or the parts of a branch, and is sent their strings.
+    It yields what else must be evaluated, a template or a branch of its own without a name, and is
+    sent the strings of that.
     """
     columns: list[Text | Texts] = []
     for part in parts:
@@ -90,21 +83,21 @@ def _template(parts: Parts, found: dict[bytes, Texts]) -> Task:
             continue
         texts = found.get(part.name)
         if texts is None:
-            texts = yield part.name
+            texts = yield part.name, group.templates[part.name]
         if isinstance(part, Value):
             columns.append(texts if part.separator is None else _joined(texts, part.separator))
             continue
         if part.whole or len(texts) == 1:
             branch = part.yes if any(texts) else part.no
-            columns.append(_plain(branch) or (yield branch))
+            columns.append(_plain(branch) or (yield _BRANCH, branch))
             continue
         yes = no = None
         if texts and texts[0]:
-            yes = _plain(part.yes) or (yield part.yes)
+            yes = _plain(part.yes) or (yield _BRANCH, part.yes)
         if not all(texts):
-            no = _plain(part.no) or (yield part.no)
+            no = _plain(part.no) or (yield _BRANCH, part.no)
         if yes is None and any(texts):
-            yes = _plain(part.yes) or (yield part.yes)
+            yes = _plain(part.yes) or (yield _BRANCH, part.yes)
         columns.append(_chosen(texts, yes, no))
     return _zipped(columns)
 
@@ -150,15 +143,20 @@ def _stream(texts: Text | Texts, height: int) -> Iterable[Text]:
     return texts if len(texts) == height else chain(texts, repeat(texts[-1]))
 
 
+def _rows(columns: list[Text | Texts], height: int) -> Iterable[Iterable[Text]]:
+    """The columns side by side, row by row."""
+    if height == 1:
+        return [[column[0] if isinstance(column, list) else column for column in columns]]
+    return zip(*[_stream(column, height) for column in columns], strict=False)
+
+
 def _zipped(columns: list[Text | Texts]) -> Texts:
     """The strings of a template from those of its parts; a column is a string or a list of them."""
     columns = [column for column in columns if column]
     height = max((len(column) for column in columns if isinstance(column, list)), default=1)
-    first = [column[0] if isinstance(column, list) else column for column in columns]
-    rows = [first] if height == 1 else zip(*[_stream(column, height) for column in columns], strict=False)
-    if max(map(len, first), default=0) <= _SHORT:
+    if max((len(text) for row in _rows(columns, 1) for text in row), default=0) <= _SHORT:
         try:
-            return list(map(b"".join, rows))  # type: ignore[arg-type]
+            return list(map(b"".join, _rows(columns, height)))  # type: ignore[arg-type]
         except TypeError:
-            rows = [first] if height == 1 else zip(*[_stream(column, height) for column in columns], strict=False)
-    return list(map(_rope, rows))
+            pass  # A rope is among them.
+    return list(map(_rope, _rows(columns, height)))

@@ -9,8 +9,8 @@ the block made of markers, to be filled with each group's values.
 
 from __future__ import annotations
 
+import gc
 import os
-import sys
 from operator import itemgetter
 
 from .mist import DataError, columns
@@ -19,7 +19,8 @@ from .mist_template import MistError, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from .mist_template import TemplateGroup
 
@@ -30,18 +31,20 @@ _MOST_LAYOUTS = 50
 
 _BLOCK = b"block"
 _DOCUMENT = b"document"
-_READ_SIZE = 1 << 20
+_READ_SIZE = 1 << 16
 
 
-def _by_name(names: Sequence[bytes], values: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+class _Lists(dict[bytes, list[bytes]]):
     """The values of each name, in order."""
-    lists: dict[bytes, list[bytes]] = {}
-    for name, value in zip(names, values, strict=True):
-        try:
-            lists[name].append(value)
-        except KeyError:
-            lists[name] = [value]
-    return lists
+
+    def __init__(self, names: Iterable[bytes], values: Iterable[bytes]) -> None:
+        super().__init__()
+        # A loop without bytecode, as list.append returns nothing: list.append(self[name], value).
+        any(map(list.append, map(self.__getitem__, names), values))
+
+    def __missing__(self, name: bytes) -> list[bytes]:
+        self[name] = []
+        return self[name]
 
 
 def _single(group: TemplateGroup, lists: dict[bytes, list[bytes]]) -> bytes:
@@ -52,11 +55,13 @@ def _single(group: TemplateGroup, lists: dict[bytes, list[bytes]]) -> bytes:
     return flat(texts[0])
 
 
-def _layout(group: TemplateGroup, names: Sequence[bytes], empty: Sequence[int]) -> Callable[[list[bytes]], bytes]:
+def _layout(
+    group: TemplateGroup, names: Sequence[bytes], empty: Sequence[int]
+) -> Callable[[list[bytes]], bytes]:
     """What makes the block of groups with these names whose tested values are empty at `empty`."""
     # No template and no value holds a NUL, so it can mark the values' places.
     markers = [b"" if place in empty else b"\0%d\0" % place for place in range(len(names))]
-    pieces = _single(group, _by_name(names, markers)).split(b"\0")
+    pieces = _single(group, _Lists(names, markers)).split(b"\0")
     texts = pieces[::2]
     # Values and texts take turns, and the texts stand behind the values. At least two are picked.
     order = [int(piece) if at % 2 else len(names) + at // 2 for at, piece in enumerate(pieces)]
@@ -68,14 +73,15 @@ def _layout(group: TemplateGroup, names: Sequence[bytes], empty: Sequence[int]) 
 class _Shape:
     """Groups that have the same names in the same order."""
 
-    def __init__(self, group: TemplateGroup, names: tuple[bytes, ...], lists: dict[bytes, list[bytes]]) -> None:
+    def __init__(
+        self, group: TemplateGroup, names: tuple[bytes, ...], lists: dict[bytes, list[bytes]]
+    ) -> None:
         """`lists` are the document's, by name; they get the values of each group."""
         self.group = group
         self.names = names
-        tested = group.tested_parameters()
-        self.tested = [place for place, name in enumerate(names) if name in tested]
+        self.tested = [place for place, name in enumerate(names) if name in group.deciding]
         self.layouts: dict[tuple[int, ...], Callable[[list[bytes]], bytes]] = {}
-        self.moves: list[tuple[Callable, Callable]] = []
+        self.moves: list[tuple[Callable[..., None], itemgetter[Any]]] = []
         for wanted, texts in lists.items():
             places = [place for place, name in enumerate(names) if name == wanted]
             if len(places) == 1:
@@ -93,7 +99,7 @@ class _Shape:
         layout = self.layouts.get(empty)
         if layout is None:
             if len(self.layouts) >= _MOST_LAYOUTS:
-                return _single(self.group, _by_name(self.names, values))
+                return _single(self.group, _Lists(self.names, values))
             layout = self.layouts[empty] = _layout(self.group, self.names, empty)
         return layout(values)
 
@@ -104,9 +110,7 @@ class Document:
     def __init__(self, document: TemplateGroup, block: TemplateGroup) -> None:
         self.document = document
         self.block = block
-        self.lists: dict[bytes, list[bytes]] = {
-            name: [] for name in document.used if name not in document.templates
-        }
+        self.lists: dict[bytes, list[bytes]] = {name: [] for name in document.parameters}
         self.blocks = self.lists.get(_BLOCK, [])
         self.globals = True
         self.shapes: dict[tuple[bytes, ...], _Shape | None] = {}
@@ -118,7 +122,7 @@ class Document:
         if shape is not None and not self.globals:
             self.blocks.append(shape.add(values))
             return
-        lists = _by_name(names, values)
+        lists = _Lists(names, values)
         for name in self.lists.keys() & lists.keys():
             self.lists[name] += lists[name]
         if not self.globals:
@@ -165,7 +169,8 @@ def _read(name: bytes) -> bytes:
         raise MistError(b"Failed to load %b: unable to open file %b" % (name, name)) from None
     pieces = []
     try:
-        while piece := os.read(handle, _READ_SIZE):
+        size = os.fstat(handle).st_size + _READ_SIZE
+        while piece := os.read(handle, size):
             pieces.append(piece)
     except OSError as error:
         reason = os.fsencode(error.strerror or "")
@@ -182,29 +187,39 @@ def _write(handle: int, text: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def run(directory: bytes, file: bytes) -> int:
-    """Generate to the standard output stream; returns the exit code."""
+def _output(text: bytes) -> bytes:
+    """Write the text to the standard output stream; returns what went wrong, or nothing."""
     try:
-        text = generate(directory, _read(file))
+        _write(1, text)
+    except OSError as error:
+        return b"Error: unable to write the output: " + os.fsencode(error.strerror or "")
+    return b""
+
+
+def run(directory: bytes, file: bytes) -> bytes:
+    """Generate to the standard output stream; returns the line that says what went wrong, or nothing."""
+    try:
+        return _output(generate(directory, _read(file)))
     except DataError as error:
-        message = b"Failed to load %b: %b" % (file, os.fsencode(str(error)))
+        return b"Failed to load %b: %b" % (file, os.fsencode(str(error)))
     except MistError as error:
-        message = error.message
+        return error.message
     except MemoryError:
-        message = b"Error: not enough memory"
-    else:
-        try:
-            _write(1, text)
-            return 0
-        except OSError as error:
-            message = b"Error: unable to write the output: " + os.fsencode(error.strerror or "")
-    _write(2, message + b"\n")
-    return 1
+        return b"Error: not enough memory"
 
 
 def main(program: str, arguments: list[str]) -> int:
     """The command `program TEMPLATE_DIR DATA_FILE`; returns the exit code."""
-    if len(arguments) < 2:
-        sys.stdout.write(f"Usage: {program} <template directory> <data file>\n")
-        return 0
-    return run(os.fsencode(arguments[0]), os.fsencode(arguments[1]))
+    gc.disable()  # Nothing here refers to itself, and the process is short.
+    try:
+        if len(arguments) < 2:
+            message = _output(b"Usage: %b <template directory> <data file>\n" % os.fsencode(program))
+        else:
+            message = run(os.fsencode(arguments[0]), os.fsencode(arguments[1]))
+        if message:
+            _write(2, message + b"\n")
+    except KeyboardInterrupt:
+        return 130
+    except OSError:
+        return 1  # Nobody listens.
+    return 1 if message else 0

@@ -32,7 +32,7 @@ class MistError(Exception):
         self.message = message
 
 
-class SyntaxFault(Exception):  # noqa: N818 - it never leaves this module
+class SyntaxFault(Exception):
     """A mistake in one template: `text` describes it, `offset` is the byte where it is."""
 
     def __init__(self, text: bytes, offset: int) -> None:
@@ -66,7 +66,9 @@ class Condition:
 class TemplateGroup:
     """The parsed templates of one group, by name: texts (never empty) and placeholders in file order.
 
-    `used` holds every name that a placeholder spells, `tested` those that stand in conditions.
+    Of the names that a placeholder spells, `used` holds all and `tested` those that stand in
+    conditions. `parameters` are those that are no template, and `deciding` are the parameters whose
+    being empty may change more than their own place; both are known when all templates are.
     """
 
     def __init__(self, name: bytes) -> None:
@@ -74,10 +76,13 @@ class TemplateGroup:
         self.templates: dict[bytes, list[bytes | Value | Condition]] = {}
         self.used: set[bytes] = set()
         self.tested: set[bytes] = set()
+        self.parameters: set[bytes] = set()
+        self.deciding: set[bytes] = set()
 
-    def tested_parameters(self) -> set[bytes]:
-        """The parameters that decide something by being empty or not, or at least may do so."""
-        return self.used if self.tested & self.templates.keys() else self.tested
+    def complete(self) -> None:
+        """Tell parameters from templates."""
+        self.parameters = self.used - self.templates.keys()
+        self.deciding = self.tested if self.tested <= self.parameters else self.parameters
 
     def add(self, name: bytes, text: bytes) -> None:
         """Parse one template; raises MistError."""
@@ -339,4 +344,5 @@ def _parse_group(name: bytes, texts: dict[bytes, bytes]) -> TemplateGroup:
     group = TemplateGroup(name)
     for template, text in texts.items():
         group.add(template, text)
+    group.complete()
     return group
