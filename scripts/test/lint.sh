@@ -10,7 +10,12 @@ status=0
 
 check() {
     say "$*"
-    "$@" || status=1
+    "$@" || failed "$1"
+}
+
+failed() {
+    say "$1 complains"
+    status=1
 }
 
 # Files of the checkout, tracked or not yet added, whose name matches a pattern.
@@ -19,8 +24,8 @@ files() { git ls-files -co --exclude-standard -- "$@" | sort -u; }
 check ruff check --quiet --cache-dir "$KEDR_CACHE/ruff" .
 check yamllint --strict .
 check ansible-lint --offline -q --nocolor
-check reuse lint --quiet
+check reuse lint --lines
 check antsibull-changelog lint
 say "shellcheck on every shell script"
-files '*.sh' .ci/run | xargs -d '\n' shellcheck || status=1
+files '*.sh' .ci/run | xargs -d '\n' shellcheck || failed shellcheck
 exit "$status"

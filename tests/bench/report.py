@@ -40,10 +40,9 @@ def rows(run: Path, cache: Path, seconds: float) -> Iterator[tuple[str, str]]:
         if patched:
             scanned, nanoseconds = patched
             yield f"{host.name}: patching", f"{nanoseconds / 1e6 / (scanned / 1e6):.2f} ms per MB ({scanned} bytes)"
-    for image in sorted(path for path in cache.rglob("*") if path.suffix in {".img", ".qcow2", ".ext4", ".raw"}):
-        if image.is_file():
-            stat = image.stat()
-            yield f"image {image.name}", f"{stat.st_blocks * 512 / 1e6:.0f} MB on disk, {stat.st_size / 1e6:.0f} MB long"
+    for image in sorted(cache.glob("images/*/disk.raw")):
+        stat = image.stat()
+        yield f"image {image.parent.name}", f"{stat.st_blocks * 512 / 1e6:.0f} MB on disk, {stat.st_size / 1e6:.0f} MB long"
 
 
 def main() -> None:
