@@ -42,7 +42,8 @@ def rows(run: Path, cache: Path, seconds: float) -> Iterator[tuple[str, str]]:
             yield f"{host.name}: patching", f"{nanoseconds / 1e6 / (scanned / 1e6):.2f} ms per MB ({scanned} bytes)"
     for image in sorted(cache.glob("images/*/disk.raw")):
         stat = image.stat()
-        yield f"image {image.parent.name}", f"{stat.st_blocks * 512 / 1e6:.0f} MB on disk, {stat.st_size / 1e6:.0f} MB long"
+        size = f"{stat.st_blocks * 512 / 1e6:.0f} MB on disk, {stat.st_size / 1e6:.0f} MB long"
+        yield f"image {image.parent.name}", size
 
 
 def main() -> None:
