@@ -217,7 +217,7 @@ def _judge_steps(host: Host) -> tuple[str, str] | None:
 
 def _judge_step(host: Host, step: Mapping[str, Any]) -> tuple[str, str] | None:
     status, name = step["status"], step["step"]
-    reason = str(step.get("reason") or "no reason given")
+    reason = _one_line(step.get("reason")) or "no reason given"
     if status == "ok":
         return None
     if status == "unreachable":
@@ -226,6 +226,10 @@ def _judge_step(host: Host, step: Mapping[str, Any]) -> tuple[str, str] | None:
         return "SKIP", f"{name}: {reason}"
     kind = step.get("kind")
     return (kind if kind in ("FAIL", "INFRA", "SKIP") else "FAIL"), f"{name}: {reason}"
+
+
+def _one_line(text: Any) -> str:
+    return "; ".join(line.strip() for line in str(text or "").splitlines() if line.strip())
 
 
 def _judge_lost(host: Host, step: str, reason: str) -> tuple[str, str]:
@@ -582,7 +586,9 @@ def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
     _attempt(host, lambda: _read_facts(host))
     decided = _judge_steps(host) if host.steps else None
     panic = _attempt(host, lambda: _judge_console(host, policy))
-    _judge_evidence(host, expect, policy)
+    _attempt(host, lambda: _judge_dmesg(host, policy))
+    if decided is None or _loaded(host):
+        _judge_evidence(host, expect)
     if panic or (decided and decided[0] == "CRASH"):
         host.console = _console_tail(host)
     if panic:
@@ -591,8 +597,12 @@ def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
     return decided or _by_findings(host)
 
 
-def _judge_evidence(host: Host, expect: Expect, policy: splat.Policy) -> None:
-    _attempt(host, lambda: _judge_dmesg(host, policy))
+def _loaded(host: Host) -> bool:
+    """Was there a module in the kernel?  Without one there is nothing else to look at."""
+    return any(step["step"] == "load" and step["status"] == "ok" for step in host.steps)
+
+
+def _judge_evidence(host: Host, expect: Expect) -> None:
     _attempt(host, lambda: _read_plans(host))
     stats = _attempt(host, lambda: _judge_stats(host))
     if host.plans:

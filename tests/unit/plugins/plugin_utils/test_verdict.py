@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -357,16 +358,26 @@ def test_the_first_failure_decides_and_the_rest_is_listed(run: RunDir) -> None:
     run.steps(
         [
             step("facts"),
-            step("load", "failed", kind="INFRA", reason="first"),
+            step("load"),
+            step("target", "failed", kind="INFRA", reason="first\n\n  of two lines"),
             step("collect", "failed", kind="FAIL", reason="second"),
         ]
     )
     run.replace("sites.txt", "site up jmp core 0x23\n", "")
     run.replace("sites.txt", "function up call 1 jmp 1", "function up call 1 jmp 0")
     row = run.row()
-    assert (row["verdict"], row["reason"]) == ("INFRA", "load: first")
+    assert (row["verdict"], row["reason"]) == ("INFRA", "target: first; of two lines")
     assert any("second" in text for text in said(row, "fail"))
     assert any("up: 0 jmp sites" in text for text in said(row, "fail"))
+
+
+def test_a_failure_before_any_load_is_not_buried_under_evidence_that_cannot_be(run: RunDir) -> None:
+    run.ended("build", "failed", kind="FAIL", reason="no semicolon")
+    for name in ("trace.txt", "stats.txt", "formats.txt", "sites.txt", "end.json"):
+        (run.host / name).unlink()
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("FAIL", "build: no semicolon")
+    assert said(row, "missing") == []
 
 
 def test_a_refused_host_is_skipped_with_the_reason(run: RunDir) -> None:
@@ -703,6 +714,8 @@ def test_a_running_qemu_is_the_guest(tmp_path: pathlib.Path) -> None:
     command = ["/usr/bin/qemu-system-x86_64", "-c", "import time; time.sleep(60)"]
     with subprocess.Popen(command, executable=sys.executable) as process:
         (tmp_path / "pid").write_text(f"{process.pid}\n")
+        while not pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.01)  # a program that is being started has no words yet
         assert verdict.guest_alive(str(tmp_path / "pid")) is True
         process.kill()
 
