@@ -26,12 +26,14 @@ class ActionModule(HostAction):
             raise StepError("INFRA", "payload_render needs dest, or run_dir to put the sources below")
         self.dest = self.path(dest) if dest else os.path.join(self.host_dir, "sources")
         resolved = self._resolved()
-        changed, sources, diffs = False, {}, []
+        diffs: list[dict[str, str]] = []
+        changed, sources = False, {}
         for one in resolved:
             name = one.payload.module
             sources[name] = os.path.join(self.dest, name)
             diff = self._write(sources[name], self._rendered(one))
-            changed, diffs = changed or bool(diff), diffs + diff
+            changed = changed or bool(diff)
+            diffs += diff
         plans = [payload.plan(one) for one in resolved]
         self.keep("payloads.json", json.dumps(plans, indent=1) + "\n")
         events = [f"{plan['module']}:{event['event']}" for plan in plans for event in plan["events"]]

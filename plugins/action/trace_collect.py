@@ -13,10 +13,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction,
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
     event_paths,
-    formats_text,
     instance_name,
     log_of_run,
-    stats_text,
 )
 
 TRACE_LIMIT = 200 << 20
@@ -61,13 +59,8 @@ class ActionModule(HostAction):
 
     def _keep_files(self, answer: hostshell.Answer, log: bytes, end: dict[str, Any]) -> None:
         """Keep what came; a file that is missing says that it was missing on the host."""
-        for name, blob in (("trace.txt", "trace"), ("sites.txt", "sites")):
+        for blob in ("trace", "stats", "formats", "sites"):
             if blob in answer.blobs:
-                self.keep(name, answer.blobs[blob])
-        if "trace" in answer.blobs:
-            self.keep("stats.txt", stats_text(answer))
-        formats = formats_text(answer)
-        if formats:
-            self.keep("formats.txt", formats)
+                self.keep(f"{blob}.txt", answer.blobs[blob])
         self.keep("dmesg.txt", log)
         self.keep("end.json", json.dumps(end, indent=1, sort_keys=True) + "\n")

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Mounts tracefs where it is not mounted, makes an instance, and enables events in it, in one round trip.
   - Kernels without instances use the global buffer; those without tracefs use debugfs.
-  - The buffer is cleared when anything had to be changed.
+  - The buffer is cleared when an event had to be enabled.
   - Refused unless the inventory sets C(kedr_test_host=true) for the host.
 options:
   state:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Answer, printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
 
 _EVENT = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):([A-Za-z_][A-Za-z0-9_]*)\Z")
 _INSTANCE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?\Z")
@@ -31,19 +31,6 @@ def instance_name(name: str) -> str:
         raise StepError("INFRA", f"'{printable(name, 80)}' cannot name a trace instance: letters, digits, "
                                  "'.', '_' and '-' are allowed, and no '.' or '-' in front")
     return name or ""
-
-
-def formats_text(answer: Answer) -> str:
-    """Return the collected event formats, each under a line ``== system/event``."""
-    return "".join(f"== {name.removeprefix('format/')}\n{answer.text(name)}"
-                   for name in answer.blobs if name.startswith("format/"))
-
-
-def stats_text(answer: Answer) -> str:
-    """Return the collected counters, each under a line ``== cpuN``, in the order of the CPUs."""
-    names = [name for name in answer.blobs if re.fullmatch(r"stats/cpu[0-9]+", name)]
-    names.sort(key=lambda name: int(name.removeprefix("stats/cpu")))
-    return "".join(f"== {name.removeprefix('stats/')}\n{answer.text(name)}" for name in names)
 
 
 def log_of_run(log: bytes, run: str) -> tuple[bytes, bool]:

@@ -11,6 +11,25 @@ k_newline='
 '
 k_dir=
 
+# flag KEY COMMAND...: yes or no, by whether the command succeeds.
+flag() {
+	k_key=$1
+	shift
+	if "$@"; then value "$k_key" yes; else value "$k_key" no; fi
+}
+
+# first_line FILE: sets k_line to it, without a process of its own; not for /proc/sys, which is read whole or wrong.
+first_line() {
+	k_line=
+	[ ! -r "$1" ] || read -r k_line <"$1" || :
+}
+
+# uptime: sets k_uptime to the seconds since boot.
+uptime() {
+	# shellcheck disable=SC2034  # for the program that follows
+	read -r k_uptime k_line </proc/uptime
+}
+
 # value KEY VALUE: one value; line feeds in it become blanks.
 value() {
 	k_value=$2
@@ -63,8 +82,14 @@ finish() {
 	exit 0
 }
 
+# undo: takes back what a failed call did; programs have their own.
+undo() {
+	:
+}
+
 # stop KIND TEXT: the call failed; KIND is FAIL or INFRA.
 stop() {
+	undo
 	value failed "$1"
 	printf '%s\n' "$2" | text reason
 	finish

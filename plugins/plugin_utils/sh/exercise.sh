@@ -3,6 +3,7 @@
 # Runs a script with its files in a private directory.
 # k_script: its name; k_seconds: how long it may take.
 : "${k_script?}" "${k_seconds?}"
+k_uptime=
 
 # limited COMMAND...: runs it for at most k_seconds, where the host can do that.
 limited() {
@@ -20,9 +21,11 @@ unpack
 mkdir work
 mv files/* work
 cd work || stop INFRA "the private directory of the host vanished"
-k_start=$(cut -d' ' -f1 /proc/uptime)
+uptime
+k_start=$k_uptime
 limited sh "./$k_script" >../out.txt 2>../err.txt </dev/null
 value status "$?"
-value took "$k_start $(cut -d' ' -f1 /proc/uptime)"
+uptime
+value took "$k_start $k_uptime"
 text out 1048576 <../out.txt
 text err 1048576 <../err.txt

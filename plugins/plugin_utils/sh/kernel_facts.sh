@@ -1,8 +1,11 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What this host is and what it can do. Changes nothing but a line in the kernel log when k_marker is set.
+# What this host is and what it can do; after tracefs.sh. Changes nothing but a line in the kernel log when k_marker is set.
 # k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
-: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}"
+: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_newline?}"
+k_tracing=
+k_line=
+k_uptime=
 
 # kernel_tree RELEASE: sets k_tree to a directory modules can be built in, or to nothing.
 kernel_tree() {
@@ -23,16 +26,6 @@ config_source() {
 	[ ! -r /proc/config.gz ] || gzip -dc /proc/config.gz
 }
 
-# tracing_dir: sets k_tracing to where tracefs is, or to nothing.
-tracing_dir() {
-	k_tracing=$(awk '$3 == "tracefs" && $2 == "/sys/kernel/tracing" { print $2; exit }' /proc/mounts)
-	[ -n "$k_tracing" ] || k_tracing=$(awk '$3 == "tracefs" { print $2; exit }' /proc/mounts)
-	if [ -z "$k_tracing" ]; then
-		k_tracing=$(awk '$3 == "debugfs" { print $2 "/tracing"; exit }' /proc/mounts)
-		[ -f "$k_tracing/trace" ] || k_tracing=
-	fi
-}
-
 # leftovers: what an interrupted run left, modules in the order to unload them.
 leftovers() {
 	loaded cp_controller || return 0
@@ -45,6 +38,11 @@ leftovers() {
 	value left_module cp_controller
 }
 
+# mark: writes the line that begins the run to the kernel log.
+mark() {
+	{ printf '%s\n' "$k_marker" >/dev/kmsg; } 2>/dev/null
+}
+
 # watched MODULE: whether the loaded controller watches it.
 watched() {
 	[ -r /sys/module/cp_controller/parameters/target_name ] || return 1
@@ -52,10 +50,11 @@ watched() {
 }
 
 k_release=$(uname -r)
+k_machine=$(uname -mv)
 value release "$k_release"
-value build "$(uname -v)"
-value machine "$(uname -m)"
-value root "$([ "$(id -u)" = 0 ] && echo yes || echo no)"
+value build "${k_machine% *}"
+value machine "${k_machine##* }"
+flag root [ "$(id -u)" = 0 ]
 for k_file in /etc/os-release /usr/lib/os-release; do
 	if [ -r "$k_file" ]; then
 		text os_release <"$k_file"
@@ -66,9 +65,9 @@ text version </proc/version
 kernel_tree "$k_release"
 value kernel_tree "$k_tree"
 for k_tool in make gcc ld tar awk insmod rmmod modprobe dmesg timeout busybox; do
-	value tool "$k_tool $(have "$k_tool" && echo yes || echo no)"
+	if have "$k_tool"; then value tool "$k_tool yes"; else value tool "$k_tool no"; fi
 done
-have gcc && value compiler "$(gcc --version 2>/dev/null | head -n 1)"
+! have gcc || value compiler "$(gcc --version 2>/dev/null | head -n 1)"
 k_config=$(config_source "$k_release")
 if [ -n "$k_config" ]; then
 	value config_sum "$(printf '%s\n' "$k_config" | cksum | tr ' ' -)"
@@ -87,27 +86,29 @@ if [ -r "$k_tree/Module.symvers" ] && [ -n "$k_tree" ]; then
 	} | awk -F'\t' '/^=/ { body = 1; next } !body { wanted[$1]; next } $2 in wanted && $5 !~ /^module:/ { print $2 }' |
 		text exports
 fi
-tracing_dir
+find_tracing
 value tracefs "$k_tracing"
 if [ -n "$k_tracing" ]; then
-	value instances "$([ -d "$k_tracing/instances" ] && echo yes || echo no)"
+	flag instances [ -d "$k_tracing/instances" ]
 	[ ! -r "$k_tracing/trace_clock" ] || text clocks <"$k_tracing/trace_clock"
 	for k_file in "$k_tracing"/instances/kedr*; do
 		[ ! -d "$k_file" ] || value left_instance "${k_file##*/}"
 	done
 fi
-value taint "$(cat /proc/sys/kernel/tainted)"
+# Every file of /proc/sys is one line.
+k_file=$(cat /proc/sys/kernel/tainted /proc/sys/kernel/random/boot_id)
+value taint "${k_file%%"$k_newline"*}"
+value boot_id "${k_file#*"$k_newline"}"
 text modules </proc/modules
-[ ! -r /sys/kernel/security/lockdown ] || value lockdown "$(cat /sys/kernel/security/lockdown)"
-[ ! -r /sys/module/module/parameters/sig_enforce ] ||
-	value sig_enforce "$(cat /sys/module/module/parameters/sig_enforce)"
+first_line /sys/kernel/security/lockdown
+value lockdown "$k_line"
+first_line /sys/module/module/parameters/sig_enforce
+value sig_enforce "$k_line"
 value cpus "$(grep -c '^processor' /proc/cpuinfo)"
-[ ! -r /proc/sys/kernel/random/boot_id ] || value boot_id "$(cat /proc/sys/kernel/random/boot_id)"
-value uptime "$(cut -d' ' -f1 /proc/uptime)"
+uptime
+value uptime "$k_uptime"
 leftovers
-if [ -n "$k_target" ]; then
-	value target_loaded "$(loaded "$k_target" && echo yes || echo no)"
-fi
+[ -z "$k_target" ] || flag target_loaded loaded "$k_target"
 if [ -n "$k_marker" ]; then
-	value marker "$(printf '%s\n' "$k_marker" 2>/dev/null >/dev/kmsg && echo yes || echo no)"
+	flag marker mark
 fi

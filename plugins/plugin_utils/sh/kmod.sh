@@ -77,12 +77,10 @@ load() {
 	shift 5
 	if loaded "$k_module"; then
 		if [ "$k_fresh" = yes ]; then
-			undo
 			stop FAIL "$k_module is already loaded on the host, and it has to be loaded afresh: unload it first"
 		fi
 		different "$k_module" "$k_source" "$k_build" "$@"
 		if [ -n "$k_why" ]; then
-			undo
 			stop FAIL "$k_module is already loaded on the host, but with $k_why: unload it first"
 		fi
 		value unchanged "$k_module"
@@ -102,7 +100,6 @@ load() {
 	[ $k_status != 0 ] || k_error="no error was told, but $k_module is not in /proc/modules"
 	value refused "$k_module"
 	new_log | tail -n 60 | text log
-	undo
 	stop FAIL "$k_error"
 }
 

@@ -6,40 +6,51 @@
 : "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}"
 k_place=
 k_own=no
+k_line=
+k_word=
+k_made=no
 
 # set_to FILE VALUE WHAT: writes a setting when it is another, and reads it back.
 set_to() {
-	[ "$(first_word "$1")" != "$2" ] || return 0
+	first_word "$1"
+	[ "$k_word" != "$2" ] || return 0
 	value changed "$3"
 	[ "$k_check" = no ] || return 0
-	k_error=$({ printf '%s\n' "$2" >"$1"; } 2>&1)
-	[ "$(first_word "$1")" = "$2" ] || stop INFRA "$3 could not be set to $2: ${k_error:-$1 reads $(cat "$1")}"
+	{ printf '%s\n' "$2" >"$1"; } 2>/dev/null
+	first_word "$1"
+	[ "$k_word" = "$2" ] || stop INFRA "$3 could not be set to $2: $(why "$1" "$2")"
 }
 
-# set_size: the buffer of each CPU, at least as large as wanted.
+# why FILE VALUE: what the host says when the value is written.
+why() {
+	k_error=$(printf '%s\n' "$2" | tee "$1" 2>&1 >/dev/null)
+	first_line "$1"
+	printf '%s; it reads %s' "${k_error:-no error}" "$k_line"
+}
+
+# set_size: the buffer of each CPU, at least as large as wanted. X: the CPUs differ.
 set_size() {
-	k_have=$(cat "$k_place/buffer_size_kb")
-	case $k_have in
-	*expanded*) k_have=0 ;;
+	first_line "$k_place/buffer_size_kb"
+	case $k_line in
+	*[!0-9]* | '') ;;
+	*) [ "$k_line" -lt "$k_size" ] || return 0 ;;
 	esac
-	if [ "$k_have" = X ] || [ "${k_have:-0}" -lt "$k_size" ]; then
-		value changed buffer_size_kb
-		[ "$k_check" = no ] || return 0
-		k_error=$({ printf '%s\n' "$k_size" >"$k_place/buffer_size_kb"; } 2>&1)
-		k_have=$(first_word "$k_place/buffer_size_kb")
-		[ "$k_have" = X ] || [ "${k_have:-0}" -ge "$k_size" ] ||
-			stop INFRA "a trace buffer of $k_size KiB per CPU cannot be had: ${k_error:-the kernel gave $k_have}"
-	fi
+	value changed buffer_size_kb
+	[ "$k_check" = no ] || return 0
+	{ printf '%s\n' "$k_size" >"$k_place/buffer_size_kb"; } 2>/dev/null
+	first_word "$k_place/buffer_size_kb"
+	[ "${k_word:-0}" != X ] && [ "${k_word:-0}" -ge "$k_size" ] && return 0
+	stop INFRA "no trace buffer of $k_size KiB per CPU: $(why "$k_place/buffer_size_kb" "$k_size")"
 }
 
 # set_clock: only when it is another, since setting it clears the buffer.
 set_clock() {
 	[ -n "$k_clock" ] && [ -f "$k_place/trace_clock" ] || return 0
-	k_clocks=$(cat "$k_place/trace_clock")
-	case " $k_clocks " in
+	first_line "$k_place/trace_clock"
+	case " $k_line " in
 	*" [$k_clock] "*) return 0 ;;
 	*" $k_clock "*) ;;
-	*) stop INFRA "the kernel has no trace clock '$k_clock'; it offers: $k_clocks" ;;
+	*) stop INFRA "the kernel has no trace clock '$k_clock'; it offers: $k_line" ;;
 	esac
 	value changed trace_clock
 	[ "$k_check" = yes ] || printf '%s\n' "$k_clock" >"$k_place/trace_clock"
@@ -52,6 +63,11 @@ missing_events() {
 		[ -f "$k_tracing/events/$k_event/enable" ] || k_lacking="$k_lacking ${k_event%%/*}:${k_event#*/}"
 	done
 	[ -z "$k_lacking" ] || stop FAIL "the kernel has no event$k_lacking: is the module that brings it loaded?"
+}
+
+# undo: an instance that could not be set up does not stay.
+undo() {
+	[ "$k_made" = no ] || rmdir "$k_place"
 }
 
 present() {
@@ -72,38 +88,35 @@ present() {
 		value changed "instance $k_instance"
 		[ "$k_check" = no ] || return 0
 		k_error=$(mkdir "$k_place" 2>&1) || stop INFRA "the trace instance cannot be made: $k_error"
+		k_made=yes
 	fi
 	settings
 }
 
-# settings: everything but the instance itself; the buffer is cleared when anything had to be changed.
+# settings: everything but the instance itself; the buffer is cleared before events are enabled.
 settings() {
-	k_before=$(state)
 	set_clock
 	set_size
 	[ ! -f "$k_place/current_tracer" ] || set_to "$k_place/current_tracer" "$k_tracer" current_tracer
 	[ ! -f "$k_place/options/hash-ptr" ] || set_to "$k_place/options/hash-ptr" 0 hash-ptr
 	k_file=$k_tracing/saved_cmdlines_size
-	if [ -f "$k_file" ] && [ "$(first_word "$k_file")" -lt 4096 ]; then
+	first_word "$k_file"
+	if [ -n "$k_word" ] && [ "$k_word" -lt 4096 ]; then
 		value changed saved_cmdlines_size
 		[ "$k_check" = yes ] || printf '4096\n' >"$k_file"
 	fi
 	k_disabled=
 	for k_event in $k_events; do
-		[ "$(first_word "$k_place/events/$k_event/enable")" = 1 ] || k_disabled="$k_disabled $k_event"
+		first_word "$k_place/events/$k_event/enable"
+		[ "$k_word" = 1 ] || k_disabled="$k_disabled $k_event"
 	done
-	if [ "$k_check" = no ] && { [ -n "$k_disabled" ] || [ "$k_before" != "$(state)" ]; }; then
+	if [ "$k_check" = no ] && [ -n "$k_disabled" ]; then
 		: >"$k_place/trace"
 	fi
 	for k_event in $k_disabled; do
 		set_to "$k_place/events/$k_event/enable" 1 "event ${k_event%%/*}:${k_event#*/}"
 	done
 	set_to "$k_place/tracing_on" 1 tracing_on
-}
-
-# state: the settings as one text.
-state() {
-	cat "$k_place/trace_clock" "$k_place/buffer_size_kb" "$k_place/current_tracer" 2>/dev/null
 }
 
 absent() {

@@ -5,6 +5,8 @@
 : "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}"
 k_place=
 k_own=no
+k_word=
+k_uptime=
 
 # tracing: the buffer, its counters and the formats of its events.
 tracing() {
@@ -22,24 +24,40 @@ tracing() {
 	else
 		value missing events
 	fi
+	formats
+}
+
+# formats: of the events that are there, each under a line "== system/event".
+formats() {
+	set --
 	for k_event in $k_events; do
 		if [ -r "$k_tracing/events/$k_event/format" ]; then
-			text "format/$k_event" <"$k_tracing/events/$k_event/format"
+			set -- "$@" "$k_event/format"
 		else
 			value missing "event ${k_event%%/*}:${k_event#*/}"
 		fi
 	done
+	[ $# -gt 0 ] && cd "$k_tracing/events" || return 0
+	headed "$@" | text formats
+	cd /
+}
+
+# headed NAME/FILE...: the files, each under a line "== NAME".
+headed() {
+	awk 'FNR == 1 { name = FILENAME; sub("/[^/]*$", "", name); print "== " name } { print }' "$@"
 }
 
 # buffer: counters come before the records, since reading records may count as reading.
 buffer() {
-	if [ "$k_stop" = yes ] && [ "$(first_word "$k_place/tracing_on")" = 1 ]; then
+	first_word "$k_place/tracing_on"
+	if [ "$k_stop" = yes ] && [ "$k_word" = 1 ]; then
 		value stopped yes
 		printf '0\n' >"$k_place/tracing_on"
 	fi
-	for k_cpu in "$k_place"/per_cpu/cpu*; do
-		[ ! -r "$k_cpu/stats" ] || text "stats/${k_cpu##*/}" <"$k_cpu/stats"
-	done
+	if cd "$k_place/per_cpu"; then
+		headed cpu*/stats | text stats
+		cd /
+	fi
 	text trace "$k_bytes" <"$k_place/trace"
 }
 
@@ -49,8 +67,12 @@ if [ -r /sys/kernel/kedr/report ]; then
 else
 	value missing "report of call sites"
 fi
-k_error=$(dmesg 2>&1 >/dev/null) || value missing "kernel log ($k_error)"
-dmesg 2>/dev/null | text dmesg "$k_bytes"
+if k_log=$(dmesg 2>&1); then
+	printf '%s\n' "$k_log" | text dmesg "$k_bytes"
+else
+	value missing "kernel log ($k_log)"
+fi
 value taint "$(cat /proc/sys/kernel/tainted)"
 text modules </proc/modules
-value uptime "$(cut -d' ' -f1 /proc/uptime)"
+uptime
+value uptime "$k_uptime"

@@ -1,22 +1,14 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Words for finding tracefs and our place in it.
-
-# mounted TYPE PLACE: prints where a file system of this type is mounted, PLACE if it is there too.
-mounted() {
-	awk -v type="$1" -v usual="$2" '
-		$3 == type && $2 == usual { found = $2 }
-		$3 == type && !first { first = $2 }
-		END { print found ? found : first }' /proc/mounts
-}
+k_line=
 
 # find_tracing: sets k_tracing to the top directory of tracing, or to nothing.
 find_tracing() {
-	k_tracing=$(mounted tracefs /sys/kernel/tracing)
-	if [ -z "$k_tracing" ]; then
-		k_tracing=$(mounted debugfs /sys/kernel/debug)
-		[ -n "$k_tracing" ] && k_tracing=$k_tracing/tracing
-	fi
+	k_tracing=$(awk '
+		$3 == "tracefs" && (!tracefs || $2 == "/sys/kernel/tracing") { tracefs = $2 }
+		$3 == "debugfs" && !debugfs { debugfs = $2 "/tracing" }
+		END { print tracefs ? tracefs : debugfs }' /proc/mounts)
 	[ -f "$k_tracing/trace" ] || k_tracing=
 }
 
@@ -49,8 +41,9 @@ choose_place() {
 	fi
 }
 
-# first_word FILE: what is before the first blank.
+# first_word FILE: sets k_word to what is before the first blank or star.
 first_word() {
-	k_word=$(cat "$1" 2>/dev/null)
-	printf '%s' "${k_word%%[ *]*}"
+	first_line "$1"
+	# shellcheck disable=SC2034
+	k_word=${k_line%%[ *]*}
 }
