@@ -45,6 +45,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
 GROUP = "kedr_guests"
 PORT_TRIES = 5
 LOGIN_SECONDS = 30.0
+RETRY_SECONDS = 0.5
 POWEROFF_SECONDS = 15.0
 NEWS_SECONDS = 5.0
 CONSOLE_LINES = 15
@@ -209,10 +210,10 @@ class Lab:
                     pending.remove(boot)
                     if not boot.problem:
                         self.progress(f"{boot.spec.name}: takes logins after {boot.boot_seconds:.1f} s")
-            if time.monotonic() - news > NEWS_SECONDS:
+            if time.monotonic() - news > (NEWS_SECONDS if news - started < 30 else 3 * NEWS_SECONDS):
                 news = time.monotonic()
                 for boot in pending:
-                    self.progress(f"{boot.spec.name}: booting for {news - started:.0f} s: {boot.last_line()}")
+                    self.progress(f"{boot.spec.name}: {news - started:.0f} s: {boot.news()}")
             time.sleep(0.05)
         for boot in pending:
             boot.problem = f"took no login within {seconds:.0f} s"
@@ -290,16 +291,16 @@ class Lab:
 
     def ssh_options(self) -> list[str]:
         """Options that every connection needs: this lab's host keys and no settings of the user."""
-        known = self.known_hosts.replace("%", "%%")
         return [
-            "-F", "/dev/null", "-o", f'UserKnownHostsFile="{known}"', "-o", "StrictHostKeyChecking=yes",
-            "-o", "IdentitiesOnly=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+            "-F", "/dev/null", "-o", f'UserKnownHostsFile="{_ssh_path(self.known_hosts)}"',
+            "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
         ]  # fmt: skip
 
     def ssh(self, port: int) -> list[str]:
         """Return the start of an ssh command line to the guest at this port."""
         return [
-            find_tool("ssh", "openssh-client"), *self.ssh_options(), "-i", self.key, "-p", str(port),
+            find_tool("ssh", "openssh-client"), *self.ssh_options(), "-p", str(port),
+            "-o", f'IdentityFile="{_ssh_path(self.key)}"',
             "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", "root@127.0.0.1",
         ]  # fmt: skip
 
@@ -310,7 +311,7 @@ class Lab:
             "ansible_host": "127.0.0.1",
             "ansible_port": guest.port,
             "ansible_user": "root",
-            "ansible_ssh_private_key_file": self.key,
+            "ansible_ssh_private_key_file": _ssh_path(self.key),
             "ansible_ssh_common_args": shlex.join(self.ssh_options()),
             "kedr_test_host": True,
             "kedr_embedded": True,
@@ -343,6 +344,7 @@ class _Boot:
         self.lab, self.spec, self.files, self.image, self.tool = lab, spec, files, image, tool
         self.accelerator = accelerator
         self.problem = ""
+        self.refused = ""
         self.boot_seconds = 0.0
         self.port = 0
         self.tries = 0
@@ -390,7 +392,7 @@ class _Boot:
             return self._ended(code)
         if self.login is None:
             ready = f"kedr-lab: guest {self.spec.name} is ready for logins"
-            if ready in self._console():
+            if ready in self._console() and time.monotonic() - self.login_started > RETRY_SECONDS:
                 self._try_login()
             return False
         result = self.login.poll()
@@ -398,9 +400,11 @@ class _Boot:
             if time.monotonic() - self.login_started > LOGIN_SECONDS:
                 self.login.kill()
             return False
+        said = self.login.communicate()[1].decode(errors="replace").strip().splitlines()
         self.login = None
         if result != 0:
-            time.sleep(0.2)
+            self.refused = f"ssh: {said[-1]}" if said else f"ssh ended with status {result}"
+            self.login_started = time.monotonic()
             return False
         self.boot_seconds = time.time() - self.started
         self._record()
@@ -420,7 +424,7 @@ class _Boot:
         self.login_started = time.monotonic()
         self.login = subprocess.Popen(
             [*self.lab.ssh(self.port), "true"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             start_new_session=True,
         )  # fmt: skip
 
@@ -435,20 +439,27 @@ class _Boot:
     def _console(self) -> str:
         return self._text(self.files.console)
 
-    def last_line(self) -> str:
-        """Return the newest line of the console."""
+    def news(self) -> str:
+        """Return why the last login was refused, else the newest line of the console."""
+        if self.refused:
+            return self.refused
         lines = self._console().strip().splitlines()
         return lines[-1].strip()[:100] if lines else "nothing on the console yet"
 
     def report(self) -> str:
         """Say what went wrong with what the console and QEMU said last."""
         own = self._text(self.files.log).splitlines()[1:]
-        console = self._console().strip().splitlines()[-CONSOLE_LINES:]
+        console = self._console().strip().splitlines()
+        panics = [line for line in console if "Kernel panic" in line]
         parts = [f"guest {self.spec.name} {self.problem}."]
+        if panics:
+            parts.append(f"Its kernel says: {panics[0]}")
+        elif self.refused:
+            parts.append(f"The last login failed: {self.refused}")
         if own:
             parts.append(f"QEMU says: {own[-1]} (all of it: {self.files.log})")
         parts.append(f"Last lines of its console ({self.files.console}):" if console else "Its console is empty.")
-        return "\n".join(parts + [f"  {line}" for line in console])
+        return "\n".join(parts + [f"  {line}" for line in console[-CONSOLE_LINES:]])
 
     def kill(self) -> None:
         """End the machine and the login attempt at once."""
@@ -457,6 +468,11 @@ class _Boot:
                 process.kill()
                 process.wait()
         self.lab._forget(self.spec.name, self.files.qmp)
+
+
+def _ssh_path(path: str) -> str:
+    """Write a path as ssh's options want it: a percent sign would begin a token."""
+    return path.replace("%", "%%")
 
 
 def make_ssh_key(path: str, comment: str) -> None:

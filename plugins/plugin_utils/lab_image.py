@@ -46,19 +46,21 @@ _CLEAN = (
 )
 
 _REASONS = (
-    (r"No space left on device", "the disk is full; free some space or set lab_cache_dir to another disk"),
+    (r"No space left on device|not enough free space",
+     "the disk is full; free some or set lab_cache_dir to another disk"),
+    (r"Could not resolve|Temporary failure|Could not connect|[Cc]onnection (failed|refused|timed out)|"
+     r"Unable to connect|Cannot initiate|Network is unreachable|No route to host",
+     "the package mirror cannot be reached; check the network and proxy, or set lab_mirror"),
     (r"Unable to locate package|has no installation candidate|Release '.*' for '.*' was not found",
      "a package does not exist in this suite; check the image's kernel, packages and pockets"),
-    (r"NO_PUBKEY|no keyring|not signed|signatures couldn't be verified|signed-by",
+    (r"NO_PUBKEY|not signed|signatures couldn't be verified|signatures were invalid",
      "the archive's signature cannot be checked; install the distribution's archive keyring package"),
     (r"Release file .* (expired|is not valid yet)|no longer valid",
      "the archive's Release file is out of date; check the clock, or add the apt option "
-     "Acquire::Check-Valid-Until \"false\" to the image"),
-    (r"Could not resolve|Temporary failure|Could not connect|Connection (failed|refused|timed out)|"
-     r"Failed to fetch|Unable to connect|Cannot initiate|does not have a Release file|404 +Not Found",
-     "the package mirror cannot be reached or lacks the suite; check the network, or set lab_mirror"),
-    (r"arch-test|cannot be executed|exec format",
-     "programs of this architecture cannot run here; install arch-test"),
+     'Acquire::Check-Valid-Until "false" to the image'),
+    (r"does not have a Release file|404 +Not Found|Failed to fetch",
+     "the mirror lacks the suite or a file; check the suite's name, or set lab_mirror"),
+    (r"arch-test|exec format", "programs of this architecture cannot run here; install arch-test"),
     (r"a password is required|sudo:", "root is needed: run as root, or allow sudo without a password"),
 )  # fmt: skip
 
@@ -72,11 +74,13 @@ def as_root(command: Sequence[str], environ: Sequence[str] = ()) -> list[str]:
 
 def explain(log: str) -> str:
     """Turn the output of a failed build into a sentence; the tool's own last complaint when it is unknown."""
+    told = [line for line in log.splitlines() if line.strip() and not line.startswith("I: ")]
     for pattern, text in _REASONS:
-        if re.search(pattern, log):
-            return text
-    complaints = [line for line in log.splitlines() if line.startswith("E: ")]
-    return (complaints or log.strip().splitlines() or ["it said nothing"])[-1]
+        found = [line for line in told if re.search(pattern, line)]
+        if found:
+            return f"{text} ({found[-1].strip()})"
+    complaints = [line for line in told if line.startswith("E: ")]
+    return (complaints or told or ["it said nothing"])[-1]
 
 
 def apt_proxy_options(dump: str) -> list[str]:
@@ -116,10 +120,10 @@ class _Log:
         self.path, self.progress, self.label = path, progress, label
         self.text = ""
 
-    def run(self, command: Sequence[str], step: str) -> None:
+    def run(self, command: Sequence[str], step: str, remark: str = "") -> None:
         """Run one step to its end; LabError with an explanation when it fails."""
         started = time.monotonic()
-        self.progress(f"{self.label}: {step}")
+        self.progress(f"{self.label}: {step}" + (f" ({remark})" if remark else ""))
         with open(self.path, "a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(command)}\n")
             log.flush()
@@ -209,7 +213,7 @@ def _build(spec: ImageSpec, work: str, log: _Log) -> dict[str, Any]:
     tree, disk = os.path.join(work, "tree"), os.path.join(work, "disk.raw")
     apt_options = _machine_apt_options()
     command = mmdebstrap_command(spec, tree, find_tool("mmdebstrap", "mmdebstrap"), apt_options)
-    log.run(as_root(command, ("INITRD=No", "LC_ALL=C.UTF-8")), "installing packages (a minute or two)")
+    log.run(as_root(command, ("INITRD=No", "LC_ALL=C.UTF-8")), "installing packages", "this takes a minute or two")
     release = installed_kernel(tree)
     tree_seconds = time.time() - started
     owner = f"--owner={os.getuid()}", f"--group={os.getgid()}"
