@@ -96,14 +96,27 @@ symvers_list() {
 	done
 }
 
+# The compiler for programs: the usual one, or the one the kernel was made with.
+compiler() {
+	for name in gcc cc "$(sed -n 's/^CONFIG_CC_VERSION_TEXT="*\([^ "]*\).*/\1/p' \
+		"$tree/include/config/auto.conf" 2>/dev/null)"; do
+		if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1; then
+			echo "$name"
+			return
+		fi
+	done
+	echo gcc
+}
+
 build_programs() {
+	cc=$(compiler)
 	for source in "$1"/user/*.c; do
 		[ -f "$source" ] || continue
-		if ! echo '#include <stdio.h>' | gcc -E -x c - >/dev/null; then
-			echo "$source: error: the C library's headers are missing; install libc6-dev or glibc-devel"
+		if ! echo '#include <stdio.h>' | "$cc" -E -x c - >/dev/null; then
+			echo "$source: error: $cc finds no stdio.h; install libc6-dev or glibc-devel"
 			return 1
 		fi
-		gcc -O2 -Wall -Wextra -Werror -I"$1" -o "${source%.c}" "$source" || return 1
+		"$cc" -O2 -Wall -Wextra -Werror -I"$1" -o "${source%.c}" "$source" || return 1
 	done
 }
 

@@ -35,6 +35,7 @@
 #define X	0x4000	/* not an instruction, or handled elsewhere */
 #define G	0x8000	/* group 3: immediate only for /0 and /1 */
 
+/* X: an escape to another map, or such an escape in some cases. */
 static const unsigned short map_one_byte[256] = {
 	/* 00 */ M, M, M, M, B, Z, I, I, M, M, M, M, B, Z, I, X,
 	/* 10 */ M, M, M, M, B, Z, I, I, M, M, M, M, B, Z, I, I,
@@ -42,16 +43,16 @@ static const unsigned short map_one_byte[256] = {
 	/* 30 */ M, M, M, M, B, Z, P, I, M, M, M, M, B, Z, P, I,
 	/* 40 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	/* 50 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	/* 60 */ I, I, M | I, M, P, P, P, P, Z, M | Z, B, M | B, 0, 0, 0, 0,
+	/* 60 */ I, I, X, M, P, P, P, P, Z, M | Z, B, M | B, 0, 0, 0, 0,
 	/* 70 */ B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
 	/* 80 */ M | B, M | Z, M | B | I, M | B, M, M, M, M,
-	/* 88 */ M, M, M, M, M, M, M, M,
+	/* 88 */ M, M, M, M, M, M, M, X,
 	/* 90 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, F | I, 0, 0, 0, 0, 0,
 	/* A0 */ O, O, O, O, 0, 0, 0, 0, B, Z, 0, 0, 0, 0, 0, 0,
 	/* B0 */ B, B, B, B, B, B, B, B, V, V, V, V, V, V, V, V,
-	/* C0 */ M | B, M | B, W, 0, M | I, M | I, M | B, M | Z,
+	/* C0 */ M | B, M | B, W, 0, X, X, M | B, M | Z,
 	/* C8 */ W | B, 0, W, 0, 0, B, I, 0,
-	/* D0 */ M, M, M, M, B | I, B | I, 0, 0, M, M, M, M, M, M, M, M,
+	/* D0 */ M, M, M, M, B | I, X, 0, 0, M, M, M, M, M, M, M, M,
 	/* E0 */ B, B, B, B, B, B, B, B, J, J, F | I, B, 0, 0, 0, 0,
 	/* F0 */ P, 0, P, P, 0, 0, M | G | B, M | G | Z, 0, 0, 0, 0, 0, 0, M, M,
 };
@@ -93,10 +94,16 @@ enum {
 	MAP_XOP_A = 10,
 };
 
+/*
+ * The decoder reads without looking for the end. It takes at most 14 prefixes,
+ * 4 further bytes up to the opcode, ModRM and SIB; what follows is counted
+ * and not read. It is only let loose where this many bytes can be read.
+ */
+#define MAX_PREFIXES	(MAX_LENGTH - 1)
+#define ROOM		(MAX_PREFIXES + 8)
+
 struct decoder {
-	const unsigned char *start;
 	const unsigned char *next;
-	const unsigned char *end;	/* never more than 15 bytes from start */
 	int is64;
 	int operand_16;			/* prefix 66 */
 	int address_size;		/* prefix 67 */
@@ -108,27 +115,9 @@ struct decoder {
 	unsigned char opcode;
 };
 
-/* Returns the next byte or -1. */
 static int take(struct decoder *d)
 {
-	if (d->next >= d->end)
-		return -1;
 	return *d->next++;
-}
-
-static int peek(const struct decoder *d)
-{
-	if (d->next >= d->end)
-		return -1;
-	return *d->next;
-}
-
-static int skip(struct decoder *d, int bytes)
-{
-	if (d->end - d->next < bytes)
-		return -1;
-	d->next += bytes;
-	return 0;
 }
 
 static void note_prefix(struct decoder *d, int byte)
@@ -155,26 +144,28 @@ static void note_prefix(struct decoder *d, int byte)
 
 /*
  * Takes all legacy prefixes and the REX prefix. A REX prefix counts only
- * directly before the opcode. Returns the byte after them or -1.
+ * directly before the opcode. Returns the byte after them, or -1 if there are
+ * more of them than an instruction can have.
  */
 static int take_prefixes(struct decoder *d)
 {
-	for (;;) {
+	int nr;
+
+	for (nr = 0; nr <= MAX_PREFIXES; nr++) {
 		int byte = take(d);
 
-		if (byte < 0)
-			return -1;
 		if (map_one_byte[byte] & P) {
 			note_prefix(d, byte);
 			d->rex = 0;
 			d->wide = 0;
 		} else if (d->is64 && (byte & 0xf0) == 0x40) {
 			d->rex = 1;
-			d->wide = !!(byte & 0x08);
+			d->wide = byte & 0x08;
 		} else {
 			return byte;
 		}
 	}
+	return -1;
 }
 
 /* Prefixes that make an instruction with VEX, EVEX or XOP undefined. */
@@ -183,42 +174,35 @@ static int has_simd_prefix(const struct decoder *d)
 	return d->operand_16 || d->repeat || d->lock || d->rex;
 }
 
-static int take_opcode(struct decoder *d)
-{
-	int byte = take(d);
-
-	if (byte < 0)
-		return -1;
-	d->opcode = (unsigned char)byte;
-	return 0;
-}
-
 /* Takes the rest of a VEX or XOP prefix of three bytes and the opcode. */
-static int take_vex3(struct decoder *d)
+static void take_vex3(struct decoder *d)
 {
-	int first = take(d);
-	int second = take(d);
+	int second;
 
-	if (first < 0 || second < 0)
-		return -1;
-	d->map = first & 0x1f;
-	d->wide = !!(second & 0x80);
+	d->map = take(d) & 0x1f;
+	second = take(d);
+	d->wide = second & 0x80;
 	d->operand_16 = (second & 3) == 1;
-	return take_opcode(d);
+	d->opcode = take(d);
 }
 
-static int take_evex(struct decoder *d)
+static void take_vex2(struct decoder *d)
 {
-	int first = take(d);
-	int second = take(d);
-	int third = take(d);
+	take(d);
+	d->map = MAP_0F;
+	d->opcode = take(d);
+}
 
-	if (first < 0 || second < 0 || third < 0)
-		return -1;
-	d->map = first & 0x07;
-	d->wide = !!(second & 0x80);
+static void take_evex(struct decoder *d)
+{
+	int second;
+
+	d->map = take(d) & 0x07;
+	second = take(d);
+	take(d);
+	d->wide = second & 0x80;
 	d->operand_16 = (second & 3) == 1;
-	return take_opcode(d);
+	d->opcode = take(d);
 }
 
 static int shape_of_vex(const struct decoder *d)
@@ -313,10 +297,10 @@ static int decode_rex2(struct decoder *d)
 	int payload = take(d);
 	int row;
 
-	if (payload < 0 || d->rex || take_opcode(d))
+	if (d->rex)
 		return X;
-	d->rex = 1;
-	d->wide = !!(payload & 0x08);
+	d->opcode = take(d);
+	d->wide = payload & 0x08;
 	row = d->opcode >> 4;
 	if (payload & 0x80) {
 		d->map = MAP_0F;
@@ -326,76 +310,82 @@ static int decode_rex2(struct decoder *d)
 		return Q;
 	if (row == 4 || row == 7 || row == 0xa || row == 0xe)
 		return X;
-	switch (d->opcode) {
-	case 0x0f:
-	case 0x62:
-	case 0xc4:
-	case 0xc5:
-	case 0xd5:
-		return X;
-	default:
-		return map_one_byte[d->opcode];
-	}
+	if (d->opcode == 0x8f)
+		return M;
+	return map_one_byte[d->opcode];
 }
 
 static int decode_0f(struct decoder *d)
 {
-	if (take_opcode(d))
-		return X;
+	d->opcode = take(d);
 	d->map = MAP_0F;
 	if (d->opcode == 0x38) {
 		d->map = MAP_0F38;
-		return take_opcode(d) ? X : M;
+		d->opcode = take(d);
+		return M;
 	}
 	if (d->opcode == 0x3a) {
 		d->map = MAP_0F3A;
-		return take_opcode(d) ? X : (M | B);
+		d->opcode = take(d);
+		return M | B;
 	}
 	return shape_of_0f(d);
+}
+
+/*
+ * The opcodes that are marked X in the one-byte map. In 32-bit code VEX and
+ * EVEX share theirs with instructions whose operand must be in memory; XOP
+ * shares its with POP.
+ */
+static int decode_escape(struct decoder *d)
+{
+	int simd = d->is64 || *d->next >= 0xc0;
+
+	switch (d->opcode) {
+	case 0x0f:
+		return decode_0f(d);
+	case 0xd5:
+		return d->is64 ? decode_rex2(d) : B;
+	case 0x8f:
+		if ((*d->next & 0x1f) < MAP_XOP_8)
+			return M;
+		break;
+	default:
+		if (!simd)
+			return M;
+		break;
+	}
+
+	if (has_simd_prefix(d))
+		return X;
+	switch (d->opcode) {
+	case 0x62:
+		take_evex(d);
+		return shape_of_evex(d);
+	case 0x8f:
+		take_vex3(d);
+		return shape_of_xop(d);
+	case 0xc4:
+		take_vex3(d);
+		return shape_of_vex(d);
+	default:
+		take_vex2(d);
+		return shape_of_vex(d);
+	}
 }
 
 /* Decodes up to and with the opcode; returns the shape of what follows. */
 static int decode_opcode(struct decoder *d)
 {
 	int byte = take_prefixes(d);
-	int following;
+	int shape;
 
 	if (byte < 0)
 		return X;
-	if (byte == 0x0f)
-		return decode_0f(d);
-
-	d->opcode = (unsigned char)byte;
+	d->opcode = byte;
 	d->map = MAP_ONE_BYTE;
-	following = peek(d);
-	switch (byte) {
-	case 0x62:
-		if (!d->is64 && following < 0xc0)
-			break;
-		return has_simd_prefix(d) || take_evex(d) ? X : shape_of_evex(d);
-	case 0x8f:
-		if (following < 0 || (following & 0x1f) < MAP_XOP_8)
-			break;
-		return has_simd_prefix(d) || take_vex3(d) ? X : shape_of_xop(d);
-	case 0xc4:
-		if (!d->is64 && following < 0xc0)
-			break;
-		return has_simd_prefix(d) || take_vex3(d) ? X : shape_of_vex(d);
-	case 0xc5:
-		if (!d->is64 && following < 0xc0)
-			break;
-		if (has_simd_prefix(d) || skip(d, 1) || take_opcode(d))
-			return X;
-		d->map = MAP_0F;
-		return shape_of_vex(d);
-	case 0xd5:
-		if (d->is64)
-			return decode_rex2(d);
-		break;
-	default:
-		break;
-	}
-	return map_one_byte[byte];
+	shape = map_one_byte[byte];
+	return shape & X ? decode_escape(d) : shape;
 }
 
 /* Size of the displacement that ModRM asks for with 16-bit addresses. */
@@ -413,44 +403,35 @@ static int displacement_16(int modrm)
 	}
 }
 
-/* Takes ModRM, SIB and the displacement. Returns ModRM or -1. */
+/* Takes ModRM and SIB and goes over the displacement. Returns ModRM. */
 static int take_modrm(struct decoder *d, int registers_only)
 {
 	int modrm = take(d);
-	int mod, base, displacement;
+	int base = modrm & 7;
 
-	if (modrm < 0)
-		return -1;
-	mod = modrm >> 6;
-	base = modrm & 7;
-	if (registers_only || mod == 3)
+	if (registers_only || modrm >= 0xc0)
 		return modrm;
-	if (d->address_size && !d->is64)
-		return skip(d, displacement_16(modrm)) ? -1 : modrm;
-	if (base == 4) {
-		int sib = take(d);
-
-		if (sib < 0)
-			return -1;
-		base = sib & 7;
+	if (d->address_size && !d->is64) {
+		d->next += displacement_16(modrm);
+		return modrm;
 	}
-	if (mod == 1)
-		displacement = 1;
-	else if (mod == 2 || base == 5)
-		displacement = 4;
-	else
-		displacement = 0;
-	return skip(d, displacement) ? -1 : modrm;
+	if (base == 4)
+		base = take(d) & 7;
+	if (modrm >= 0x80)
+		d->next += 4;
+	else if (modrm >= 0x40)
+		d->next += 1;
+	else if (base == 5)
+		d->next += 4;
+	return modrm;
 }
 
-/* Size of the immediate operands; the shape has at most one of each kind. */
-static int immediate_size(const struct decoder *d, int shape)
+/* Size of the immediate operands that are not just one byte. */
+static int large_immediate(const struct decoder *d, int shape)
 {
 	int narrow = d->operand_16 && !d->wide;
 	int size = 0;
 
-	if (shape & B)
-		size += 1;
 	if (shape & (W | BB))
 		size += 2;
 	if (shape & D)
@@ -469,59 +450,86 @@ static int immediate_size(const struct decoder *d, int shape)
 	return size;
 }
 
-/*
- * A near branch. With an operand size prefix the makers of processors do not
- * agree on its length in 64-bit code, so that is refused; in 32-bit code its
- * displacement has 16 bits.
- */
-static int take_branch(struct decoder *d, struct kedr_insn *insn)
+static enum kedr_insn_kind branch_kind(const struct decoder *d)
 {
-	if (d->operand_16 && !d->wide)
-		return d->is64 ? -1 : skip(d, 2);
-
-	insn->rel_at = (unsigned char)(d->next - d->start);
 	if (d->map == MAP_0F)
-		insn->kind = KEDR_INSN_JCC;
-	else
-		insn->kind = d->opcode == 0xe8 ? KEDR_INSN_CALL : KEDR_INSN_JMP;
-	return skip(d, 4);
+		return KEDR_INSN_JCC;
+	return d->opcode == 0xe8 ? KEDR_INSN_CALL : KEDR_INSN_JMP;
+}
+
+/*
+ * Goes over the displacement of a near branch. With an operand size prefix the
+ * makers of processors do not agree on its length in 64-bit code, so that is
+ * refused; in 32-bit code the displacement then has 16 bits. Returns 0 or -1.
+ */
+static int take_branch(struct decoder *d, const unsigned char *start,
+		       struct kedr_insn *insn)
+{
+	if (d->operand_16 && !d->wide) {
+		d->next += 2;
+		return d->is64 ? -1 : 0;
+	}
+	insn->kind = branch_kind(d);
+	insn->rel_at = d->next - start;
+	d->next += 4;
+	return 0;
+}
+
+/* Decodes where ROOM bytes can be read. Returns the length or 0. */
+static int decode(const unsigned char *start, int is64, struct kedr_insn *insn)
+{
+	struct decoder d = { .next = start, .is64 = is64 };
+	int shape = decode_opcode(&d);
+
+	if (shape & (X | P | I)) {
+		if ((shape & (X | P)) || is64)
+			return 0;
+		shape &= ~I;
+	}
+	if (shape & (M | R)) {
+		int modrm = take_modrm(&d, shape & R);
+
+		if ((shape & G) && (modrm & 0x30))
+			shape &= ~(B | Z);
+	}
+	if (shape & J) {
+		if (take_branch(&d, start, insn))
+			return 0;
+	} else {
+		d.next += shape & B ? 1 : 0;
+		if (shape & ~(M | R | B | G))
+			d.next += large_immediate(&d, shape);
+	}
+	return d.next - start;
+}
+
+/* Decodes where only @size bytes can be read, fewer than ROOM. */
+static int decode_near_end(const unsigned char *start, int size, int is64,
+			   struct kedr_insn *insn)
+{
+	unsigned char copy[ROOM] = { 0 };
+	int i;
+
+	for (i = 0; i < size; i++)
+		copy[i] = start[i];
+	return decode(copy, is64, insn);
 }
 
 int kedr_insn_decode(const unsigned char *at, const unsigned char *end,
 		     int is64, struct kedr_insn *insn)
 {
 	struct kedr_insn found = { 0, 0, KEDR_INSN_OTHER };
-	struct decoder d = { 0 };
-	int shape;
+	int length;
 
 	if (at >= end)
 		return 0;
-	d.start = at;
-	d.next = at;
-	d.end = end - at > MAX_LENGTH ? at + MAX_LENGTH : end;
-	d.is64 = is64;
-
-	shape = decode_opcode(&d);
-	if ((shape & (X | P)) || (is64 && (shape & I)))
+	if (end - at < ROOM)
+		length = decode_near_end(at, end - at, is64, &found);
+	else
+		length = decode(at, is64, &found);
+	if (!length || length > MAX_LENGTH || length > end - at)
 		return 0;
-	/* In 32-bit code these are instructions like any other. */
-	shape &= ~I;
-
-	if (shape & (M | R)) {
-		int modrm = take_modrm(&d, shape & R);
-
-		if (modrm < 0)
-			return 0;
-		if ((shape & G) && (modrm & 0x30))
-			shape &= ~(B | Z);
-	}
-	if (shape & J) {
-		if (take_branch(&d, &found))
-			return 0;
-	} else if (skip(&d, immediate_size(&d, shape))) {
-		return 0;
-	}
-	found.length = (unsigned char)(d.next - d.start);
+	found.length = length;
 	*insn = found;
-	return found.length;
+	return length;
 }

@@ -133,6 +133,9 @@ e8                              64 0  other
 66                              64 0  other
 2e2e2e2e2e2e2e2e2e2e2e2e2e2e90  64 15 other
 2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e90 64 0 other
+4848484848484848484848484848 90 64 15 other
+4848484848484848484848484848 48 64 0  other
+484848484848484848484848484848 90 64 0 other
 06                              32 1  other
 40                              32 1  other
 48                              32 1  other
