@@ -7,7 +7,7 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
+import shlex
 import signal
 import subprocess
 import time
@@ -32,13 +32,14 @@ class Lab:
     def inventory(self) -> pathlib.Path:
         return self.directory / "inventory.yml"
 
-    def ssh(self, host: str, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run one shell command on a guest."""
+    def ssh(self, host: str, command: str, check: bool = True, stdin: bytes = b"") -> str:
+        """Run one shell command on a guest; return what it printed."""
         hostvars = self.hosts[host]
         argv = ["ssh", "-p", str(hostvars["ansible_port"]), "-i", hostvars["ansible_ssh_private_key_file"]]
-        argv += hostvars["ansible_ssh_common_args"].replace("'", "").split()
+        argv += shlex.split(hostvars["ansible_ssh_common_args"])
         argv += [f"root@{hostvars['ansible_host']}", command]
-        return subprocess.run(argv, text=True, capture_output=True, check=check, timeout=120)
+        done = subprocess.run(argv, input=stdin, capture_output=True, check=check, timeout=120)
+        return done.stdout.decode()
 
 
 @dataclasses.dataclass
@@ -78,7 +79,7 @@ def start_lab(directory: pathlib.Path, guests: list[dict]) -> Lab:
     done = playbook("playbooks/lab_up.yml", "-e", json.dumps({"lab_guests": guests}), lab=directory)
     assert done.returncode == 0, done.stdout + done.stderr
     inventory = yaml.safe_load((directory / "inventory.yml").read_text())
-    return Lab(directory, inventory["all"]["children"]["kedr_guests"]["hosts"])
+    return Lab(directory, inventory["kedr_guests"]["hosts"])
 
 
 def stop_lab(lab: Lab) -> None:
@@ -176,20 +177,26 @@ def payload_copy(tmp_path: pathlib.Path):
 
 
 def loaded_modules(lab: Lab, host: str) -> set[str]:
-    return {line.split()[0] for line in lab.ssh(host, "cat /proc/modules").stdout.splitlines()}
+    return {line.split()[0] for line in lab.ssh(host, "cat /proc/modules").splitlines()}
 
 
-OURS = {"cp_controller", "cp_target", "my_payload1", "my_payload2", "my_payload3"}
+OURS = ("cp_target", "my_payload3", "my_payload2", "my_payload1", "cp_controller")
+"""Our modules, in the order to unload them."""
 
 
 @pytest.fixture
 def clean_host(lab: Lab) -> Iterator[str]:
     """The guest `one`, on which nothing of ours may be loaded after the test."""
     yield "one"
-    left = loaded_modules(lab, "one") & OURS
-    lab.ssh("one", "for m in cp_target my_payload3 my_payload2 my_payload1 cp_controller; do rmmod $m 2>/dev/null; done; true")
+    left = loaded_modules(lab, "one").intersection(OURS)
+    lab.ssh("one", f"for m in {' '.join(OURS)}; do rmmod $m 2>/dev/null; done; true")
     assert not left, f"left loaded: {left}"
 
 
-def copy_tree(source: pathlib.Path, to: pathlib.Path) -> pathlib.Path:
-    return pathlib.Path(shutil.copytree(source, to))
+def play(lab: Lab, directory: pathlib.Path, host: str, **task: dict) -> tuple[int, str]:
+    """Run one action of the collection on a host: `task` is its name and its options. Returns status and output."""
+    name, options = next(iter(task.items()))
+    path = directory / f"{name}.yml"
+    path.write_text(yaml.safe_dump([{"hosts": host, "gather_facts": False, "tasks": [{f"kedr.lab.{name}": options}]}]))
+    done = playbook("-i", str(lab.inventory), str(path), lab=lab.directory)
+    return done.returncode, done.stdout + done.stderr

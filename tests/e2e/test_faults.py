@@ -7,8 +7,7 @@ import os
 import signal
 
 import pytest
-import yaml
-from conftest import DATA, OURS, ROOT, Lab, Run, Verify, copy_tree, loaded_modules
+from conftest import DATA, OURS, Run, loaded_modules, play
 
 PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
 
@@ -66,15 +65,8 @@ def test_a_target_that_does_not_exist_fails(lab, verify, clean_host) -> None:
 
 def test_a_target_that_is_loaded_already_fails_and_stays_loaded(lab, verify, clean_host) -> None:
     good = verify(lab, limit=clean_host)
-    with open(good.directory / "one" / "modules" / "cp_target.ko", "rb") as module:
-        content = module.read()
-    lab.ssh("one", "true")
-    import subprocess
-
-    hostvars = lab.hosts["one"]
-    argv = ["ssh", "-p", str(hostvars["ansible_port"]), "-i", hostvars["ansible_ssh_private_key_file"]]
-    argv += hostvars["ansible_ssh_common_args"].replace("'", "").split()
-    subprocess.run([*argv, "root@127.0.0.1", "cat >/tmp/t.ko && insmod /tmp/t.ko"], input=content, check=True, timeout=60)
+    content = (good.directory / "one" / "modules" / "cp_target.ko").read_bytes()
+    lab.ssh("one", "cat >/tmp/t.ko && insmod /tmp/t.ko", stdin=content)
     word, reason = verdict(verify(lab, limit=clean_host))
     still = loaded_modules(lab, "one")
     lab.ssh("one", "rmmod cp_target")
@@ -92,17 +84,17 @@ def test_a_target_whose_init_fails_is_reported_with_the_kernels_reason(lab, veri
 
 
 def test_an_unmarked_host_is_refused_before_anything_is_loaded(lab, verify, clean_host) -> None:
-    before = lab.ssh("one", "dmesg | wc -l").stdout
+    before = lab.ssh("one", "dmesg | wc -l")
     run = verify(lab, limit=clean_host, kedr_test_host=False)
     word, reason = verdict(run)
     assert word == "SKIP"
     assert "kedr_test_host" in reason
     assert run.status != 0
-    assert lab.ssh("one", "dmesg | wc -l").stdout == before
+    assert lab.ssh("one", "dmesg | wc -l") == before
 
 
 def test_a_host_without_a_kernel_tree_is_infra_and_says_what_to_install(lab, verify, clean_host) -> None:
-    release = lab.ssh("one", "uname -r").stdout.strip()
+    release = lab.ssh("one", "uname -r").strip()
     tree = f"/lib/modules/{release}/build"
     lab.ssh("one", f"mv {tree} {tree}.away")
     try:
@@ -128,10 +120,10 @@ def test_ctrl_c_then_a_second_run_cleans_up_and_succeeds(lab, verify) -> None:
     verify.wait_for_step("one", "target")
     interrupted = verify.interrupt(process)
     assert interrupted.status != 0
-    assert loaded_modules(lab, "one") & OURS
+    assert loaded_modules(lab, "one").intersection(OURS)
     again = verify(lab, limit="one")
     assert verdict(again)[0] == "OK", again.output
-    assert not loaded_modules(lab, "one") & OURS
+    assert not loaded_modules(lab, "one").intersection(OURS)
 
 
 def test_a_guest_killed_in_the_middle_is_a_crash_and_the_other_host_loses_nothing(own_lab, verify) -> None:
@@ -164,64 +156,28 @@ def test_a_kernel_that_wants_signed_modules_is_explained(own_lab, verify) -> Non
 
 
 def test_a_kernel_that_hides_tracefs_is_infra(own_lab, tmp_path) -> None:
-    from conftest import playbook
-
     locked = own_lab({"name": "one", "cmdline": "lockdown=confidentiality"})
-    play = [
-        {
-            "hosts": "one",
-            "gather_facts": False,
-            "tasks": [{"kedr.lab.trace": {"instance": "kedr-test", "events": ["sched:sched_switch"]}}],
-        }
-    ]
-    (tmp_path / "trace.yml").write_text(yaml.safe_dump(play))
-    done = playbook("-i", str(locked.inventory), str(tmp_path / "trace.yml"), lab=locked.directory)
-    assert done.returncode != 0
-    assert "tracefs" in done.stdout
+    status, said = play(locked, tmp_path, "one", trace={"instance": "kedr-test", "events": ["sched:sched_switch"]})
+    assert status != 0
+    assert "tracefs" in said
 
 
 def test_a_module_for_another_kernel_is_refused_with_the_kernels_words(lab, verify, clean_host, tmp_path) -> None:
-    from conftest import playbook
-
     good = verify(lab, limit=clean_host)
     release = good.results["one"]["kernel"]
     other = tmp_path / "cp_controller.ko"
     content = (good.directory / "one" / "modules" / "cp_controller.ko").read_bytes()
     assert f"vermagic={release}".encode() in content
     other.write_bytes(content.replace(f"vermagic={release}".encode(), f"vermagic=9{release[1:]}".encode()))
-    play = [
-        {
-            "hosts": "one",
-            "gather_facts": False,
-            "tasks": [{"kedr.lab.kmod": {"modules": [{"name": "cp_controller", "ko": str(other)}]}}],
-        }
-    ]
-    (tmp_path / "load.yml").write_text(yaml.safe_dump(play))
-    done = playbook("-i", str(lab.inventory), str(tmp_path / "load.yml"), lab=lab.directory)
-    assert done.returncode != 0
-    assert "vermagic" in done.stdout or "version magic" in done.stdout
+    status, said = play(lab, tmp_path, "one", kmod={"modules": [{"name": "cp_controller", "ko": str(other)}]})
+    assert status != 0
+    assert "vermagic" in said or "version magic" in said
 
 
 def test_a_payload_without_its_controller_is_refused_for_unknown_symbols(lab, verify, clean_host, tmp_path) -> None:
-    from conftest import playbook
-
     good = verify(lab, limit=clean_host)
     module = good.directory / "one" / "modules" / "my_payload1.ko"
-    play = [
-        {
-            "hosts": "one",
-            "gather_facts": False,
-            "tasks": [{"kedr.lab.kmod": {"modules": [{"name": "my_payload1", "ko": str(module)}]}}],
-        }
-    ]
-    (tmp_path / "load.yml").write_text(yaml.safe_dump(play))
-    done = playbook("-i", str(lab.inventory), str(tmp_path / "load.yml"), lab=lab.directory)
-    assert done.returncode != 0
-    assert "Unknown symbol" in done.stdout
-    assert "kedr_payload_register" in done.stdout
-
-
-def test_the_playbooks_work_from_another_directory(lab, verify, tmp_path) -> None:
-    assert copy_tree(ROOT / "data", tmp_path / "data").is_dir()
-    run = verify(lab, limit="two", kedr_payloads=[str(tmp_path / "data" / f"my_payload{n}.data") for n in (1, 2, 3)])
-    assert verdict(run, "two")[0] == "OK", run.output
+    status, said = play(lab, tmp_path, "one", kmod={"modules": [{"name": "my_payload1", "ko": str(module)}]})
+    assert status != 0
+    assert "Unknown symbol" in said
+    assert "kedr_payload_register" in said

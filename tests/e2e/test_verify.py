@@ -18,7 +18,8 @@ def first_run(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_both_guests_are_ok_and_the_exit_status_says_so(first_run: Run) -> None:
-    assert {host: row["verdict"] for host, row in first_run.results.items()} == {"one": "OK", "two": "OK"}, first_run.output
+    verdicts = {host: row["verdict"] for host, row in first_run.results.items()}
+    assert verdicts == {"one": "OK", "two": "OK"}, first_run.output
     assert first_run.status == 0
 
 
@@ -41,15 +42,16 @@ def test_the_trace_shows_the_calls_with_arguments_and_result(first_run: Run) -> 
     assert "called___kmalloc: __kmalloc(4000, " in trace
     assert "in init: 1" in trace
     assert "called_copy_from_user: " in trace
-    assert first_run.results["one"]["events"]["called_down_interruptible"] == first_run.results["one"]["events"]["called_up"]
+    events = first_run.results["one"]["events"]
+    assert events["called_down_interruptible"] == events["called_up"] > 0
 
 
 def test_nothing_is_lost_and_nothing_is_left_loaded(first_run: Run, lab: Lab) -> None:
     for host, row in first_run.results.items():
         assert row["lost"] == 0
         assert row["splats"] == []
-        assert not loaded_modules(lab, host) & OURS
-        assert "kedr" not in lab.ssh(host, "ls /sys/kernel/tracing/instances").stdout
+        assert not loaded_modules(lab, host).intersection(OURS)
+        assert "kedr" not in lab.ssh(host, "ls /sys/kernel/tracing/instances")
 
 
 def test_a_host_takes_at_most_twelve_round_trips(first_run: Run) -> None:
@@ -85,12 +87,12 @@ def test_a_changed_data_file_rebuilds_only_its_payload(first_run: Run, lab: Lab,
 
 
 def test_the_host_needs_no_python(lab: Lab) -> None:
-    assert lab.ssh("one", "ls /usr/bin/python* /usr/local/bin/python*", check=False).stdout == ""
+    assert lab.ssh("one", "ls /usr/bin/python* /usr/local/bin/python*", check=False) == ""
 
 
 def test_the_guests_keep_kaslr_and_listen_on_loopback_only(lab: Lab) -> None:
-    assert "nokaslr" not in lab.ssh("one", "cat /proc/cmdline").stdout
-    first = lab.ssh("one", "grep ' T _text$' /proc/kallsyms").stdout
-    second = lab.ssh("two", "grep ' T _text$' /proc/kallsyms").stdout
+    assert "nokaslr" not in lab.ssh("one", "cat /proc/cmdline")
+    first = lab.ssh("one", "grep ' T _text$' /proc/kallsyms")
+    second = lab.ssh("two", "grep ' T _text$' /proc/kallsyms")
     assert first != second
     assert {hostvars["ansible_host"] for hostvars in lab.hosts.values()} == {"127.0.0.1"}
