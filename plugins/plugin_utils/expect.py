@@ -206,14 +206,22 @@ class _BalanceCheck(Check):
     rule: BalanceRule
     left: Counter[Value] = field(default_factory=Counter)
     right: Counter[Value] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
 
     def see(self, record: Record, selector: Selector) -> None:
         side = self.left if any(selector is one for one in self.rule.left) else self.right
         side[record.fields.get(self.rule.by) if self.rule.by else 0] += 1
+        self.kinds[selector.words()] += 1
+
+    def _seen(self, selectors: tuple[Selector, ...]) -> str:
+        """What was counted on one side; of what was never seen only the first."""
+        names = [selector.words() for selector in selectors]
+        seen = [name for name in names if self.kinds[name]] or names[:1]
+        return " + ".join(f"{self.kinds[name]} × {name}" for name in seen)
 
     def finish(self) -> tuple[str, str]:
         rule = self.rule
-        text = f"{self.left.total()} × {_either(rule.left)}, {self.right.total()} × {_either(rule.right)}"
+        text = f"{self._seen(rule.left)}, {self._seen(rule.right)}"
         uneven = [key for key in {**self.left, **self.right} if self.left[key] != self.right[key]]
         if uneven:
             detail = (

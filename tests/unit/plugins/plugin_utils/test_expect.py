@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import expect
@@ -50,11 +51,11 @@ def load(tmp_path: pathlib.Path, text: str) -> expect.Expect:
     return expect.load_expect(str(path))
 
 
-def answer(rule: expect.Rule, records: list[tuple[str, dict[str, Value]]]) -> tuple[str, str]:
+def answer(rule: expect.Rule, records: Sequence[tuple[str, Mapping[str, Value]]]) -> tuple[str, str]:
     check = rule.begin()
     for number, (event, fields) in enumerate(records, 1):
         for selector in rule.selectors():
-            record = Record(number, "c", 1, 0, "", number, "s", event, fields)
+            record = Record(number, "c", 1, 0, "", number, "s", event, dict(fields))
             if selector.event == event:
                 takes = selector.takes(record)
                 if takes is None:

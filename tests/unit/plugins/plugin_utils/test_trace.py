@@ -215,12 +215,19 @@ comms = st.binary(min_size=1, max_size=15).filter(lambda raw: not raw.startswith
     in_init=st.integers(-(1 << 31), (1 << 31) - 1),
     pointer=st.integers(0, (1 << 64) - 1),
 )
-def test_a_printed_record_is_read_back(comm, pid, cpu, micro, size, flags, in_init, pointer) -> None:
+def test_a_printed_record_is_read_back(
+    comm: bytes, pid: int, cpu: int, micro: int, size: int, flags: int, in_init: int, pointer: int
+) -> None:
     text = f"__kmalloc({size}, {flags:x}), in init: {in_init}, result: {pointer:016x}"
     seconds = f"{micro // 10**6:5d}.{micro % 10**6:06d}"
     reader, records = read(line("called___kmalloc", text, comm, pid, cpu, "d..1. ", seconds))
     assert reader.malformed_count == 0
-    fields = {"size": size, "flags": flags, "in_init": in_init, "returnValue": pointer}
+    fields: dict[str, trace.Value] = {
+        "size": size,
+        "flags": flags,
+        "in_init": in_init,
+        "returnValue": pointer,
+    }
     name = comm.decode("utf-8", "surrogateescape")
     assert records == [
         trace.Record(1, name, pid, cpu, "d..1.", micro * 1000, "my_payload1", "called___kmalloc", fields)
