@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from conftest import DATA, OURS, Run, loaded_modules, play
+from guests import DATA, OURS, Run, loaded_modules, play
 
 PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
 

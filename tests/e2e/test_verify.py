@@ -7,7 +7,7 @@ import json
 
 import jsonschema
 import pytest
-from conftest import DATA, OURS, ROOT, Lab, Run, Verify, loaded_modules
+from guests import DATA, OURS, ROOT, Lab, Run, Verify, loaded_modules
 
 PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
 
