@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -81,9 +82,17 @@ def marked(value: Any) -> bool:
     return value is True
 
 
+def private_dirs(path: str) -> None:
+    """Make the directory `path` and those above it that are missing, all with mode 0700."""
+    if not os.path.isdir(path):
+        private_dirs(os.path.dirname(path))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
 def write_private(path: str, content: bytes) -> None:
     """Write a file of the run directory (mode 0600), making its directory (0700); never half."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    private_dirs(os.path.dirname(path))
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -97,7 +106,7 @@ def write_private(path: str, content: bytes) -> None:
 
 def append_step(host_dir: str, entry: Mapping[str, Any]) -> None:
     """Append one line to ``steps.jsonl`` of `host_dir`; a line is written whole or not at all."""
-    os.makedirs(host_dir, mode=0o700, exist_ok=True)
+    private_dirs(host_dir)
     line = json.dumps(entry, sort_keys=True).encode() + b"\n"
     handle = os.open(os.path.join(host_dir, "steps.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
