@@ -293,7 +293,8 @@ class Lab:
         """Options that every connection needs: this lab's host keys and no settings of the user."""
         return [
             "-F", "/dev/null", "-o", f'UserKnownHostsFile="{_ssh_path(self.known_hosts)}"',
-            "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+            "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes",
+            "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
         ]  # fmt: skip
 
     def ssh(self, port: int) -> list[str]:

@@ -35,8 +35,9 @@ KVM = "/dev/kvm"
 # An oops must not let the guest live on, and with -no-reboot a panic ends QEMU.
 CMDLINE = "console=ttyS0 panic=-1 oops=panic"
 
-# The generic model that emulation offers in full; hardware passes its own through.
-_CPU = {"kvm": "host", "tcg": "max"}
+# Hardware passes its own processor through. Emulation offers all it can but the fifth level of page
+# tables: without it a boot takes a fifth less processor time.
+_CPU = {"kvm": "host", "tcg": "max,la57=off"}
 _ACCEL = {"kvm": ["-accel", "kvm"], "tcg": ["-accel", "tcg,thread=multi,tb-size=256"]}
 
 

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Descriptions of images and guests, and the places of a lab's files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    GuestSpec,
+    ImageSpec,
+    LabError,
+    LabInputError,
+    cache_root,
+    find_tool,
+    interruptible,
+    load_guests,
+    lock,
+    private_dir,
+    socket_dir,
+    write_private,
+)
+
+DEFAULTS = {"memory": 1024, "cpus": 1, "cmdline": ""}
+
+
+def test_an_empty_image_is_debian_13_amd64_with_kernel_headers_and_compiler():
+    spec = ImageSpec.load({})
+    assert (spec.suite, spec.architecture) == ("trixie", "amd64")
+    assert {"linux-image-amd64", "linux-headers-amd64", "gcc", "make", "openssh-server"} <= set(spec.all_packages)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "headers"),
+    [
+        ("linux-image-cloud-amd64", "linux-headers-cloud-amd64"),
+        ("linux-image-rt-amd64", "linux-headers-rt-amd64"),
+        ("linux-image-amd64/bookworm-backports", "linux-headers-amd64/bookworm-backports"),
+    ],
+)
+def test_headers_follow_the_kernel_package(kernel, headers):
+    packages = ImageSpec.load({"kernel": kernel}).all_packages
+    assert kernel in packages
+    assert headers in packages
+
+
+def test_i386_takes_a_32_bit_kernel():
+    assert ImageSpec.load({"architecture": "i386"}).kernel == "linux-image-686-pae"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"suite": "bookworm"},
+        {"architecture": "i386"},
+        {"kernel": "linux-image-cloud-amd64"},
+        {"packages": ["gdb"]},
+        {"pockets": ["trixie-backports"]},
+        {"apt_options": ['Acquire::Check-Valid-Until "false"']},
+    ],
+)
+def test_what_decides_the_content_decides_the_key(data):
+    assert ImageSpec.load(data).key != ImageSpec.load({}).key
+
+
+def test_the_key_does_not_depend_on_mirror_or_order():
+    plain = ImageSpec.load({"packages": ["gdb", "strace"]})
+    other = ImageSpec.load({"packages": ["strace", "gdb"], "mirror": "file:///srv/mirror"})
+    assert plain.key == other.key
+
+
+def test_an_image_takes_the_mirror_of_the_lab_unless_it_has_its_own():
+    assert ImageSpec.load({}, ["file:///a"]).mirror == ("file:///a",)
+    assert ImageSpec.load({"mirror": "file:///b"}, ["file:///a"]).mirror == ("file:///b",)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"suit": "trixie"}, "unknown option 'suit'; allowed are"),
+        ({"suite": "--help"}, "'--help' is not the name of a suite"),
+        ({"architecture": "arm64"}, "allowed are amd64, i386"),
+        ({"kernel": "vmlinuz"}, "its name begins with linux-image-"),
+        ({"packages": "gdb"}, "a list is needed"),
+        ({"packages": ["gdb; reboot"]}, "'gdb; reboot' is not a valid name"),
+        ({"pockets": ["a b"]}, "'a b' is not a valid name"),
+        ({"apt_options": ["a\nb"]}, "is not a valid name"),
+        ("trixie", "a mapping is needed"),
+    ],
+)
+def test_a_wrong_image_is_named_with_what_is_allowed(data, words):
+    with pytest.raises(LabInputError) as caught:
+        ImageSpec.load(data)
+    assert words in str(caught.value)
+
+
+def test_a_guest_takes_what_it_leaves_out_from_the_defaults():
+    guest = GuestSpec.load({"name": "a", "memory": 512}, {"memory": 2048, "cpus": 2, "cmdline": "quiet"})
+    assert (guest.memory, guest.cpus, guest.cmdline) == (512, 2, "quiet")
+
+
+@pytest.mark.parametrize("name", ["../x", "", ".x", "a/b", "a b", "x" * 65, "inventory.yml", "ssh_key", "a\n"])
+def test_a_name_that_is_no_safe_file_and_host_name_is_refused(name):
+    with pytest.raises(LabInputError, match="cannot be used"):
+        GuestSpec.load({"name": name}, DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"memory": 1}, "memory: 1 is not a whole number from 128"),
+        ({"memory": "1G"}, "memory: '1G' is not a whole number"),
+        ({"cpus": True}, "cpus: True is not a whole number"),
+        ({"cmdline": "a\nb"}, "not printable ASCII"),
+        ({"cpu": "max -device x"}, "is not a QEMU processor model"),
+        ({"memroy": 1}, "guest g: unknown option 'memroy'"),
+    ],
+)
+def test_a_wrong_guest_is_named_with_its_option(data, words):
+    with pytest.raises(LabInputError) as caught:
+        GuestSpec.load({"name": "g", **data}, DEFAULTS)
+    assert words in str(caught.value)
+
+
+def test_two_guests_of_one_name_are_refused():
+    with pytest.raises(LabInputError, match="the name a is used twice"):
+        load_guests([{"name": "a"}, {"name": "a"}], DEFAULTS)
+
+
+def test_a_list_of_guests_must_be_a_list_of_mappings():
+    with pytest.raises(LabInputError, match="a list is needed"):
+        load_guests({"name": "a"}, DEFAULTS)
+    with pytest.raises(LabInputError, match="a mapping with a name is needed"):
+        load_guests(["a"], DEFAULTS)
+
+
+def test_the_digest_of_a_guest_changes_with_what_a_running_guest_cannot_change():
+    plain = GuestSpec.load({"name": "a"}, DEFAULTS)
+    assert GuestSpec.load({"name": "a", "cmdline": "quiet"}, DEFAULTS).digest != plain.digest
+    assert GuestSpec.load({"name": "a", "image": {"suite": "bookworm"}}, DEFAULTS).digest != plain.digest
+    assert GuestSpec.load({"name": "b"}, DEFAULTS).digest == plain.digest
+
+
+def test_the_cache_is_the_option_then_the_environment_then_home():
+    both = {"KEDR_CACHE": "/c", "XDG_CACHE_HOME": "/x"}
+    assert cache_root("/o", both) == "/o"
+    assert cache_root("", both) == "/c"
+    assert cache_root("", {"XDG_CACHE_HOME": "/x"}) == "/x/kedr-lab"
+    assert cache_root("", {}) == os.path.expanduser("~/.cache/kedr-lab")
+
+
+def test_a_short_lab_directory_holds_its_own_sockets(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    assert socket_dir("/l", "g") == "/l/g"
+
+
+def test_a_long_lab_directory_gets_a_short_private_place_for_sockets(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path) if len(str(tmp_path)) <= 60 else "")
+    path = socket_dir("/" + "x" * 120, "g")
+    try:
+        assert len(path) < 100
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+        assert socket_dir("/" + "x" * 120, "g") == path
+        assert socket_dir("/" + "x" * 120, "h") != path
+    finally:
+        os.rmdir(path)
+        os.rmdir(socket_dir("/" + "x" * 120, "h"))
+
+
+def test_a_socket_place_open_to_others_is_refused(monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    path = socket_dir("/" + "y" * 120, "g")
+    try:
+        os.chmod(path, 0o755)
+        with pytest.raises(LabError, match="open to others"):
+            socket_dir("/" + "y" * 120, "g")
+    finally:
+        os.rmdir(path)
+
+
+def test_private_files_and_directories_are_closed_to_others(tmp_path):
+    directory = private_dir(str(tmp_path / "a" / "b"))
+    write_private(directory + "/f", b"text")
+    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(directory + "/f").st_mode) == 0o600
+    assert os.listdir(directory) == ["f"]
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match="cannot make the directory"):
+        private_dir(str(tmp_path / "file" / "x"))
+
+
+def test_a_lock_that_is_held_says_once_that_it_waits(tmp_path):
+    path = str(tmp_path / "lock")
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl,sys\nf=open(sys.argv[1],'a')\nfcntl.flock(f,2)\nprint(flush=True)\ninput()",
+            path,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None and holder.stdin is not None
+    holder.stdout.readline()
+    told = []
+
+    def waiting():
+        told.append("waits")
+        holder.communicate(b"\n")
+
+    with lock(path, waiting):
+        assert told == ["waits"]
+
+
+def test_a_missing_program_is_named_with_its_package():
+    with pytest.raises(
+        LabError, match="no-such-program is missing on the control node; install the package some-package"
+    ):
+        find_tool("no-such-program", "some-package")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_interrupts_and_later_ones_do_not_disturb_cleaning_up(number):
+    former = signal.getsignal(number)
+    steps = []
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            os.kill(os.getpid(), number)
+            steps.append("not reached")
+        finally:
+            os.kill(os.getpid(), number)
+            steps.append("cleaned up")
+    assert steps == ["cleaned up"]
+    assert signal.getsignal(number) is former
