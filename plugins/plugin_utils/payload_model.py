@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .cdecl import CType
+from .mist import Group
 from .printf import Conversion
 
 RETURN_VALUE = "returnValue"
@@ -15,11 +16,15 @@ RETURN_VALUE = "returnValue"
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake: file, line (from 1; 0 for one of the whole file), what is wrong and what is allowed."""
+    """One mistake: file, line (from 1; 0 for one of the whole file), what is wrong and what is allowed.
+
+    `suggestion` is the word that was probably meant, '' when there is none.
+    """
 
     path: str
     line: int
     text: str
+    suggestion: str = ""
 
     def __str__(self) -> str:
         """`path:line: text`, without the line where none is to blame."""
@@ -83,6 +88,8 @@ class Payload:
     license: str
     headers: tuple[Code, ...]
     functions: tuple[Function, ...]
+    groups: tuple[Group, ...] = field(default=(), repr=False, compare=False)  # as they stand in the file; globals first
+    module_line: int = field(default=1, compare=False)
 
     @property
     def basename(self) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from . import cdecl, mist
 from .cdecl import CType, Kind
@@ -26,54 +27,111 @@ TRACE_PARAMS_MAX = 12  # what the kernel's tracepoint macros can count
 _MODULES_TAKEN = frozenset({"payload", "cp_controller", "cp_target"})
 _FIELDS_TAKEN = frozenset({"ent", "__data", "__entry"})  # of every trace record
 _MALFORMED_MAX = 50  # malformed lines looked for in one file
+_NAMES = b"|".join(re.escape(name.encode()) for name in sorted({*GLOBALS, *GROUP}))
+# Lines that no C has: a value must have ended before them. And lines that C has seldom: it may have ended there.
+_NEXT = re.compile(rb"^[ \t]*(?:\[group\]|(?:" + _NAMES + rb")[ \t]*=>>)[ \t\r]*$", re.MULTILINE)
+_LIKELY_NEXT = re.compile(rb"[ \t]*(?:\[group\]|(?:" + _NAMES + rb")[ \t]*=)")
+FILE_SIZE_MAX = 64 << 20
+_NO_END = '"<<" is missing'
 _SYNTAX = {
     "'=' is missing": "allowed are 'name = value', 'name =>>', '[group]' and lines starting with '#'",
     "name is missing": "write 'name = value'",
-    '"<<" is missing': "a value that starts with '=>>' ends with a line '<<'",
+    _NO_END: "a value that starts with '=>>' ends with a line '<<'",
 }
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a file wants for itself alone: its module and its functions with their lines."""
+
+    path: str
+    module: str
+    module_line: int
+    functions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one file holds: a payload or mistakes; and what it claims, as far as that could be read."""
+
+    payload: Payload | None
+    problems: tuple[Problem, ...]
+    claims: Claims
+    readable: bool = True
 
 
 def load_payload(path: str) -> Payload:
     """Read and check one payload description; PayloadError lists every mistake in it."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise PayloadError([Problem(path, 0, f"cannot be read: {error.strerror}")]) from None
-    return parse_payload(data, path)
+    return _whole(read_file(path))
 
 
 def parse_payload(data: bytes, path: str) -> Payload:
     """Check the bytes of a payload description; `path` is what the messages and the sources call it."""
+    return _whole(read_payload(data, path))
+
+
+def _whole(reading: Reading) -> Payload:
+    if reading.payload is None:
+        raise PayloadError(reading.problems)
+    return reading.payload
+
+
+def read_file(path: str) -> Reading:
+    """Read one file as far as possible; one that cannot be read at all is a problem too."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(FILE_SIZE_MAX + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return _unreadable(path, f"cannot be read: {why}")
+    if len(data) > FILE_SIZE_MAX:
+        return _unreadable(path, f"is no payload description; at most {FILE_SIZE_MAX >> 20} MiB are allowed")
+    return read_payload(data, path)
+
+
+def _unreadable(path: str, text: str) -> Reading:
+    return Reading(None, (Problem(path, 0, text),), Claims(path, "", 1, ()), readable=False)
+
+
+def read_payload(data: bytes, path: str) -> Reading:
+    """Read the bytes of a payload description as far as possible."""
     problems: list[Problem] = []
+    reader = _Reader(_Complaints(path, problems), path)
     groups = _read_groups(data, path, problems)
-    complain = _Complaints(path, problems)
-    payload = _Reader(complain, path).payload(groups) if groups else None
-    if problems or payload is None:
-        raise PayloadError(problems)
-    return payload
+    payload = reader.payload(groups) if groups else None
+    claims = Claims(path, reader.module, reader.module_line, tuple(reader.names))
+    return Reading(None if problems else payload, tuple(sorted(set(problems))), claims)
 
 
 def check_together(payloads: Sequence[Payload]) -> None:
     """Check payloads that are to be loaded together; PayloadError names both places of each conflict."""
-    problems: list[Problem] = []
-    modules: dict[str, Payload] = {}
-    functions: dict[str, tuple[Payload, Function]] = {}
-    for payload in payloads:
-        first = modules.setdefault(payload.module, payload)
-        if first is not payload:
-            text = f"module.name {payload.module!r} is also that of {first.path}; give each payload its own"
-            problems.append(Problem(payload.path, 1, text))
-        for function in payload.functions:
-            owner, earlier = functions.setdefault(function.name, (payload, function))
-            if owner is not payload:
-                text = (
-                    f"function {function.name!r} is already in {owner.path}:{earlier.line}; "
-                    "one function can be replaced by one payload only"
-                )
-                problems.append(Problem(payload.path, function.line, text))
+    problems = conflicts(
+        Claims(one.path, one.module, one.module_line, tuple((each.name, each.line) for each in one.functions))
+        for one in payloads
+    )
     if problems:
         raise PayloadError(problems)
+
+
+def conflicts(files: Iterable[Claims]) -> list[Problem]:
+    """What is wrong about files that are to be loaded together: modules and functions that two of them claim."""
+    problems: list[Problem] = []
+    modules: dict[str, Claims] = {}
+    functions: dict[str, tuple[Claims, int]] = {}
+    for file in files:
+        first = modules.setdefault(file.module, file) if file.module else file
+        if first is not file:
+            text = f"module.name {file.module!r} is also that of {first.path}; give each payload its own"
+            problems.append(Problem(file.path, file.module_line, text))
+        for name, line in file.functions:
+            owner, earlier = functions.setdefault(name, (file, line))
+            if owner is not file:
+                text = (
+                    f"function {name!r} is already in {owner.path}:{earlier}; "
+                    "one function can be replaced by one payload only"
+                )
+                problems.append(Problem(file.path, line, text))
+    return problems
 
 
 class _Complaints:
@@ -83,26 +141,77 @@ class _Complaints:
         self.path = path
         self.problems = problems
 
-    def __call__(self, line: int, text: str) -> None:
-        self.problems.append(Problem(self.path, max(line, 1), text))
+    def __call__(self, line: int, text: str, suggestion: str = "") -> None:
+        self.problems.append(Problem(self.path, max(line, 1), text, suggestion))
 
 
 def _read_groups(data: bytes, path: str, problems: list[Problem]) -> list[mist.Group]:
-    """The groups of a file. Malformed lines become problems and are left out, so that the rest is checked."""
-    lines = data.split(b"\n")
-    seen: set[int] = set()
-    while True:
+    """The groups of a file. What is malformed becomes a problem and is mended, so that the rest is checked."""
+    file = _Lines(data)
+    for _attempt in range(_MALFORMED_MAX):
         try:
-            return mist.parse(b"\n".join(lines))
+            groups = mist.parse(b"\n".join(file.lines))
         except mist.DataError as error:
-            if error.line in seen:  # leaving the line out did not help
-                return []
+            if error.reason == _NO_END:
+                groups = mist.parse(b"\n".join([*file.lines, b"<<"]))
+                file.end_value(groups[-1].items[-1], path, problems)
+            else:
+                file.leave_out(error, path, problems)
+            continue
+        endless = _endless(groups)
+        if endless is None:
+            return file.numbered(groups)
+        file.end_value(endless, path, problems)
+    return []
+
+
+def _endless(groups: list[mist.Group]) -> mist.Item | None:
+    """The first value of several lines that took in what can only be the next definition."""
+    items = (item for group in groups for item in group.items)
+    return next((item for item in items if b"\n" in item.value and _NEXT.search(item.value)), None)
+
+
+class _Lines:
+    """The lines of a file while it is mended; `numbers` are those that the user's editor shows."""
+
+    def __init__(self, data: bytes) -> None:
+        self.lines = data.split(b"\n")
+        self.numbers = list(range(1, len(self.lines) + 1))
+        self.left_out: set[int] = set()
+
+    def leave_out(self, error: mist.DataError, path: str, problems: list[Problem]) -> None:
+        """Empty the line that is wrong, or the one before it that it continues."""
+        line = min(max(error.line, 1), len(self.lines))
+        if line not in self.left_out:
             rule = _SYNTAX.get(error.reason, "put nothing else on the line")
-            problems.append(Problem(path, max(error.line, 1), f"{error.reason}; {rule}"))
-            seen.add(error.line)
-            if error.reason == '"<<" is missing' or not 1 <= error.line <= len(lines) or len(seen) >= _MALFORMED_MAX:
-                return []
-            lines[error.line - 1] = b"[group]" if error.reason.endswith('"[group]"') else b""
+            problems.append(Problem(path, self.numbers[line - 1], f"{error.reason}; {rule}"))
+        while line in self.left_out and line > 1:
+            line -= 1
+        self.left_out.add(line)
+        self.lines[line - 1] = b"[group]" if error.reason.endswith('"[group]"') else b""
+
+    def end_value(self, item: mist.Item, path: str, problems: list[Problem]) -> None:
+        """End a value of several lines before the line that looks like the next definition."""
+        name = item.name.decode("utf-8", "backslashreplace")
+        text = f"the value of {name!r} has no end, {_NO_END}; {_SYNTAX[_NO_END]}"
+        problems.append(Problem(path, self.numbers[item.line - 1], text))
+        after = range(max(item.line, item.value_line - 1), len(self.lines))
+        at = next((line for line in after if _LIKELY_NEXT.match(self.lines[line])), len(self.lines))
+        self.lines.insert(at, b"<<")
+        self.numbers.insert(at, self.numbers[min(at, len(self.numbers) - 1)])
+        self.left_out = {line + (line > at) for line in self.left_out}
+
+    def numbered(self, groups: list[mist.Group]) -> list[mist.Group]:
+        """The groups with the user's line numbers."""
+        return [mist.Group(self.number(one.line), [self.moved(item) for item in one.items]) for one in groups]
+
+    def moved(self, item: mist.Item) -> mist.Item:
+        """A definition with the user's line numbers."""
+        return mist.Item(item.name, item.value, self.number(item.line), self.number(item.value_line))
+
+    def number(self, line: int) -> int:
+        """The user's number of a line; 0 stays 0."""
+        return self.numbers[line - 1] if line else 0
 
 
 class _Text:
@@ -131,7 +240,7 @@ class _Values:
         for item in group.items:
             text = _Text(item, complain)
             if text.name not in allowed:
-                complain(text.line, _unknown(text.name, allowed, where))
+                complain(text.line, *_unknown(text.name, allowed, where))
                 continue
             earlier = self.texts.setdefault(text.name, [])
             if earlier and not allowed[text.name]:
@@ -164,18 +273,27 @@ class _Values:
         return text.value == "yes"
 
 
-def _unknown(name: str, allowed: Iterable[str], where: str) -> str:
-    """What to say about a parameter that does not belong where it stands."""
+def _unknown(name: str, allowed: Iterable[str], where: str) -> tuple[str, str]:
+    """What to say about a parameter that does not belong where it stands, and which was probably meant."""
     names = sorted(allowed)
     text = f"unknown parameter {name!r} {where}"
     elsewhere = GLOBALS if "function.name" in names else GROUP
     if name in elsewhere:
         place = "before the first [group]" if elsewhere is GLOBALS else "after a [group] line"
-        return f"parameter {name!r} does not belong {where}; it stands {place}"
-    lowered = {candidate.lower(): candidate for candidate in (*names, *elsewhere)}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    hint = f", did you mean {lowered[near[0]]!r}?" if near else ""
-    return f"{text}{hint}; allowed here: {', '.join(names)}"
+        return f"parameter {name!r} does not belong {where}; it stands {place}", ""
+    near = _near(name, (*names, *elsewhere))
+    return f"{text}{_hint(near)}; allowed here: {', '.join(names)}", near
+
+
+def _near(word: str, words: Iterable[str]) -> str:
+    """The one of the words that was probably meant, '' if none is near."""
+    lowered = {one.lower(): one for one in words}
+    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[near[0]] if near else ""
+
+
+def _hint(near: str) -> str:
+    return f", did you mean {near!r}?" if near else ""
 
 
 class _Reader:
@@ -184,24 +302,31 @@ class _Reader:
     def __init__(self, complain: _Complaints, path: str) -> None:
         self.complain = complain
         self.path = path
+        self.module = ""
+        self.module_line = 1
+        self.names: list[tuple[str, int]] = []
 
     def payload(self, groups: list[mist.Group]) -> Payload | None:
         """The payload, as far as it could be understood; None when nothing could."""
         values = _Values(groups[0], GLOBALS, "before the first [group]", self.complain)
-        module = self._module(values.need("module.name", "my_payload"))
+        self.module = self._module(values.need("module.name", "my_payload"))
         author = values.need("module.author", "Jane Doe")
         headers = tuple(filter(None, (self._code(text) for text in values.texts.get("header", []))))
         license_ = self._license(values.need("module.license", "GPL"))
         if len(groups) == 1:
             self.complain(1, "there is no [group]; describe each function to intercept after a line '[group]'")
         functions = tuple(filter(None, (self._function(group, headers) for group in groups[1:])))
-        self._duplicates(functions)
-        return Payload(self.path, module, author.value if author else "", license_, headers, functions)
+        self._duplicates()
+        name = author.value if author else ""
+        return Payload(
+            self.path, self.module, name, license_, headers, functions, tuple(groups), self.module_line
+        )
 
     def _module(self, text: _Text | None) -> str:
         """The module's name as the kernel spells it."""
         if text is None:
             return ""
+        self.module_line = text.line
         name = text.value.replace("-", "_")
         if not cdecl.is_identifier(name):
             self.complain(
@@ -220,9 +345,12 @@ class _Reader:
             return ""
         if text.value not in LICENSES:
             allowed = ", ".join(repr(name) for name in LICENSES)
+            near = _near(text.value, LICENSES)
             self.complain(
                 text.line,
-                f"module.license {text.value!r} may not use the kernel's GPL-only functions; allowed are {allowed}",
+                f"module.license {text.value!r} may not use the kernel's GPL-only functions{_hint(near)}; "
+                f"allowed are {allowed}",
+                near,
             )
         return text.value
 
@@ -241,6 +369,7 @@ class _Reader:
         name = values.need("function.name", "kfree")
         if name:
             self._identifier(name.value, name.line, "function.name")
+            self.names.append((name.value, name.line))
         returns = self._returns(values)
         arguments = self._params(values, "arg.type", "arg.name", "argument")
         trace = self._params(values, "trace.param.type", "trace.param.name", "trace parameter")
@@ -404,11 +533,13 @@ class _Reader:
                         "remove the trace parameter or give returnType",
                     )
             elif param.name not in known and not any(cdecl.has_word(source, param.name) for source in sources):
-                allowed = ", ".join([*sorted(known), *([] if void else [RETURN_VALUE])])
+                names = [*sorted(known), *([] if void else [RETURN_VALUE])]
+                near = _near(param.name, names)
                 self.complain(
                     param.line,
-                    f"trace parameter {param.name!r} names no value; allowed are {allowed or 'none'}"
-                    " and variables declared in the prologue",
+                    f"trace parameter {param.name!r} names no value{_hint(near)}; "
+                    f"allowed are {', '.join(names) or 'none'} and variables declared in the prologue",
+                    near,
                 )
 
     def _no_return_value(self, code: dict[str, Code | None]) -> None:
@@ -460,16 +591,15 @@ class _Reader:
                     f"trace.formatString: {param.name!r} is {param.ctype.kind.value} ({param.ctype.text}), {fault}",
                 )
 
-    def _duplicates(self, functions: tuple[Function, ...]) -> None:
+    def _duplicates(self) -> None:
         first: dict[str, int] = {}
-        for function in functions:
-            if function.name in first:
+        for name, line in self.names:
+            if name in first:
                 self.complain(
-                    function.line,
-                    f"function {function.name!r} is given again (first in line "
-                    f"{first[function.name]}); describe each function once",
+                    line,
+                    f"function {name!r} is given again (first in line {first[name]}); describe each function once",
                 )
-            first.setdefault(function.name, function.line)
+            first.setdefault(name, line)
 
 
 def _literal(value: str) -> str:
