@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import payload
+from ansible_collections.kedr.lab.plugins.plugin_utils import payload, payload_lint
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -24,18 +24,13 @@ def default_templates() -> str:
     return os.path.join(ROOT, "kernel", "templates")
 
 
-def load_all(paths: list[str], functions: str) -> tuple[list[Any], Any]:
+def load_all(paths: list[str], functions: str) -> tuple[list[payload.Payload], Any]:
     """Return the payloads of the data files `paths` and the table of functions.
 
     Raises StepError with every mistake of every file, and when two files name one module.
     """
-    mistakes = []
-    payloads = []
-    for path in paths:
-        try:
-            payloads.append(payload.load_payload(path))
-        except payload.PayloadError as error:
-            mistakes.append(str(error))
+    payloads, problems, _readable = payload_lint.read_together(paths)
+    mistakes = [str(problem) for problem in problems]
     db = None
     try:
         db = payload.load_functions(functions)
@@ -43,10 +38,6 @@ def load_all(paths: list[str], functions: str) -> tuple[list[Any], Any]:
         mistakes.append(str(error))
     except OSError as error:
         mistakes.append(f"{functions}: cannot read the table of functions: {error.strerror}")
-    try:
-        payload.check_together(payloads)
-    except payload.PayloadError as error:
-        mistakes.append(str(error))
     if mistakes:
         raise StepError("FAIL", "\n".join(mistakes))
     return payloads, db
