@@ -15,7 +15,8 @@ options:
       - Directory of the run on the control node, as made by M(kedr.lab.run).
       - When given, the outcome is appended to C(<run_dir>/<inventory_hostname>/steps.jsonl), and what
         the action collects is kept beside it.
-      - A host that was unreachable once in this run stays so; no further connection to it is tried.
+      - A host that cannot be reached is a failed task, which a C(rescue) sees. Once lost, it is not tried again in
+        this run.
     type: path
   step:
     description:

@@ -1,0 +1,438 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host actions as tasks: options, refusal, records of the run directory, results. The host is this machine's sh."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
+
+ROOT = pathlib.Path(base.__file__).resolve().parents[2]
+ACTIONS = ["kernel_facts", "payload_render", "kmod_build", "kmod", "trace", "trace_collect", "exercise"]
+FACTS = {"release": "6.12.1", "machine": "x86_64", "kernel_tree": "", "os_id": "debian", "tools": {}}
+
+
+class Task:
+    """Makes an action of a task and runs it; what the host would run runs here, or is answered by `answer`."""
+
+    def __init__(self, runs: pathlib.Path) -> None:
+        self.runs = runs
+        self.calls: list[bytes] = []
+        self.answer: Any = None
+        self.inventory: dict[str, Any] = {"inventory_hostname": "one", "kedr_test_host": True}
+
+    def __call__(self, name: str, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
+        module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.action.{name}")
+        args = {"run_dir": str(self.runs / "r1"), **options}
+        task = mock.Mock(args=args, action=f"kedr.lab.{name}", check_mode=check, diff=diff, async_val=0)
+        connection = mock.Mock(**{"has_option.return_value": False})
+        templar = mock.Mock(**{"template.side_effect": lambda text: text})
+        made = module.ActionModule(task, connection, mock.Mock(), DataLoader(), templar, mock.Mock())
+        made._low_level_execute_command = self.execute
+        return made.run(task_vars=self.inventory)
+
+    def execute(self, command: str, in_data: bytes) -> dict[str, Any]:
+        self.calls.append(in_data)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            nonce = in_data.split(b"k_nonce=", 1)[1].split(b"\n", 1)[0].decode()
+            return {"rc": 0, "stderr": "", "stdout": f"kedr-begin {nonce}\n{self.answer}kedr-end {nonce}\n"}
+        done = subprocess.run(command, shell=True, input=in_data, capture_output=True, check=False, timeout=60)
+        return {"rc": done.returncode, "stdout": done.stdout.decode("utf-8", "surrogateescape"),
+                "stderr": done.stderr.decode()}
+
+    @property
+    def host_dir(self) -> pathlib.Path:
+        return self.runs / "r1" / "one"
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        path = self.host_dir / "steps.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def task(tmp_path: pathlib.Path) -> Task:
+    return Task(tmp_path / "runs")
+
+
+@pytest.fixture
+def script(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "x.sh"
+    path.write_text("echo check a ok\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_option_is_documented_and_is_what_the_action_takes(name: str) -> None:
+    spec = base.argument_spec(name)
+    module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.modules.{name}")
+    assert set(spec) == {"run_dir", "step", *yaml.safe_load(module.DOCUMENTATION)["options"]}
+    for text in (module.EXAMPLES, module.RETURN):
+        assert yaml.safe_load(text)
+
+
+def test_an_unknown_option_is_refused_by_name(task: Task, script: pathlib.Path) -> None:
+    with pytest.raises(AnsibleActionFail, match="sript"):
+        task("exercise", script=str(script), sript="x")
+
+
+def test_a_step_is_recorded_with_private_files(task: Task, script: pathlib.Path) -> None:
+    result = task("exercise", script=str(script))
+    assert (result["round_trips"], result["kind"]) == (1, "")
+    (step,) = task.steps
+    assert (step["step"], step["status"], step["kind"], step["round_trips"]) == ("exercise", "ok", "", 1)
+    assert step["data"]["checks"] == [{"name": "a", "ok": True, "detail": ""}]
+    assert step["seconds"] >= 0
+    assert task.host_dir.stat().st_mode & 0o777 == 0o700
+    assert (task.host_dir / "steps.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_step_can_be_named(task: Task, script: pathlib.Path) -> None:
+    task("exercise", script=str(script), step="warm-up")
+    assert task.steps[0]["step"] == "warm-up"
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    ("kmod", {"modules": [{"name": "x"}]}), ("trace", {}), ("exercise", {"script": "/nowhere"}),
+])
+@pytest.mark.parametrize("mark", [None, False, "true", "yes", 1])
+def test_an_unmarked_host_is_refused_before_anything_is_sent(task: Task, name: str, options: dict, mark: Any) -> None:
+    task.inventory["kedr_test_host"] = mark
+    result = task(name, **options)
+    assert result["failed"] is True
+    assert "set kedr_test_host: true" in result["msg"]
+    assert task.calls == []
+    assert [(step["status"], step["kind"]) for step in task.steps] == [("refused", "SKIP")]
+
+
+def test_a_lost_host_is_a_failure_that_rescue_sees_and_is_not_tried_again(task: Task) -> None:
+    task.answer = AnsibleConnectionFailure("ssh: connect: Connection refused\x1b[0m")
+    first = task("kernel_facts")
+    assert (first["failed"], first.get("unreachable", False)) == (True, False)
+    assert [(step["status"], step["kind"]) for step in task.steps] == [("unreachable", "INFRA")]
+    assert "Connection refused" in task.steps[0]["reason"]
+    assert "\x1b" not in task.steps[0]["reason"]
+    second = task("trace_collect")
+    assert second["failed"] is True
+    assert "not tried again" in second["msg"]
+    assert (len(task.calls), len(task.steps)) == (1, 1)
+
+
+def test_a_wrong_become_password_is_recorded(task: Task) -> None:
+    task.answer = AnsibleError("Incorrect sudo password")
+    with pytest.raises(AnsibleError):
+        task("kernel_facts")
+    assert [(step["status"], step["kind"]) for step in task.steps] == [("failed", "INFRA")]
+
+
+def test_an_answer_that_is_none_is_the_labs_fault(task: Task) -> None:
+    task.answer = "rubbish\n"
+    result = task("kernel_facts")
+    assert (result["failed"], result["kind"]) == (True, "INFRA")
+    assert "means nothing" in result["msg"]
+
+
+def test_a_host_name_that_cannot_name_a_directory_is_refused(task: Task) -> None:
+    task.inventory["inventory_hostname"] = "../up"
+    with pytest.raises(AnsibleActionFail, match="rename the host"):
+        task("kernel_facts")
+
+
+def test_facts_are_returned_and_kept_and_the_run_is_marked_on_a_test_host_only(task: Task) -> None:
+    task.answer = "v release 6.12\nv machine x86_64\nv marker yes\n"
+    result = task("kernel_facts")
+    assert result["changed"] is False
+    assert result["facts"]["test_host"] is True
+    assert json.loads((task.host_dir / "facts.json").read_text()) == result["facts"]
+    assert b"k_marker='kedr: run r1 begins'" in task.calls[0]
+    task.inventory["kedr_test_host"] = False
+    task("kernel_facts")
+    assert b"k_marker=''" in task.calls[1]
+
+
+def test_mistakes_of_every_data_file_are_told_at_once_without_a_trip(task: Task, tmp_path: pathlib.Path) -> None:
+    for name in ("a.data", "b.data"):
+        (tmp_path / name).write_text("nonsense\n")
+    result = task("kernel_facts", payloads=[str(tmp_path / f"{letter}.data") for letter in "abc"])
+    assert (result["kind"], task.calls) == ("FAIL", [])
+    for words in ("a.data:1: ", "b.data:1: ", "c.data"):
+        assert words in result["msg"]
+
+
+def render(task: Task, **options: Any) -> dict[str, Any]:
+    facts = {**FACTS, "exports": ["_copy_from_user", "_copy_to_user"]}
+    return task("payload_render", **{"payloads": [str(ROOT / "data/my_payload2.data")], "facts": facts, **options})
+
+
+def test_sources_are_rendered_once(task: Task) -> None:
+    first = render(task)
+    assert (first["changed"], first["round_trips"]) == (True, 0)
+    assert first["events"] == ["my_payload2:called_copy_from_user", "my_payload2:called_copy_to_user"]
+    directory = pathlib.Path(first["sources"]["my_payload2"])
+    assert sorted(os.listdir(directory)) == ["Kbuild", "payload.c", "trace_payload.h"]
+    assert json.loads((task.host_dir / "payloads.json").read_text()) == first["payloads"]
+    assert render(task)["changed"] is False
+    (directory / "stray.c").write_text("x")
+    assert render(task)["changed"] is True
+    assert sorted(os.listdir(directory)) == ["Kbuild", "payload.c", "trace_payload.h"]
+
+
+def test_a_check_renders_nothing_and_shows_the_difference(task: Task) -> None:
+    result = render(task, check=True, diff=True)
+    assert result["changed"] is True
+    assert any("called_copy_from_user" in part["after"] for part in result["diff"])
+    assert not task.host_dir.exists()
+
+
+def test_a_function_that_the_kernel_does_not_export_fails_and_names_it(task: Task) -> None:
+    result = render(task, facts={**FACTS, "kernel_tree": "/lib/modules/6.12.1/build", "exports": ["_copy_from_user"]})
+    assert result["kind"] == "FAIL"
+    assert "copy_to_user" in result["msg"]
+    assert "6.12.1" in result["msg"]
+
+
+def test_without_headers_no_payload_is_blamed(task: Task) -> None:
+    result = render(task, facts={**FACTS, "exports": []})
+    assert result["kind"] == "INFRA"
+    assert "apt install linux-headers-6.1" in result["msg"]
+
+
+class Built:
+    """A kernel directory, a source of a module, a cache, and a host that answers as if it had built."""
+
+    def __init__(self, task: Task, tmp_path: pathlib.Path) -> None:
+        self.task = task
+        self.kernel = tmp_path / "kernel"
+        for name in ("build.sh", "include/kedr/x.h", "probes/always.c", "one/Kbuild", "one/one.c"):
+            path = self.kernel / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+        self.cache = tmp_path / "cache"
+
+    def __call__(self, said: str, files: dict[str, bytes], log: str = "", **options: Any) -> dict[str, Any]:
+        self.task.answer = (f"v status 0\ntext said\n{_bars(said)}.\ntext one.log\n{_bars(log)}.\n"
+                            + _tar(files) if said else RuntimeError("no trip was expected"))
+        facts = {**FACTS, "kernel_tree": "/lib/modules/6.12.1/build", "tools": {"make": True, "gcc": True, "ld": True}}
+        return self.task("kmod_build", **{
+            "facts": facts, "kernel_dir": str(self.kernel), "cache_dir": str(self.cache),
+            "modules": [{"name": "one", "source": str(self.kernel / "one")}], **options})
+
+
+def _bars(text: str) -> str:
+    return "".join(f"|{line}\n" for line in text.splitlines())
+
+
+def _tar(files: dict[str, bytes]) -> str:
+    data = hostshell.make_tar(files)
+    return f"file result.tar {len(data)}\n{data.decode('latin-1')}\n"
+
+
+@pytest.fixture
+def built(task: Task, tmp_path: pathlib.Path) -> Built:
+    return Built(task, tmp_path)
+
+
+GOOD = {"one/one.ko": b"ko", "symvers/one.symvers": b"s", "generated/kedr/config.h": b"h"}
+
+
+def test_a_module_is_built_once_and_comes_from_the_cache_without_a_trip(built: Built) -> None:
+    first = built("begin one\nbuilt one 3", GOOD)
+    assert (first["changed"], first["round_trips"], first["modules"]["one"]["cached"]) == (True, 1, False)
+    assert first["load"] == [{"name": "one", "ko": first["modules"]["one"]["ko"]}]
+    assert (built.task.host_dir / "modules/one.ko").read_bytes() == b"ko"
+    second = built("", {})
+    assert (second["changed"], second["round_trips"], second["modules"]["one"]["cached"]) == (False, 0, True)
+    assert second["load"] == first["load"]
+
+
+def test_a_damaged_cache_entry_is_built_again(built: Built) -> None:
+    path = pathlib.Path(built("built one 3", GOOD)["modules"]["one"]["ko"])
+    path.write_bytes(b"k")
+    assert built("built one 3", GOOD)["modules"]["one"]["cached"] is False
+    assert path.read_bytes() == b"ko"
+
+
+def test_the_probes_answer_is_sent_along_the_next_time(built: Built) -> None:
+    built("built one 3", GOOD)
+    (built.kernel / "one/one.c").write_text("changed")
+    built("built one 3", GOOD)
+    assert b"generated/kedr/config.h" not in built.task.calls[0].split(b"\nfinish\n", 1)[1]
+    assert b"generated/kedr/config.h" in built.task.calls[1].split(b"\nfinish\n", 1)[1]
+
+
+def test_a_module_that_does_not_compile_fails_with_the_compilers_lines_and_keeps_the_log(built: Built) -> None:
+    log = "make: x\nmy.data:3:1: error: unknown type name 'x'\n"
+    result = built("begin one\nfailed one", {}, log)
+    assert result["kind"] == "FAIL"
+    assert "my.data:3:1: error: unknown type name 'x'" in result["msg"]
+    assert "make: x" not in result["msg"]
+    assert "make: x" in (built.task.host_dir / "build.log").read_text()
+
+
+@pytest.mark.parametrize(("said", "log", "words"), [
+    ("broken-tree", "", "kernel tree"),
+    ("failed one", "cc1: fatal error: No space left on device", "No space left"),
+])
+def test_a_broken_tree_and_a_full_disk_are_the_labs_fault(built: Built, said: str, log: str, words: str) -> None:
+    result = built(said, {}, log)
+    assert result["kind"] == "INFRA"
+    assert words in result["msg"]
+
+
+def test_without_a_kernel_tree_the_package_to_install_is_named(built: Built) -> None:
+    result = built("", {}, facts=FACTS)
+    assert (result["kind"], result["round_trips"]) == ("INFRA", 0)
+    assert "apt install linux-headers-6.12.1" in result["msg"]
+
+
+def test_without_a_compiler_the_package_to_install_is_named(built: Built) -> None:
+    result = built("", {}, facts={**FACTS, "kernel_tree": "/lib/modules/x/build", "tools": {"make": True, "ld": True}})
+    assert result["kind"] == "INFRA"
+    assert "no gcc" in result["msg"]
+
+
+def test_a_check_builds_nothing(built: Built) -> None:
+    result = built("", {}, check=True)
+    assert (result["changed"], result["msg"]) == (True, "would build one")
+    assert not built.cache.exists()
+
+
+def test_a_source_without_a_kbuild_is_named(built: Built) -> None:
+    (built.kernel / "one/Kbuild").unlink()
+    assert "no Kbuild" in built("", {})["msg"]
+
+
+def test_a_host_that_sends_no_module_though_it_built_one_is_not_believed(built: Built) -> None:
+    result = built("built one 3", {"symvers/one.symvers": b"s"})
+    assert result["kind"] == "INFRA"
+    assert build.look_up(str(built.cache), "x") is None
+
+
+def test_modules_are_reported_as_loaded_or_already_there(task: Task) -> None:
+    task.answer = "v changed zram\nv unchanged loop\n"
+    result = task("kmod", modules=[{"name": "loop"}, {"name": "zram", "params": {"num_devices": 2}}], diff=True)
+    assert (result["changed"], result["changed_modules"], result["unchanged_modules"]) == (True, ["zram"], ["loop"])
+    assert result["diff"] == {"before": "loop: loaded\nzram: not loaded\n", "after": "loop: loaded\nzram: loaded\n"}
+    assert b"load zram '' no '' '' num_devices=2\n" in task.calls[0]
+    assert task.steps[0]["step"] == "load"
+
+
+def test_a_refused_module_is_told_with_the_reason_its_meaning_and_the_kernels_lines(task: Task) -> None:
+    task.answer = ("v refused one\ntext log\n|one: version magic '6.1' should be '6.12'\n.\nv failed FAIL\n"
+                   "text reason\n|insmod: ERROR: could not insert module one.ko: Invalid module format\n.\n")
+    result = task("kmod", modules=[{"name": "one"}])
+    assert (result["kind"], result["module"]) == ("FAIL", "one")
+    for words in ("Invalid module format", "another kernel", "version magic '6.1'"):
+        assert words in result["msg"]
+    assert task.steps[0]["data"]["kernel_log"] == "one: version magic '6.1' should be '6.12'"
+
+
+def test_a_module_that_stays_is_told_with_its_users(task: Task) -> None:
+    task.answer = "v stuck one\nv users one 1 two,\ntext error-one\n|rmmod: ERROR: Module one is in use\n.\n"
+    result = task("kmod", modules=[{"name": "one"}], state="absent")
+    assert result["kind"] == "FAIL"
+    assert "held by two" in result["msg"]
+    assert task.steps[0]["step"] == "unload"
+
+
+def test_a_host_that_forgets_a_module_is_not_believed(task: Task) -> None:
+    task.answer = "v changed one\n"
+    assert "account for every module" in task("kmod", modules=[{"name": "one"}, {"name": "two"}])["msg"]
+
+
+def test_a_file_that_is_no_module_is_not_sent(task: Task, script: pathlib.Path) -> None:
+    result = task("kmod", modules=[{"name": "one", "ko": str(script)}])
+    assert (result["kind"], task.calls) == ("INFRA", [])
+    assert "not an ELF file" in result["msg"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "", "a;b"])
+def test_a_name_that_no_module_can_have_is_refused(task: Task, name: str) -> None:
+    assert "no module name" in task("kmod", modules=[{"name": name}])["msg"]
+    assert task.calls == []
+
+
+def test_no_modules_are_no_trip(task: Task) -> None:
+    assert task("kmod", modules=[])["changed"] is False
+    assert task.calls == []
+
+
+def test_a_check_asks_what_is_loaded_and_changes_nothing(task: Task) -> None:
+    result = task("kmod", modules=[{"name": "no_such_module"}], check=True)
+    assert result["changed_modules"] == ["no_such_module"]
+    assert task("kmod", modules=[{"name": "no_such_module"}], state="absent", check=True)["changed"] is False
+    assert task.steps == []
+
+
+def test_the_evidence_is_kept(task: Task) -> None:
+    task.answer = ("v stopped yes\ntext stats\n|== cpu0\n|entries: 1\n.\ntext trace\n|# tracer: nop\n.\ntext formats\n"
+                   "|== a/b\n.\ntext sites\n|target cp_target\n.\ntext dmesg\n|[1] old\n|[2] kedr: run r1 begins\n"
+                   "|[3] new\n.\nv taint 4096\ntext modules\n|cp_controller 1 0 -\n.\nv uptime 12.5\n")
+    result = task("trace_collect", events=["a:b"])
+    kept = {path.name: path.read_text() for path in task.host_dir.iterdir()}
+    assert kept["trace.txt"] == "# tracer: nop\n"
+    assert kept["stats.txt"] == "== cpu0\nentries: 1\n"
+    assert kept["formats.txt"] == "== a/b\n"
+    assert kept["sites.txt"] == "target cp_target\n"
+    assert kept["dmesg.txt"] == "[2] kedr: run r1 begins\n[3] new\n"
+    assert json.loads(kept["end.json"]) == {
+        "taint": 4096, "modules": ["cp_controller"], "kedr_modules_present": True, "marker": True,
+        "trace_bytes": 14, "uptime": 12.5, "missing": []}
+    assert result["changed"] is True
+
+
+def test_evidence_that_is_not_there_is_no_file_and_no_failure(task: Task) -> None:
+    task.answer = "v missing tracefs\nv missing kernel log (denied)\nv taint 0\ntext modules\n.\nv uptime 1.0\n"
+    result = task("trace_collect")
+    assert result["missing"] == ["tracefs", "kernel log (denied)"]
+    assert not (task.host_dir / "trace.txt").exists()
+    assert task.steps[0]["status"] == "ok"
+
+
+def test_a_bad_check_fails_the_exercise_and_says_what_was_wrong(task: Task, script: pathlib.Path) -> None:
+    script.write_text('echo check a ok\necho "check b bad got $WHAT"\ncat beside >&2\n')
+    beside = script.with_name("beside")
+    beside.write_text("from the file\n")
+    result = task("exercise", script=str(script), files=[str(beside)], env={"WHAT": "it's 3"})
+    assert result["kind"] == "FAIL"
+    assert "check b: got it's 3" in result["msg"]
+    assert "from the file" in result["msg"]
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("true\n", "nothing was checked"), ("echo check a ok\nexit 4\n", "exit status 4"), ("sleep 30\n", "killed"),
+])
+def test_an_exercise_without_checks_or_a_good_end_fails(task: Task, script: pathlib.Path, text: str, words: str) -> None:
+    script.write_text(text)
+    assert words in task("exercise", script=str(script), timeout=1)["msg"]
+
+
+def test_a_script_that_is_not_there_is_named(task: Task) -> None:
+    assert "/nowhere/x.sh: cannot read" in task("exercise", script="/nowhere/x.sh")["msg"]
+
+
+def test_what_a_trace_needs_is_checked_before_a_trip(task: Task) -> None:
+    for options in ({"instance": "../x"}, {"events": ["x"]}, {"clock": "a b"}, {"buffer_size_kb": 0}):
+        assert task("trace", **options)["kind"] == "INFRA"
+    assert task.calls == []
+
+
+def test_a_trace_is_reported_with_what_changed(task: Task) -> None:
+    task.answer = "v tracing_dir /sys/kernel/tracing/instances/kedr\nv instance yes\nv changed instance kedr\n"
+    result = task("trace", events=["sched:sched_switch"])
+    assert (result["changed"], result["changes"], result["instance"]) == (True, ["instance kedr"], True)
+    assert result["tracing_dir"] == "/sys/kernel/tracing/instances/kedr"
+    assert [step["step"] for step in task.steps] == ["trace"]

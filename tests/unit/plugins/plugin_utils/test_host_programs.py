@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that hosts run, run here in every shell against a made-up tracefs and a made-up kernel."""
+
+from __future__ import annotations
+
+import pathlib
+import shlex
+import shutil
+import subprocess
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods
+
+SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
+
+
+@pytest.fixture(params=SHELLS)
+def run(request: pytest.FixtureRequest):
+    """Runs a program in one of the shells and returns its answer."""
+    word = {"busybox": "busybox sh", "bash": "bash --posix"}.get(request.param, request.param)
+
+    def do(program: str, values: dict, data: bytes = b"") -> hostshell.Answer:
+        call = hostshell.frame(program, values, data)
+        command = call.command.replace("sh -c", f"{word} -c", 1)
+        done = subprocess.run(command, shell=True, input=call.stdin, capture_output=True, check=False, timeout=60)
+        assert b"kedr-end" in done.stdout, done.stderr
+        return hostshell.parse(done.stdout, call.nonce)
+
+    return do
+
+
+@pytest.fixture
+def tracefs(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A tracefs with one instance `kedr` that already is there, and the events one:a and one:b."""
+    top = tmp_path / "tracing"
+    for place in (top, top / "instances" / "kedr"):
+        for event in ("a", "b"):
+            directory = place / "events" / "one" / event
+            directory.mkdir(parents=True)
+            (directory / "enable").write_text("0\n")
+            (directory / "format").write_text(f"name: {event}\nformat:\n")
+        (place / "options").mkdir()
+        (place / "options" / "hash-ptr").write_text("1\n")
+        for name, text in {"trace": "old\n", "tracing_on": "0\n", "trace_clock": "[local] mono\n",
+                           "buffer_size_kb": "7 (expanded: 1408)\n", "current_tracer": "nop\n",
+                           "saved_cmdlines_size": "128\n"}.items():
+            (place / name).write_text(text)
+        for cpu in (0, 1):
+            (place / "per_cpu" / f"cpu{cpu}").mkdir(parents=True)
+            (place / "per_cpu" / f"cpu{cpu}" / "stats").write_text(f"entries: {cpu}\n")
+    return top
+
+
+def trace(run, top: pathlib.Path, verb: str = "present", **values: str) -> hostshell.Answer:
+    # The made-up files take a clock as it is written, and hold no brackets afterwards.
+    program = hostshell.load_script("tracefs", "trace") + (
+        f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; }}\n{verb}\n")
+    return run(program, {"k_instance": "kedr", "k_events": ["one/a"], "k_clock": "", "k_size": "64",
+                         "k_tracer": "nop", "k_check": "no", **values})
+
+
+def test_a_buffer_is_set_up_and_a_second_time_nothing_changes(run, tracefs: pathlib.Path) -> None:
+    first = trace(run, tracefs)
+    place = tracefs / "instances" / "kedr"
+    assert first.all("changed") == ["buffer_size_kb", "hash-ptr", "saved_cmdlines_size", "event one:a", "tracing_on"]
+    assert (first.one("tracing_dir"), first.one("instance")) == (str(place), "yes")
+    assert (place / "events/one/a/enable").read_text() == "1\n"
+    assert (place / "events/one/b/enable").read_text() == "0\n"
+    assert (place / "trace").read_text() == ""
+    assert (place / "tracing_on").read_text() == "1\n"
+    assert (tracefs / "tracing_on").read_text() == "0\n"
+    assert (tracefs / "saved_cmdlines_size").read_text() == "4096\n"
+    (place / "trace").write_text("records\n")
+    assert trace(run, tracefs).all("changed") == []
+    assert (place / "trace").read_text() == "records\n"
+
+
+def test_a_check_changes_nothing_and_says_what_would_change(run, tracefs: pathlib.Path) -> None:
+    place = tracefs / "instances" / "kedr"
+    said = trace(run, tracefs, k_check="yes").all("changed")
+    assert "event one:a" in said
+    assert (place / "events/one/a/enable").read_text() == "0\n"
+    assert (place / "trace").read_text() == "old\n"
+    shutil.rmtree(place)
+    assert trace(run, tracefs, k_check="yes").all("changed") == ["instance kedr"]
+    assert not place.exists()
+
+
+def test_an_event_that_the_kernel_lacks_is_named_and_nothing_is_made(run, tracefs: pathlib.Path) -> None:
+    got = trace(run, tracefs, k_instance="new", k_events="one/a\none/nope")
+    assert got.one("failed") == "FAIL"
+    assert "no event one:nope:" in got.text("reason")
+    assert not (tracefs / "instances" / "new").exists()
+
+
+def test_a_clock_that_the_kernel_lacks_is_named_with_those_it_has(run, tracefs: pathlib.Path) -> None:
+    got = trace(run, tracefs, k_clock="sundial")
+    assert got.one("failed") == "INFRA"
+    assert "[local] mono" in got.text("reason")
+
+
+def test_a_clock_is_set_only_when_it_is_another(run, tracefs: pathlib.Path) -> None:
+    assert "trace_clock" not in trace(run, tracefs, k_clock="local").all("changed")
+    assert "trace_clock" in trace(run, tracefs, k_clock="mono").all("changed")
+    assert (tracefs / "instances/kedr/trace_clock").read_text() == "mono\n"
+
+
+def test_without_instances_the_global_buffer_is_used(run, tracefs: pathlib.Path) -> None:
+    shutil.rmtree(tracefs / "instances")
+    got = trace(run, tracefs)
+    assert (got.one("tracing_dir"), got.one("instance")) == (str(tracefs), "no")
+    assert (tracefs / "events/one/a/enable").read_text() == "1\n"
+    assert trace(run, tracefs, "absent").all("changed") == ["event one:a"]
+    assert (tracefs / "events/one/a/enable").read_text() == "0\n"
+
+
+def test_tracefs_that_cannot_be_mounted_is_the_labs_fault_with_what_mount_said(run) -> None:
+    program = hostshell.load_script("tracefs", "trace") + (
+        "find_tracing() { k_tracing=; }\nmount() { echo 'mount: permission denied'; return 32; }\npresent\n")
+    got = run(program, {"k_instance": "kedr", "k_events": [], "k_clock": "", "k_size": "64", "k_tracer": "nop",
+                        "k_check": "no"})
+    assert got.one("failed") == "INFRA"
+    assert "tracefs cannot be mounted" in got.text("reason")
+
+
+def test_an_absent_instance_stays_absent(run, tracefs: pathlib.Path) -> None:
+    assert trace(run, tracefs, "absent", k_instance="other").all("changed") == []
+
+
+def collect(run, top: pathlib.Path, **values: str) -> hostshell.Answer:
+    program = (f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; [ -f \"$k_tracing/trace\" ] || k_tracing=; }}\n"
+               + "dmesg() { echo '[1] line'; }\n" + hostshell.load_script("trace_collect"))
+    return run(hostshell.load_script("tracefs") + program, {
+        "k_instance": "kedr", "k_events": ["one/a", "one/b"], "k_stop": "yes", "k_bytes": "1000", **values})
+
+
+def test_everything_is_collected_and_tracing_is_turned_off(run, tracefs: pathlib.Path) -> None:
+    place = tracefs / "instances" / "kedr"
+    (place / "tracing_on").write_text("1\n")
+    got = collect(run, tracefs)
+    assert got.text("trace") == "old\n"
+    assert got.text("stats") == "== cpu0\nentries: 0\n== cpu1\nentries: 1\n"
+    assert got.text("formats") == "== one/a\nname: a\nformat:\n== one/b\nname: b\nformat:\n"
+    assert got.text("dmesg") == "[1] line\n"
+    assert got.one("stopped") == "yes"
+    assert (place / "tracing_on").read_text() == "0\n"
+    assert got.all("missing") == ["report of call sites"]
+
+
+def test_on_a_host_that_is_no_test_host_tracing_stays_on(run, tracefs: pathlib.Path) -> None:
+    (tracefs / "instances/kedr/tracing_on").write_text("1\n")
+    assert collect(run, tracefs, k_stop="no").one("stopped") == ""
+    assert (tracefs / "instances/kedr/tracing_on").read_text() == "1\n"
+
+
+def test_what_is_not_there_is_named_and_is_no_failure(run, tracefs: pathlib.Path) -> None:
+    got = collect(run, tracefs, k_instance="gone", k_events="one/a\none/nope")
+    assert got.all("missing") == ["instance gone", "event one:nope", "report of call sites"]
+    assert "trace" not in got.blobs
+    assert got.text("formats") == "== one/a\nname: a\nformat:\n"
+    nothing = collect(run, tracefs / "nowhere")
+    assert nothing.all("missing") == ["tracefs", "report of call sites"]
+    assert nothing.one("failed") == ""
+
+
+def test_a_trace_longer_than_the_limit_is_cut_at_it(run, tracefs: pathlib.Path) -> None:
+    (tracefs / "instances/kedr/trace").write_text("x" * 2000 + "\n")
+    assert len(collect(run, tracefs).blobs["trace"]) >= 1000
+
+
+KERNEL = r"""
+loaded() { grep -q "^$1 " "$k_kernel/modules"; }
+tool() {
+	echo "$*" >>"$k_kernel/calls"
+	case $1:${2##*/} in
+	insmod:bad.ko)
+		printf '[2] version magic differs\n' >>"$k_kernel/log"
+		echo "insmod: could not insert module: Invalid module format"
+		return 1 ;;
+	insmod:lazy.ko) return 0 ;;
+	insmod:*) k_n=${2##*/}; echo "${k_n%.ko} 1 0 -" >>"$k_kernel/modules" ;;
+	modprobe:nope) echo "modprobe: FATAL: Module nope not found"; return 1 ;;
+	modprobe:*) echo "$2 1 0 -" >>"$k_kernel/modules" ;;
+	rmmod:busy) echo "rmmod: ERROR: Module busy is in use"; return 1 ;;
+	rmmod:*) grep -v "^$2 " "$k_kernel/modules" >"$k_kernel/m"; mv "$k_kernel/m" "$k_kernel/modules" ;;
+	esac
+}
+dmesg() { cat "$k_kernel/log"; }
+rest() { :; }
+remember_log
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A kernel made of files: modules, log, and the calls that were made."""
+    for name, text in {"modules": "", "log": "[1] old\n", "calls": ""}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def kmod(run, kernel: pathlib.Path, *calls: str) -> hostshell.Answer:
+    return run(hostshell.load_script("kmod") + KERNEL + "".join(calls), {"k_kernel": str(kernel)})
+
+
+def load(name: str, *parameters: str, fresh: str = "no", file: bool = True) -> str:
+    return kmods.call("load", name, f"./{name}.ko" if file else "", fresh, "", "", *parameters)
+
+
+def test_modules_are_loaded_in_order_with_their_parameters_as_they_are(run, kernel: pathlib.Path) -> None:
+    got = kmod(run, kernel, load("one", "a=1", 'b="x y"', "c=$(id)*"), load("two"))
+    assert got.all("changed") == ["one", "two"]
+    assert (kernel / "calls").read_text() == 'insmod ./one.ko a=1 b="x y" c=$(id)*\ninsmod ./two.ko\n'
+    again = kmod(run, kernel, load("one"), load("two"))
+    assert (again.all("changed"), again.all("unchanged")) == ([], ["one", "two"])
+
+
+def test_when_one_cannot_be_loaded_the_others_of_the_call_go_and_the_reason_is_told(run, kernel: pathlib.Path) -> None:
+    kmod(run, kernel, load("before"))
+    got = kmod(run, kernel, load("before"), load("one"), load("two"), load("bad"), load("never"))
+    assert (got.one("failed"), got.one("refused")) == ("FAIL", "bad")
+    assert "Invalid module format" in got.text("reason")
+    assert got.text("log") == "[2] version magic differs\n"
+    assert (kernel / "modules").read_text() == "before 1 0 -\n"
+    calls = (kernel / "calls").read_text()
+    assert calls.endswith("rmmod two\nrmmod one\n")
+    assert "never" not in calls
+
+
+def test_a_load_that_tells_no_error_and_loads_nothing_is_a_failure(run, kernel: pathlib.Path) -> None:
+    assert "not in /proc/modules" in kmod(run, kernel, load("lazy")).text("reason")
+
+
+def test_a_module_that_has_to_be_fresh_must_not_be_loaded(run, kernel: pathlib.Path) -> None:
+    kmod(run, kernel, load("one"))
+    got = kmod(run, kernel, load("two"), load("one", fresh="yes"))
+    assert got.one("failed") == "FAIL"
+    assert "one is already loaded" in got.text("reason")
+    assert (kernel / "modules").read_text() == "one 1 0 -\n"
+
+
+def test_a_module_without_a_file_is_loaded_by_its_name(run, kernel: pathlib.Path) -> None:
+    assert kmod(run, kernel, load("zram", "num_devices=1", file=False)).all("changed") == ["zram"]
+    assert (kernel / "calls").read_text() == "modprobe zram num_devices=1\n"
+    assert "nope not found" in kmod(run, kernel, load("nope", file=False)).text("reason")
+
+
+def test_modules_are_unloaded_in_order_and_the_stuck_one_is_named_with_its_users(run, kernel: pathlib.Path) -> None:
+    (kernel / "modules").write_text("one 1 0 -\nbusy 1 0 -\ntwo 1 0 -\n")
+    got = kmod(run, kernel, *(kmods.call("unload", name) for name in ("one", "busy", "gone", "two")))
+    assert got.all("changed") == ["one", "two"]
+    assert got.all("unchanged") == ["gone"]
+    assert got.all("stuck") == ["busy"]
+    assert "in use" in got.text("error-busy")
+    assert (kernel / "calls").read_text().count("rmmod busy\n") == 10
+
+
+def test_a_loaded_module_counts_only_with_the_same_parameters(run) -> None:
+    program = hostshell.load_script("kmod") + "".join(
+        f"if same_value {shlex.quote(have)} {shlex.quote(given)}; then value answer yes; else value answer no; fi\n"
+        for have, given in (("Y", "1"), ("N", "0"), ("cp_target", "cp-target"), ("3", "3"), ("3", "4"), ("Y", "0")))
+    assert run(program, {}).all("answer") == ["yes", "yes", "yes", "yes", "no", "no"]
+
+
+def exercise(run, script: str, seconds: int = 20, **files: str) -> hostshell.Answer:
+    everything = {"files/x.sh": script, **{f"files/{name}": text for name, text in files.items()}}
+    data = hostshell.make_tar({name: text.encode() for name, text in everything.items()})
+    return run(hostshell.load_script("exercise"), {"k_script": "x.sh", "k_seconds": seconds}, data)
+
+
+def test_a_script_runs_beside_its_files_and_leaves_nothing(run) -> None:
+    got = exercise(run, "pwd; cat note; echo oops >&2; exit 3\n", note="hello\n")
+    place, note = got.text("out").splitlines()
+    assert (note, got.text("err"), got.number("status")) == ("hello", "oops\n", 3)
+    assert not pathlib.Path(place).exists()
+    start, end = map(float, got.one("took").split())
+    assert start <= end
+
+
+def test_a_script_that_takes_too_long_is_killed(run) -> None:
+    assert exercise(run, "echo begun; sleep 50\n", 1).number("status") in (124, 137, 143)
+
+
+def test_a_script_that_prints_without_end_is_cut(run) -> None:
+    got = exercise(run, "i=0; while [ $i -lt 30 ]; do i=$((i + 1)); head -c 65536 /dev/zero | tr '\\0' x; done\n")
+    assert len(got.blobs["out"]) <= (1 << 20) + 1

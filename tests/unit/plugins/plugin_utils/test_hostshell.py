@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to speak sh to a host: framing, the answer's parser against hostile answers, tars."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import AnswerError
+
+SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
+
+
+def run(program: str, values: dict | None = None, data: bytes = b"", shell: str = "sh") -> hostshell.Answer:
+    """Run a framed program here; `shell` takes the place of the host's sh."""
+    call = hostshell.frame(program, values or {}, data)
+    word = {"busybox": "busybox sh", "bash": "bash --posix"}.get(shell, shell)
+    command = call.command.replace("sh -c", f"{word} -c", 1)
+    done = subprocess.run(command, shell=True, input=call.stdin, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return hostshell.parse(done.stdout, call.nonce)
+
+
+def answer(body: str | bytes, nonce: str = "n") -> hostshell.Answer:
+    body = body.encode() if isinstance(body, str) else body
+    return hostshell.parse(b"kedr-begin n\n" + body + b"kedr-end n\n", nonce)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_program_answers_values_texts_and_files_in_every_shell(shell: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "b").write_bytes(b"\0\xff\nx")
+    got = run('value key "$k_text"\nprintf "one\\ntwo" | text lines\nblob bytes "$k_file"\n',
+              {"k_text": "it's $HOME\nand more", "k_file": str(tmp_path / "b")}, shell=shell)
+    assert got.one("key") == "it's $HOME and more"
+    assert got.text("lines") == "one\ntwo\n"
+    assert got.blobs["bytes"] == b"\0\xff\nx"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_data_after_the_program_reaches_it_byte_for_byte(shell: str, tmp_path: pathlib.Path) -> None:
+    data = bytes(range(256)) * 300
+    got = run('cat >"$k_file"; blob back "$k_file"\n', {"k_file": str(tmp_path / "x")}, data, shell)
+    assert got.blobs["back"] == data
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_tar_is_unpacked_in_a_private_directory_that_is_gone_afterwards(shell: str) -> None:
+    data = hostshell.make_tar({"a/b/one.txt": b"1\n", "two.sh": b"echo 2\n"})
+    got = run('private_dir\nvalue dir "$k_dir"\nvalue mode "$(ls -ld "$k_dir")"\nunpack\n'
+              "text one <a/b/one.txt\nsh two.sh | text two\n", {}, data, shell)
+    assert (got.text("one"), got.text("two")) == ("1\n", "2\n")
+    assert got.one("mode").startswith("drwx------")
+    assert not pathlib.Path(got.one("dir")).exists()
+
+
+def test_a_program_that_stops_says_why_and_reads_what_is_still_sent() -> None:
+    got = run('stop INFRA "no such thing\n.\nkedr-end"', {}, b"x" * 1_000_000)
+    assert got.one("failed") == "INFRA"
+    assert got.text("reason") == "no such thing\n.\nkedr-end\n"
+
+
+def test_no_value_reaches_the_command_line() -> None:
+    call = hostshell.frame("true", {"k_secret": "hunter2"})
+    assert "hunter2" not in call.command
+    assert b"hunter2" in call.stdin
+
+
+def test_lists_become_lines_and_what_a_shell_cannot_hold_is_refused() -> None:
+    assert hostshell.quote_values({"k_list": ["a b", "c"]}) == "k_list='a b\nc'\n"
+    for values in ({"PATH": "x"}, {"k_list": ["a\nb"]}, {"k_x": "a\0b"}):
+        with pytest.raises(ValueError, match=r"."):
+            hostshell.quote_values(values)
+
+
+def test_greetings_before_the_answer_are_skipped() -> None:
+    got = hostshell.parse(b"Welcome!\nkedr-begin n\nv a 1\nkedr-end n\ntrailing", "n")
+    assert got.number("a") == 1
+
+
+@pytest.mark.parametrize(("stdout", "said"), [
+    (b"", "did not answer"),
+    (b"sh: dd: not found\n", "dd: not found"),
+    (b"kedr-begin other\nkedr-end other\n", "did not answer"),
+    (b"kedr-begin n\nv a 1\n", "cut short"),
+    (b"kedr-begin n\ntext t\n|half a li", "cut short inside 't'"),
+    (b"kedr-begin n\nfile f 10\nabc\nkedr-end n\n", "cut short inside 'f'"),
+    (b"kedr-begin n\nfile f 99999999999999\n", "no size"),
+    (b"kedr-begin n\nfile ../../etc/passwd 0\n\nkedr-end n\n", "malformed name"),
+    (b"kedr-begin n\nfile /etc/passwd 0\n\nkedr-end n\n", "malformed name"),
+    (b"kedr-begin n\ntext a\n.\ntext a\n.\nkedr-end n\n", "twice"),
+    (b"kedr-begin n\ntext a\nno bar\n.\nkedr-end n\n", "malformed line"),
+    (b"kedr-begin n\nv Bad-Key 1\nkedr-end n\n", "malformed value"),
+    (b"kedr-begin n\nv a " + b"x" * (hostshell.MAX_VALUE + 1) + b"\nkedr-end n\n", "malformed value"),
+    (b"kedr-begin n\nsurprise\nkedr-end n\n", "means nothing"),
+    (b" " * (hostshell.MAX_PREAMBLE + 1) + b"kedr-begin n\nkedr-end n\n", "did not answer"),
+])
+def test_an_answer_that_is_not_whole_and_well_formed_is_refused(stdout: bytes, said: str) -> None:
+    with pytest.raises(AnswerError, match=said):
+        hostshell.parse(stdout, "n")
+
+
+def test_too_long_an_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hostshell, "MAX_ANSWER", 10)
+    with pytest.raises(AnswerError, match="at most 10"):
+        hostshell.parse(b"x" * 11, "n")
+
+
+def test_an_error_does_not_pass_terminal_escapes_on() -> None:
+    with pytest.raises(AnswerError) as error:
+        hostshell.parse(b"\x1b]0;evil\x07", "n")
+    assert "\x1b" not in str(error.value)
+    assert "\\x1b" in str(error.value)
+
+
+def test_a_key_that_came_twice_is_no_single_value() -> None:
+    got = answer("v a 1\nv a 2\n")
+    assert got.all("a") == ["1", "2"]
+    with pytest.raises(AnswerError, match="2 times"):
+        got.one("a")
+
+
+def test_a_number_must_be_one() -> None:
+    with pytest.raises(AnswerError, match="not a number"):
+        answer("v a 1e9\n").number("a")
+    assert answer("").number("a", 7) == 7
+
+
+def test_an_empty_text_is_empty() -> None:
+    assert answer("text a\n\n.\ntext b\n.\n").blobs == {"a": b"", "b": b""}
+
+
+def test_printable_spells_out_control_characters_and_shortens_the_middle() -> None:
+    assert hostshell.printable("a\tb\r\nc\x1b[31m\u202e\udc80") == "a\tb\nc\\x1b[31m\\u202e\\x80"
+    short = hostshell.printable("begin" + "x" * 10_000 + "end", 100)
+    assert short.startswith("begin")
+    assert short.endswith("end")
+    assert len(short) < 160
+
+
+def test_equal_files_make_equal_tars_that_any_tar_reads() -> None:
+    files = {"b/c.txt": b"2", "a.sh": b"1"}
+    assert hostshell.make_tar(files) == hostshell.make_tar(dict(reversed(files.items())))
+    assert hostshell.read_tar(hostshell.make_tar(files)) == files
+    with tarfile.open(fileobj=io.BytesIO(hostshell.make_tar(files))) as tar:
+        assert [(member.name, oct(member.mode)) for member in tar] == [
+            ("a.sh", "0o755"), ("b", "0o755"), ("b/c.txt", "0o644")]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("../x", tarfile.REGTYPE), ("/x", tarfile.REGTYPE),
+                                            ("x", tarfile.SYMTYPE), ("x", tarfile.CHRTYPE)])
+def test_a_tar_from_a_host_with_an_odd_entry_is_refused(name: str, kind: bytes) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.type = kind
+        info.linkname = "/etc/passwd"
+        tar.addfile(info)
+    with pytest.raises(AnswerError, match="odd entry"):
+        hostshell.read_tar(out.getvalue())
+
+
+def test_a_broken_tar_is_refused() -> None:
+    with pytest.raises(AnswerError, match="cannot be read"):
+        hostshell.read_tar(b"not a tar" * 200)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module files: their identity, parameters as the kernel reads them, what a refusal means."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import kmods
+
+
+def elf(**sections: bytes) -> bytes:
+    """A 64-bit relocatable ELF file with the sections given (``_`` in a name stands for ``.``)."""
+    names = ["", *(name.replace("_", ".") for name in sections), ".shstrtab"]
+    strings, offsets = b"", []
+    for name in names:
+        offsets.append(len(strings))
+        strings += name.encode() + b"\0"
+    bodies = [b"", *sections.values(), strings]
+    header_end, body = 64, b""
+    headers = []
+    for index, content in enumerate(bodies):
+        kind = 0 if index == 0 else 3 if index == len(bodies) - 1 else 1
+        place = header_end + len(body)
+        headers.append(struct.pack("<IIQQQQIIQQ", offsets[index], kind, 0, 0, place, len(content), 0, 0, 1, 0))
+        body += content
+    head = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + struct.pack(
+        "<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, header_end + len(body), 0, 64, 0, 0, 64, len(bodies), len(bodies) - 1)
+    return head + body + b"".join(headers)
+
+
+NOTE = struct.pack("<III", 4, 4, 3) + b"GNU\0" + b"\xde\xad\xbe\xef"
+
+
+def test_the_identity_of_a_module_is_read_from_its_file() -> None:
+    content = elf(_modinfo=b"vermagic=6.12 SMP\0srcversion=ABC\0name=x\0", _note_gnu_build_id=b"")
+    assert kmods.identity(content) == kmods.Identity("ABC", "", "6.12 SMP")
+
+
+def test_the_build_id_is_read_from_its_note() -> None:
+    content = elf(_modinfo=b"name=x\0", **{"_note_gnu_build-id": NOTE})
+    assert kmods.identity(content).build_id == "deadbeef"
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x7fELF", elf(_text=b"x"), elf(_modinfo=b"name=x\0")[:100]])
+def test_what_is_no_module_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not an ELF file|no kernel module"):
+        kmods.identity(content)
+
+
+@pytest.mark.parametrize(("value", "written"), [
+    ("cp_target", "p=cp_target"), (3, "p=3"), (True, "p=1"), (False, "p=0"), ("a b", 'p="a b"'), ("", "p="),
+    ("$(x)", "p=$(x)"),
+])
+def test_a_parameter_is_written_as_the_kernel_reads_it(value: object, written: str) -> None:
+    assert kmods.parameter("p", value) == written
+
+
+@pytest.mark.parametrize(("name", "value"), [("a b", "1"), ("-a", "1"), ("a", 'x"y'), ("a", "x\ny"), ("a", "x\0")])
+def test_a_parameter_that_the_kernel_cannot_read_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        kmods.parameter(name, value)
+
+
+def test_arguments_of_a_call_are_quoted() -> None:
+    assert kmods.call("load", "a b", "", "x'y") == "load 'a b' '' 'x'\"'\"'y'\n"
+
+
+@pytest.mark.parametrize(("error", "log", "words"), [
+    ("insmod: ERROR: could not insert module x.ko: Invalid module format", "", "another kernel"),
+    ("insmod: can't insert 'x.ko': unknown symbol in module", "x: Unknown symbol foo (err -2)", "export"),
+    ("could not insert module: Key was rejected by service", "", "signed"),
+    ("could not insert module: Required key not available", "", "signed"),
+    ("could not insert module: Operation not permitted", "", "locked down"),
+    ("could not insert module: File exists", "", "loaded or built in"),
+    ("modprobe: FATAL: Module nope not found in directory /lib/modules/6", "", "has no module"),
+])
+def test_a_refusal_is_explained(error: str, log: str, words: str) -> None:
+    assert words in kmods.meaning(error, log)
+
+
+def test_an_unknown_refusal_is_not_explained() -> None:
+    assert kmods.meaning("Invalid parameters", "x: parameter is 0") == ""
