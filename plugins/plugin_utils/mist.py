@@ -19,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    # Names, their values, and the places of the [group] markers among them.
+    Table = tuple[list[bytes], list[bytes], list[int]]
+
 # What counts as blank in a data file: neither str.strip() nor bytes.strip() without argument agree.
 BLANKS = b" \t\n\r\v\f\a\b"
 
@@ -308,8 +311,8 @@ def _mixed_halves(text: bytes) -> tuple[list[bytes], list[bytes]]:
     return heads, values
 
 
-def _table(text: bytes, bodies: list[bytes], known: _Names) -> tuple[list[bytes], list[bytes]]:
-    """Names and values of a stretch that `_stretch` has cut; raises _OddLineError if it cannot tell."""
+def _table(text: bytes, bodies: list[bytes], known: _Names) -> Table:
+    """The table of a stretch that `_stretch` has cut; raises _OddLineError if it cannot tell."""
     halves = None
     if b"#" not in text and OPEN not in text:
         halves = _even_halves(text)
@@ -317,15 +320,22 @@ def _table(text: bytes, bodies: list[bytes], known: _Names) -> tuple[list[bytes]
     names = list(map(known.__getitem__, heads))
     if b"\\" in text and any(map(bytes.endswith, values, repeat(b"\\"))):
         raise _OddLineError
-    if any(map(values.__getitem__, _marks(names))):
+    marks = _marks(names) if MARK in text else []
+    if any(map(values.__getitem__, marks)):
         raise _OddLineError
-    if not text.count(_BODY) == values.count(_BODY) == len(bodies):
+    if bodies or _BODY in text:
+        _fill(values, bodies, text.count(_BODY))
+    return names, values, marks
+
+
+def _fill(values: list[bytes], bodies: list[bytes], count: int) -> None:
+    """Put the verbatim values in the places of _BODY; `count` is how often that is in the text."""
+    if not count == values.count(_BODY) == len(bodies):
         raise _OddLineError
     at = 0
     for body in bodies:
         at = values.index(_BODY, at)
         values[at] = body
-    return names, values
 
 
 def _marks(names: list[bytes]) -> list[int]:
@@ -338,9 +348,10 @@ def _marks(names: list[bytes]) -> list[int]:
     return marks
 
 
-def _exact_table(cursor: _Cursor, stop: int) -> tuple[list[bytes], list[bytes]]:
-    """Names and values, definition by definition, until the cursor is at `stop` or beyond."""
-    names, values = [], []
+def _exact_table(cursor: _Cursor, stop: int) -> Table:
+    """The table made definition by definition until the cursor is at `stop` or beyond."""
+    names: list[bytes] = []
+    values: list[bytes] = []
     while cursor.pos < stop:
         text = cursor.take().strip(BLANKS)
         if text.startswith(MARK):
@@ -351,11 +362,11 @@ def _exact_table(cursor: _Cursor, stop: int) -> tuple[list[bytes], list[bytes]]:
             name, value, _line, _value_line = _definition(text, cursor)
             names.append(name)
             values.append(value)
-    return names, values
+    return names, values, _marks(names)
 
 
-def _tables(data: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """Names and values of stretch after stretch; a [group] marker is a definition of _NEW_GROUP."""
+def _tables(data: bytes) -> Iterator[Table]:
+    """The tables of stretch after stretch."""
     cursor = _Cursor(data)
     known = _Names()
     while cursor.more():
@@ -375,9 +386,9 @@ def columns(data: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """
     names: list[bytes] = []
     values: list[bytes] = []
-    for more_names, more_values in _tables(data):
+    for more_names, more_values, marks in _tables(data):
         start = 0
-        for mark in _marks(more_names):
+        for mark in marks:
             names += more_names[start:mark]
             values += more_values[start:mark]
             yield names, values
