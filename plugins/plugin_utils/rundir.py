@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -26,6 +27,9 @@ def new_id(now: float, pid: int) -> str:
 def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
     """Make the directory of a run (mode 0700) with run.json, point ``latest`` to it; returns its path.
 
+    The directory may be there already, since the lab writes the guests' consoles into it from power-on;
+    it is a run of its own when it holds run.json.
+
     ``about`` goes into run.json and has the hosts under ``hosts``.  Raises RunError.
     """
     if not _ID.fullmatch(run_id) or run_id == "latest":
@@ -42,7 +46,8 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
     path = os.path.join(runs_dir, run_id)
     try:
         os.makedirs(runs_dir, exist_ok=True)
-        os.mkdir(path, 0o700)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
         with open(
             os.open(os.path.join(path, "run.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
         ) as stream:

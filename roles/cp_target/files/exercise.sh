@@ -11,10 +11,12 @@ while [ ! -c /dev/cfake1 ] && [ "$i" -lt 50 ]; do
 	sleep 0.1
 done
 
-if echo "$text" >/dev/cfake0; then
+echo "$text" >/dev/cfake0
+status=$?
+if [ "$status" -eq 0 ]; then
 	echo "check write ok"
 else
-	echo "check write bad exit status $?"
+	echo "check write bad exit status $status"
 fi
 
 # The device answers with the 13 bytes written and then with zeros.
