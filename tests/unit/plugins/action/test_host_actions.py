@@ -415,7 +415,7 @@ def test_a_bad_check_fails_the_exercise_and_says_what_was_wrong(task: Task, scri
 @pytest.mark.parametrize(("text", "words"), [
     ("true\n", "nothing was checked"), ("echo check a ok\nexit 4\n", "exit status 4"), ("sleep 30\n", "killed"),
 ])
-def test_an_exercise_without_checks_or_a_good_end_fails(task: Task, script: pathlib.Path, text: str, words: str) -> None:
+def test_an_exercise_without_checks_or_good_end_fails(task: Task, script: pathlib.Path, text: str, words: str) -> None:
     script.write_text(text)
     assert words in task("exercise", script=str(script), timeout=1)["msg"]
 
