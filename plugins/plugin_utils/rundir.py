@@ -47,7 +47,8 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
     try:
         os.makedirs(runs_dir, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
+            os.mkdir(path)
+        os.chmod(path, 0o700)
         with open(
             os.open(os.path.join(path, "run.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
         ) as stream:

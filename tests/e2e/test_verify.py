@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import jsonschema
 import pytest
@@ -96,3 +98,23 @@ def test_the_guests_keep_kaslr_and_listen_on_loopback_only(lab: Lab) -> None:
     second = lab.ssh("two", "grep ' T _text$' /proc/kallsyms")
     assert first != second
     assert {hostvars["ansible_host"] for hostvars in lab.hosts.values()} == {"127.0.0.1"}
+
+
+def test_the_installed_collection_offers_the_playbook_by_name(lab: Lab, verify: Verify, tmp_path) -> None:
+    def galaxy(*arguments: str) -> None:
+        subprocess.run(["ansible-galaxy", "collection", *arguments], cwd=ROOT, check=True, timeout=300)
+
+    galaxy("build", "--output-path", str(tmp_path))
+    (archive,) = tmp_path.glob("kedr-lab-*.tar.gz")
+    galaxy("install", str(archive), "--collections-path", str(tmp_path / "collections"), "--no-deps")
+    done = subprocess.run(
+        ["ansible-playbook", "kedr.lab.verify", *verify.argv(lab, "two", {})[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"), "ANSIBLE_FORCE_COLOR": "0"},
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((verify.runs / "latest" / "results.json").read_text())[0]["verdict"] == "OK"
