@@ -171,19 +171,19 @@ def test_a_trace_longer_than_the_limit_is_cut_at_it(run, tracefs: pathlib.Path) 
 KERNEL = r"""
 loaded() { grep -q "^$1 " "$k_kernel/modules"; }
 tool() {
-	echo "$*" >>"$k_kernel/calls"
-	case $1:${2##*/} in
-	insmod:bad.ko)
-		printf '[2] version magic differs\n' >>"$k_kernel/log"
-		echo "insmod: could not insert module: Invalid module format"
-		return 1 ;;
-	insmod:lazy.ko) return 0 ;;
-	insmod:*) k_n=${2##*/}; echo "${k_n%.ko} 1 0 -" >>"$k_kernel/modules" ;;
-	modprobe:nope) echo "modprobe: FATAL: Module nope not found"; return 1 ;;
-	modprobe:*) echo "$2 1 0 -" >>"$k_kernel/modules" ;;
-	rmmod:busy) echo "rmmod: ERROR: Module busy is in use"; return 1 ;;
-	rmmod:*) grep -v "^$2 " "$k_kernel/modules" >"$k_kernel/m"; mv "$k_kernel/m" "$k_kernel/modules" ;;
-	esac
+    echo "$*" >>"$k_kernel/calls"
+    case $1:${2##*/} in
+    insmod:bad.ko)
+        printf '[2] version magic differs\n' >>"$k_kernel/log"
+        echo "insmod: could not insert module: Invalid module format"
+        return 1 ;;
+    insmod:lazy.ko) return 0 ;;
+    insmod:*) k_n=${2##*/}; echo "${k_n%.ko} 1 0 -" >>"$k_kernel/modules" ;;
+    modprobe:nope) echo "modprobe: FATAL: Module nope not found"; return 1 ;;
+    modprobe:*) echo "$2 1 0 -" >>"$k_kernel/modules" ;;
+    rmmod:busy) echo "rmmod: ERROR: Module busy is in use"; return 1 ;;
+    rmmod:*) grep -v "^$2 " "$k_kernel/modules" >"$k_kernel/m"; mv "$k_kernel/m" "$k_kernel/modules" ;;
+    esac
 }
 dmesg() { cat "$k_kernel/log"; }
 rest() { :; }
