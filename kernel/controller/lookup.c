@@ -56,22 +56,29 @@ static struct kedr_slot *slot_of(const struct kedr_lookup *lookup,
 	return &lookup->slots[at];
 }
 
-static void add_slot(struct kedr_lookup *lookup, unsigned long address)
+static void set_slot(struct kedr_slot *slot, unsigned long address,
+		     unsigned int function)
 {
-	struct kedr_slot *slot = slot_of(lookup, address);
-
 	slot->address = address;
-	slot->function = lookup->nr;
+	slot->function = function;
 }
 
 void kedr_lookup_add(struct kedr_lookup *lookup,
 		     const struct kedr_function *function)
 {
+	unsigned int index = lookup->nr++;
 	unsigned long before;
 
-	for (before = 0; before <= PADDING_BYTES; before++)
-		add_slot(lookup, function->address - before);
-	lookup->functions[lookup->nr++] = *function;
+	lookup->functions[index] = *function;
+	set_slot(slot_of(lookup, function->address), function->address, index);
+	for (before = 1; before <= PADDING_BYTES; before++) {
+		unsigned long address = function->address - before;
+		struct kedr_slot *slot = slot_of(lookup, address);
+
+		/* a start of a function is never taken for padding */
+		if (!slot->address)
+			set_slot(slot, address, index);
+	}
 }
 
 const struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,

@@ -177,8 +177,8 @@ def known_rows() -> list[tuple[str, str, str, str]]:
 
 
 def compile_harness(output: Path, flags: list[str]) -> subprocess.CompletedProcess[str]:
-    command = ["cc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *flags, f"-I{CONTROLLER}", "-o", str(output),
-               str(HERE / "insn_harness.c"), str(CONTROLLER / "insn_length.c")]
+    command = ["cc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *flags, f"-I{CONTROLLER}",
+               "-o", str(output), str(HERE / "insn_harness.c"), str(CONTROLLER / "insn_length.c")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -239,8 +239,8 @@ def objdump_starts(path: str, address: int) -> set[int]:
 def compiled_sample(path: Path, bits: str) -> str:
     """An object file with code of many kinds, made by the compiler from the project's own sources."""
     sources = [str(CONTROLLER / "insn_length.c")]
-    done = subprocess.run(["cc", f"-m{bits}", "-O2", "-ffreestanding", "-march=x86-64-v3", "-c", "-o", str(path),
-                           *sources], capture_output=True, text=True, check=False)
+    command = ["cc", f"-m{bits}", "-O2", "-ffreestanding", "-march=x86-64-v3", "-c", "-o", str(path), *sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return str(path)
 
