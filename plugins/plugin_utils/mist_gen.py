@@ -196,12 +196,21 @@ def _output(text: bytes) -> bytes:
     return b""
 
 
-def run(directory: bytes, file: bytes) -> bytes:
-    """Generate to the standard output stream; returns the line that says what went wrong, or nothing."""
+def render(directory: bytes, file: bytes) -> bytes:
+    """What the template set in a directory makes of a data file.
+
+    Raises MistError with the line that the command prints.
+    """
     try:
-        return _output(generate(directory, _read(file)))
+        return generate(directory, _read(file))
     except DataError as error:
-        return b"Failed to load %b: %b" % (file, os.fsencode(str(error)))
+        raise MistError(b"Failed to load %b: %b" % (file, os.fsencode(str(error)))) from None
+
+
+def _run(directory: bytes, file: bytes) -> bytes:
+    """Render to the standard output stream; returns the line that says what went wrong, or nothing."""
+    try:
+        return _output(render(directory, file))
     except MistError as error:
         return error.message
     except MemoryError:
@@ -215,7 +224,7 @@ def main(program: str, arguments: list[str]) -> int:
         if len(arguments) < 2:
             message = _output(b"Usage: %b <template directory> <data file>\n" % os.fsencode(program))
         else:
-            message = run(os.fsencode(arguments[0]), os.fsencode(arguments[1]))
+            message = _run(os.fsencode(arguments[0]), os.fsencode(arguments[1]))
         if message:
             _write(2, message + b"\n")
     except KeyboardInterrupt:

@@ -1,0 +1,3 @@
+enum <$name$> {
+<$block : join(,\n)$>
+};
