@@ -371,9 +371,9 @@ class _Boot:
         self._record()
 
     def _record(self) -> None:
-        assert self.qemu is not None
+        pid = self.qemu.pid if self.qemu else 0
         guest = Guest(
-            name=self.spec.name, pid=self.qemu.pid, port=self.port, console=self.files.console,
+            name=self.spec.name, pid=pid, port=self.port, console=self.files.console,
             qmp=self.files.qmp, pidfile=self.files.pidfile,
             tree=os.path.join(image_dir(self.lab.cache, self.spec.image), "tree"),
             image=self.spec.image.key, kernel_release=self.image["release"], suite=self.spec.image.suite,
@@ -387,8 +387,7 @@ class _Boot:
 
     def poll(self) -> bool:
         """Look how far the guest is; True when it takes logins or has failed (then ``problem`` says why)."""
-        assert self.qemu is not None
-        code = self.qemu.poll()
+        code = self.qemu.poll() if self.qemu else 0
         if code is not None:
             return self._ended(code)
         if self.login is None:

@@ -33,7 +33,7 @@ NEEDED_MB = 3500
 FREE_MB = 1536
 """Room on a guest's disk beyond what its tree takes; the file is sparse, so unused room costs nothing."""
 
-HEARTBEAT = 10.0
+HEARTBEAT = 15.0
 """Seconds without news after which a running step says that it still runs."""
 
 _EXCLUDES = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
@@ -127,29 +127,30 @@ class _Log:
         with open(self.path, "a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(command)}\n")
             log.flush()
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            try:
-                output = self._follow(process, log, started)
-            except BaseException:
-                with contextlib.suppress(PermissionError):  # what sudo runs ends when nobody reads it
-                    process.terminate()
-                if process.stdout is not None:
-                    process.stdout.close()
-                process.wait()
-                raise
+            said, writer = os.pipe()
+            with os.fdopen(said, "rb", buffering=0) as pipe:
+                try:
+                    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+                finally:
+                    os.close(writer)
+                try:
+                    output = self._follow(pipe, log, started)
+                except BaseException:
+                    with contextlib.suppress(PermissionError):  # what sudo runs ends when nobody reads it
+                        process.terminate()
+                    pipe.close()
+                    process.wait()
+                    raise
         if process.wait() != 0:
             raise LabError(f"{self.label}: {step} failed: {explain(output)}. The whole log is {self.path}")
 
-    def _follow(self, process: subprocess.Popen[bytes], log: Any, started: float) -> str:
-        assert process.stdout is not None
+    def _follow(self, pipe: Any, log: Any, started: float) -> str:
         output, part, news = "", b"", time.monotonic()
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(pipe, selectors.EVENT_READ)
             while True:
                 if selector.select(1.0):
-                    data = os.read(process.stdout.fileno(), 65536)
+                    data = pipe.read(65536)
                     if not data:
                         return output + part.decode(errors="replace")
                     *lines, part = (part + data).replace(b"\r", b"\n").split(b"\n")
