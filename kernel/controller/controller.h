@@ -34,11 +34,15 @@ extern struct mutex kedr_lock;
  * @name: its symbol name; belongs to the payload
  * @address: where it is
  * @replacement: what to call instead
+ * @nr_calls: number of CALL sites found
+ * @nr_jmps: number of JMP sites found
  */
 struct kedr_function {
 	const char *name;
 	unsigned long address;
 	unsigned long replacement;
+	unsigned int nr_calls;
+	unsigned int nr_jmps;
 };
 
 /**
@@ -71,8 +75,8 @@ int kedr_lookup_init(struct kedr_lookup *lookup, unsigned int nr);
 void kedr_lookup_add(struct kedr_lookup *lookup,
 		     const struct kedr_function *function);
 /* Returns the function reached by a branch to @address, or NULL. */
-const struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
-					     unsigned long address);
+struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
+				       unsigned long address);
 void kedr_lookup_destroy(struct kedr_lookup *lookup);
 
 /* ---- registry.c: the registered payloads ---- */
@@ -167,17 +171,23 @@ int kedr_patch(const char *module, struct kedr_area areas[KEDR_NR_AREAS],
  * struct kedr_report - what was done to one target, as text
  * @text: the lines; NULL if there is no report
  * @length: their length in bytes
+ * @room: what was reserved, in bytes
  */
 struct kedr_report {
 	char *text;
 	size_t length;
+	size_t room;
 };
 
-/* Makes the report of a target. Returns 0 or -ENOMEM. */
-int kedr_report_make(struct kedr_report *report, const char *module,
-		     const struct kedr_area areas[KEDR_NR_AREAS],
-		     const struct kedr_sites *sites,
-		     const struct kedr_lookup *lookup, u64 nanoseconds);
+/* Reserves memory for the report of a target. Returns 0 or -ENOMEM. */
+int kedr_report_reserve(struct kedr_report *report, const char *module,
+			const struct kedr_sites *sites,
+			const struct kedr_lookup *lookup);
+/* Writes it into that memory. */
+void kedr_report_write(struct kedr_report *report, const char *module,
+		       const struct kedr_area areas[KEDR_NR_AREAS],
+		       const struct kedr_sites *sites,
+		       const struct kedr_lookup *lookup, u64 nanoseconds);
 void kedr_report_destroy(struct kedr_report *report);
 /* Create and remove /sys/kernel/kedr/report. Called without kedr_lock. */
 int kedr_report_init(void);

@@ -81,8 +81,8 @@ void kedr_lookup_add(struct kedr_lookup *lookup,
 	}
 }
 
-const struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
-					     unsigned long address)
+struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
+				       unsigned long address)
 {
 	const struct kedr_slot *slot = slot_of(lookup, address);
 

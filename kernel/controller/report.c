@@ -83,45 +83,43 @@ static size_t put_sites(char *text, size_t room,
 }
 
 static size_t put_functions(char *text, size_t room,
-			    const struct kedr_sites *sites,
-			    const struct kedr_lookup *lookup,
-			    unsigned int *counts)
+			    const struct kedr_lookup *lookup)
 {
 	size_t at = 0;
 	unsigned int i;
 
-	for (i = 0; i < sites->nr; i++)
-		counts[2 * sites->site[i].function + sites->site[i].jmp]++;
 	for (i = 0; i < lookup->nr; i++)
 		at += scnprintf(text + at, room - at,
 				"function %s call %u jmp %u\n",
-				lookup->functions[i].name, counts[2 * i],
-				counts[2 * i + 1]);
+				lookup->functions[i].name,
+				lookup->functions[i].nr_calls,
+				lookup->functions[i].nr_jmps);
 	return at;
 }
 
-int kedr_report_make(struct kedr_report *report, const char *module,
-		     const struct kedr_area areas[KEDR_NR_AREAS],
-		     const struct kedr_sites *sites,
-		     const struct kedr_lookup *lookup, u64 nanoseconds)
+int kedr_report_reserve(struct kedr_report *report, const char *module,
+			const struct kedr_sites *sites,
+			const struct kedr_lookup *lookup)
 {
-	size_t room = room_needed(module, sites, lookup);
-	unsigned int *counts = vzalloc(2 * sizeof(*counts) * (lookup->nr + 1));
-	char *text = vmalloc(room);
+	report->length = 0;
+	report->room = room_needed(module, sites, lookup);
+	report->text = vmalloc(report->room);
+	return report->text ? 0 : -ENOMEM;
+}
+
+void kedr_report_write(struct kedr_report *report, const char *module,
+		       const struct kedr_area areas[KEDR_NR_AREAS],
+		       const struct kedr_sites *sites,
+		       const struct kedr_lookup *lookup, u64 nanoseconds)
+{
+	size_t room = report->room;
+	char *text = report->text;
 	size_t at;
 
-	if (!counts || !text) {
-		vfree(counts);
-		vfree(text);
-		return -ENOMEM;
-	}
 	at = put_head(text, room, module, areas, nanoseconds);
 	at += put_sites(text + at, room - at, areas, sites, lookup);
-	at += put_functions(text + at, room - at, sites, lookup, counts);
-	vfree(counts);
-	report->text = text;
+	at += put_functions(text + at, room - at, lookup);
 	report->length = at;
-	return 0;
 }
 
 void kedr_report_destroy(struct kedr_report *report)

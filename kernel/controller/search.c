@@ -106,7 +106,7 @@ static int refuse(const struct walk *walk, const struct kedr_function *function,
 
 /* A branch to a replaced function was found: add it to the sites. */
 static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
-		    const struct kedr_function *function)
+		    struct kedr_function *function)
 {
 	unsigned long next = walk->area->base + walk->at + insn->length;
 	long distance = (long)(function->replacement - next);
@@ -131,12 +131,16 @@ static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
 	site->area = walk->kind;
 	site->jmp = insn->kind == KEDR_INSN_JMP;
 	site->written = false;
+	if (site->jmp)
+		function->nr_jmps++;
+	else
+		function->nr_calls++;
 	return 0;
 }
 
 static int look_at_branch(struct walk *walk, const struct kedr_insn *insn)
 {
-	const struct kedr_function *function;
+	struct kedr_function *function;
 	s32 rel;
 
 	memcpy(&rel, byte_at(walk, walk->at + insn->rel_at), sizeof(rel));

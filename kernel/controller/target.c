@@ -147,28 +147,34 @@ static int search_all(struct target *target,
 	return 0;
 }
 
-/* Everything is found before anything is written. */
+/*
+ * Everything is found and allocated before anything is written: once the text
+ * is written nothing can fail any more.
+ */
 static int search_and_patch(struct target *target,
 			    struct kedr_area areas[KEDR_NR_AREAS],
 			    const struct kedr_lookup *lookup,
 			    struct kedr_sites *sites)
 {
 	ktime_t start = ktime_get();
-	u64 nanoseconds;
 	int err;
 
 	err = search_all(target, areas, lookup, sites);
-	if (!err)
-		err = kedr_patch(target->name, areas, sites);
 	if (err)
 		return err;
-	nanoseconds = ktime_to_ns(ktime_sub(ktime_get(), start));
-	err = kedr_report_make(&target->report, target->name, areas, sites,
-			       lookup, nanoseconds);
-	if (!err)
-		pr_info("%s: %u call sites of %u functions replaced\n",
-			target->name, sites->nr, lookup->nr);
-	return err;
+	err = kedr_report_reserve(&target->report, target->name, sites, lookup);
+	if (err)
+		return err;
+	err = kedr_patch(target->name, areas, sites);
+	if (err) {
+		kedr_report_destroy(&target->report);
+		return err;
+	}
+	kedr_report_write(&target->report, target->name, areas, sites, lookup,
+			  ktime_to_ns(ktime_sub(ktime_get(), start)));
+	pr_info("%s: %u call sites of %u functions replaced\n", target->name,
+		sites->nr, lookup->nr);
+	return 0;
 }
 
 static int process_module(struct target *target, struct module *mod)
@@ -208,8 +214,7 @@ static void forget_module(struct target *target)
 
 /*
  * If this fails, the kernel gives up loading the module without announcing
- * that it goes, so everything is released here. A patched text does not
- * matter then: it is freed without having run.
+ * that it goes, so everything is released here.
  */
 int kedr_target_coming(struct module *mod)
 {
