@@ -18,6 +18,7 @@
 
 #include "controller.h"
 
+/* Guards the payloads, the targets and their reports. */
 DEFINE_MUTEX(kedr_lock);
 
 static int target_name_set(const char *value, const struct kernel_param *param)
