@@ -58,6 +58,7 @@ _REASONS = (
     (r"Release file .* (expired|is not valid yet)|no longer valid",
      "the archive's Release file is out of date; check the clock, or add the apt option "
      'Acquire::Check-Valid-Until "false" to the image'),
+    (r"Mirror sync in progress|Hash Sum mismatch", "the mirror is being updated; try again in some minutes"),
     (r"does not have a Release file|404 +Not Found|Failed to fetch",
      "the mirror lacks the suite or a file; check the suite's name, or set lab_mirror"),
     (r"arch-test|exec format", "programs of this architecture cannot run here; install arch-test"),
@@ -101,7 +102,8 @@ def mmdebstrap_command(spec: ImageSpec, tree: str, tool: str, apt_options: Seque
     """Return the command that makes the tree; ``apt_options`` are the machine's, the image's own are added."""
     command = [tool, "--mode=root", "--format=directory", "--variant=minbase"]
     command += [f"--architectures={spec.architecture}", f"--include={','.join(spec.all_packages)}"]
-    command += [f"--aptopt={option}" for option in (*apt_options, *spec.apt_options)]
+    retry = 'Acquire::Retries "3"'
+    command += [f"--aptopt={option}" for option in (retry, *apt_options, *spec.apt_options)]
     command += ["--dpkgopt=force-unsafe-io"]
     command += [f"--dpkgopt=path-exclude={path}" for path in _EXCLUDES]
     for pocket in spec.pockets:

@@ -202,6 +202,7 @@ def test_only_proxies_are_taken_from_the_machines_apt():
         ("E: Release 'x-backports' for 'y' was not found", "a package does not exist"),
         ("E: The repository 'http://x nosuite Release' does not have a Release file.", "lacks the suite"),
         ("W: GPG error: the public key is not available: NO_PUBKEY 0E98404D386FA1D9", "keyring"),
+        ("E: Failed to fetch http://x  File has unexpected size (1 != 2). Mirror sync in progress?", "try again"),
         ("E: Release file for http://x is expired (invalid since 3d)", "out of date"),
         ("sudo: a password is required", "root is needed"),
         ("I: finding correct signed-by value...\nE: something new", "E: something new"),
