@@ -4,6 +4,24 @@
 # k_tree: kernel tree; k_modules: names of the modules, one per line, in order.
 : "${k_tree?}" "${k_modules?}"
 
+# build MODULE...: in a session of its own where the host can do that, so that it can be ended with all it started.
+build() {
+	TMPDIR=$PWD
+	export TMPDIR
+	if have setsid; then
+		exec setsid sh ./build.sh "$k_tree" "$@"
+	else
+		exec sh ./build.sh "$k_tree" "$@"
+	fi
+}
+
+# watch: ends the build when nobody listens any more, because the sender was interrupted.
+watch() {
+	trap '' PIPE
+	while sleep 2 >/dev/null 2>&1 && value alive yes 2>/dev/null; do :; done
+	kill -- "-$k_build" 2>/dev/null || kill "$k_build"
+}
+
 [ -f "$k_tree/Makefile" ] || stop INFRA "no kernel tree at $k_tree"
 for k_tool in make gcc ld tar; do
 	have "$k_tool" || stop INFRA "$k_tool is missing where the modules are built"
@@ -11,8 +29,13 @@ done
 private_dir
 unpack
 # shellcheck disable=SC2086  # names of modules hold no blanks
-TMPDIR=$PWD sh ./build.sh "$k_tree" $k_modules >said.txt 2>&1 </dev/null
+build $k_modules >said.txt 2>&1 </dev/null &
+k_build=$!
+watch &
+k_watch=$!
+wait "$k_build"
 value status "$?"
+kill "$k_watch" 2>/dev/null
 text said <said.txt
 text_file probes.log
 set --

@@ -284,3 +284,41 @@ def test_a_script_that_takes_too_long_is_killed(run) -> None:
 def test_a_script_that_prints_without_end_is_cut(run) -> None:
     got = exercise(run, "i=0; while [ $i -lt 30 ]; do i=$((i + 1)); head -c 65536 /dev/zero | tr '\\0' x; done\n")
     assert len(got.blobs["out"]) <= (1 << 20) + 1
+
+
+BUILD = "echo built $2; mkdir -p symvers; echo ko >$2/$2.ko; echo s >symvers/$2.symvers; echo log >$2.log\n"
+
+
+def stage(tmp_path: pathlib.Path, build: str) -> tuple[dict[str, str], bytes]:
+    """Values and data of a build whose build.sh is `build`."""
+    (tmp_path / "Makefile").write_text("")
+    files = {"build.sh": build.encode(), "one/Kbuild": b"", "one/user/tool": b"t", "one/user/t.c": b""}
+    return {"k_tree": str(tmp_path), "k_modules": "one"}, hostshell.make_tar(files)
+
+
+def test_a_build_sends_back_what_it_made_and_its_logs(run, tmp_path: pathlib.Path) -> None:
+    got = run(hostshell.load_script("kmod_build"), *stage(tmp_path, BUILD))
+    assert (got.number("status"), got.text("said"), got.text("one.log")) == (0, "built one\n", "log\n")
+    assert hostshell.read_tar(got.blobs["result.tar"]) == {
+        "one/one.ko": b"ko\n", "symvers/one.symvers": b"s\n", "one/user/tool": b"t"}
+
+
+def test_a_build_without_a_kernel_tree_is_the_labs_fault(run, tmp_path: pathlib.Path) -> None:
+    values, data = stage(tmp_path, BUILD)
+    got = run(hostshell.load_script("kmod_build"), {**values, "k_tree": str(tmp_path / "no")}, data)
+    assert (got.one("failed"), got.text("reason").strip()) == ("INFRA", f"no kernel tree at {tmp_path}/no")
+
+
+def test_a_build_ends_when_nobody_listens_any_more(tmp_path: pathlib.Path) -> None:
+    values, data = stage(tmp_path, f"pwd >{tmp_path}/place; (sleep 50; echo >{tmp_path}/too-late) & wait\n")
+    call = hostshell.frame(hostshell.load_script("kmod_build"), values, data)
+    with subprocess.Popen(call.command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(call.stdin)
+        process.stdin.close()
+        while not (tmp_path / "place").exists() or not (tmp_path / "place").read_text():
+            assert process.poll() is None
+        process.stdout.close()
+        assert process.wait(timeout=30) != 0
+    assert not pathlib.Path((tmp_path / "place").read_text().strip()).exists()
