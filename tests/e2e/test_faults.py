@@ -95,12 +95,12 @@ def test_an_unmarked_host_is_refused_before_anything_is_loaded(lab, verify, clea
 
 def test_a_host_without_a_kernel_tree_is_infra_and_says_what_to_install(lab, verify, clean_host) -> None:
     release = lab.ssh("one", "uname -r").strip()
-    tree = f"/lib/modules/{release}/build"
-    lab.ssh("one", f"mv {tree} {tree}.away")
+    places = [f"/lib/modules/{release}/build", f"/usr/src/linux-headers-{release}"]
+    lab.ssh("one", "; ".join(f"mv {place} {place}.away" for place in places))
     try:
         word, reason = verdict(verify(lab, limit=clean_host, kedr_build_root=""))
     finally:
-        lab.ssh("one", f"mv {tree}.away {tree}")
+        lab.ssh("one", "; ".join(f"mv {place}.away {place}" for place in places))
     assert word == "INFRA"
     assert f"linux-headers-{release}" in reason
 
@@ -164,11 +164,11 @@ def test_a_kernel_that_hides_tracefs_is_infra(own_lab, tmp_path) -> None:
 
 def test_a_module_for_another_kernel_is_refused_with_the_kernels_words(lab, verify, clean_host, tmp_path) -> None:
     good = verify(lab, limit=clean_host)
-    release = good.results["one"]["kernel"]
     other = tmp_path / "cp_controller.ko"
     content = (good.directory / "one" / "modules" / "cp_controller.ko").read_bytes()
-    assert f"vermagic={release}".encode() in content
-    other.write_bytes(content.replace(f"vermagic={release}".encode(), f"vermagic=9{release[1:]}".encode()))
+    assert b" mod_unload " in content
+    # Where symbols carry versions, the kernel looks at what follows the release only.
+    other.write_bytes(content.replace(b" mod_unload ", b" mod_unlXXX "))
     status, said = play(lab, tmp_path, "one", kmod={"modules": [{"name": "cp_controller", "ko": str(other)}]})
     assert status != 0
     assert "vermagic" in said or "version magic" in said
