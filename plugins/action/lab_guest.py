@@ -53,6 +53,8 @@ class ActionModule(ActionBase):
                 return {**result, **self._start(lab, options)}
         except LabError as error:
             return {**result, "failed": True, "kind": error.kind, "msg": str(error)}
+        except OSError as error:
+            return {**result, "failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
 
     def _start(self, lab: Lab, options: dict[str, Any]) -> dict[str, Any]:
         specs = load_guests(options["guests"], {name: options[name] for name in ("memory", "cpus", "cmdline")})

@@ -51,4 +51,6 @@ class ActionModule(ActionBase):
                 }
         except LabError as error:
             return {**result, "failed": True, "kind": error.kind, "msg": str(error)}
+        except OSError as error:
+            return {**result, "failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
         return {**result, "changed": any(not image["cached"] for image in images.values()), "images": images}

@@ -197,8 +197,10 @@ def _tree_megabytes(tree: str) -> int:
 
 
 def _remove(path: str) -> None:
-    if os.path.lexists(path):
-        subprocess.run(as_root(["rm", "-rf", "--one-file-system", path]), check=True, capture_output=True)
+    command = ["rm", "-rf", "--one-file-system", path]
+    subprocess.run(command, check=False, capture_output=True)
+    if os.path.lexists(path):  # what root made needs root to be removed
+        subprocess.run(as_root(command), check=False, capture_output=True)
 
 
 def _check_space(cache: str) -> None:
@@ -286,6 +288,7 @@ def _replace(spec: ImageSpec, cache: str, final: str, log: _Log) -> dict[str, An
     try:
         image = _build(spec, work, log)
         write_private(os.path.join(work, "image.json"), json.dumps(image, indent=1).encode() + b"\n")
+        os.chmod(os.path.join(work, "image.json"), 0o644)
         if os.path.lexists(final):
             os.rename(final, f"{work[:-5]}.old.part")
             os.rename(work, final)

@@ -105,6 +105,15 @@ def test_a_directory_without_description_is_no_image(tmp_path):
     assert read_image(str(tmp_path / "nothing")) is None
 
 
+def test_without_root_and_sudo_the_message_says_so(tmp_path, machine, monkeypatch):
+    monkeypatch.setattr(lab_image.os, "geteuid", lambda: 1000)
+    program(machine, "sudo", "echo 'sudo: a password is required' >&2; exit 1")
+    (machine.parent / "programs" / "sudo").chmod(0o755)
+    with pytest.raises(LabError, match="run as root, or allow sudo without a password"):
+        ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+    assert [name for name in os.listdir(tmp_path / "cache" / "images") if name.endswith(".part")] == []
+
+
 def test_too_little_space_is_said_before_anything_is_downloaded(tmp_path, machine, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(lab_image, "NEEDED_MB", 3500)
