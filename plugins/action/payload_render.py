@@ -73,7 +73,8 @@ class ActionModule(HostAction):
     def _rendered(self, one: payload.ResolvedPayload) -> dict[str, str]:
         templates = self.options["templates"]
         try:
-            return payload.render(one, self.path(templates) if templates else default_templates())
+            given = self.path(templates) if templates else default_templates()
+            return payload.render_by(one, given, default_templates())
         except (ValueError, OSError) as error:
             raise StepError("INFRA", str(error)) from error
 
@@ -83,21 +84,22 @@ class ActionModule(HostAction):
         there = set(os.listdir(directory)) if os.path.isdir(directory) else set()
         for name in sorted(there | set(files)):
             path = os.path.join(directory, name)
-            before = self.read_file(path, "a rendered source").decode("utf-8", "replace") if name in there else ""
-            after = files.get(name, "")
+            before = self.read_file(path, "a rendered source") if name in there else b""
+            after = files.get(name, "").encode("utf-8", "surrogateescape")
             if name in files and name in there and before == after:
                 continue
-            diffs.append({"before": before, "after": after, "before_header": path, "after_header": path})
+            shown = {"before": before.decode("utf-8", "replace"), "after": after.decode("utf-8", "replace")}
+            diffs.append({**shown, "before_header": path, "after_header": path})
             if not self.check_mode():
-                self._replace(path, files.get(name))
+                self._replace(path, after if name in files else None)
         return diffs
 
     @staticmethod
-    def _replace(path: str, content: str | None) -> None:
+    def _replace(path: str, content: bytes | None) -> None:
         try:
             if content is None:
                 os.unlink(path)
             else:
-                write_private(path, content.encode())
+                write_private(path, content)
         except OSError as error:
             raise StepError("INFRA", f"{path}: cannot write the rendered sources: {error.strerror}") from error

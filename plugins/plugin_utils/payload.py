@@ -2,10 +2,12 @@
 """Payloads: from a .data file to the sources of a kernel module. This file is the door, the rooms are behind.
 
 payload_model: what a payload is · payload_read: reading and checking it · functions: its symbols on one
-kernel · payload_render: the generated sources.
+kernel · payload_render: the generated sources, by our templates · payload_mist: by the user's MiST templates.
 """
 
 from __future__ import annotations
+
+import os
 
 from .functions import (
     FunctionDb,
@@ -16,9 +18,28 @@ from .functions import (
     load_functions,
     resolve,
 )
+from .payload_mist import render_set, template_sets
 from .payload_model import Code, Function, Param, Payload, PayloadError, Problem
 from .payload_read import check_together, load_payload, parse_payload
-from .payload_render import plan, render
+from .payload_render import FILES, plan, render, render_file
+
+
+def render_by(resolved: ResolvedPayload, template_dir: str, our_templates: str) -> dict[str, str]:
+    """The sources of a payload module by the templates in a directory, Jinja2 files or MiST template sets.
+
+    What the directory has no template for comes from `our_templates` when it holds template sets. ValueError
+    names the template that cannot be used.
+    """
+    sets = template_sets(template_dir)
+    if not sets:
+        return render(resolved, template_dir)
+    sources = {name: render_set(resolved, os.path.join(template_dir, name)) for name in sets}
+    for name in FILES:
+        if name not in sources:
+            own = os.path.isfile(os.path.join(template_dir, f"{name}.j2"))
+            sources[name] = render_file(resolved, template_dir if own else our_templates, name)
+    return sources
+
 
 __all__ = [
     "Code",
@@ -38,5 +59,6 @@ __all__ = [
     "parse_payload",
     "plan",
     "render",
+    "render_by",
     "resolve",
 ]

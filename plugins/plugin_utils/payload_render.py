@@ -44,6 +44,11 @@ def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
 
     `template_dir` holds payload.c.j2, trace_payload.h.j2 and Kbuild.j2; ValueError if one cannot be used.
     """
+    return {name: render_file(resolved, template_dir, name) for name in FILES}
+
+
+def render_file(resolved: ResolvedPayload, template_dir: str, name: str) -> str:
+    """One of FILES; ValueError if its template cannot be used."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template_dir),
         undefined=jinja2.StrictUndefined,
@@ -52,19 +57,15 @@ def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
         lstrip_blocks=True,
         autoescape=False,  # C, not HTML
     )
-    view = _view(resolved)
-    sources: dict[str, str] = {}
-    for name in FILES:
-        try:
-            text = environment.get_template(f"{name}.j2").render(view)
-        except jinja2.TemplateNotFound as error:
-            raise ValueError(f"{os.path.join(template_dir, str(error.name))} does not exist") from None
-        except jinja2.TemplateError as error:
-            line = getattr(error, "lineno", None)
-            place = os.path.join(template_dir, f"{name}.j2") + (f":{line}" if line else "")
-            raise ValueError(f"{place}: {error}") from None
-        sources[name] = _with_places(text, name)
-    return sources
+    try:
+        text = environment.get_template(f"{name}.j2").render(_view(resolved))
+    except jinja2.TemplateNotFound as error:
+        raise ValueError(f"{os.path.join(template_dir, str(error.name))} does not exist") from None
+    except jinja2.TemplateError as error:
+        line = getattr(error, "lineno", None)
+        place = os.path.join(template_dir, f"{name}.j2") + (f":{line}" if line else "")
+        raise ValueError(f"{place}: {error}") from None
+    return _with_places(text, name)
 
 
 def plan(resolved: ResolvedPayload) -> dict[str, Any]:
@@ -111,8 +112,8 @@ def _comment(text: str) -> str:
 
 def _function(one: ResolvedFunction) -> dict[str, Any]:
     function = one.function
-    passed = _passed(one)
-    call = f"({one.symbol})({', '.join(name for _declaration, name in passed)})"  # in () it is never a macro
+    arguments = passed(one)
+    call = f"({one.symbol})({', '.join(name for _type, name in arguments)})"  # in () it is never a macro
     return {
         "name": function.name,
         "line": function.line,
@@ -121,7 +122,7 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
         "returns": function.returns.text if function.returns else "",
         "head": declare(function.returns.text if function.returns else "void", f"kedr_repl_{function.name}"),
         "result": declare(function.returns.field, RETURN_VALUE) if function.returns else "",
-        "parameters": ", ".join(declaration for declaration, _name in passed) or "void",
+        "parameters": ", ".join(declare(*argument) for argument in arguments) or "void",
         "call": f"{RETURN_VALUE} = {call}" if function.returns else call,
         "prologue": _part(function.prologue),
         "middle": _part(function.middle),
@@ -131,19 +132,18 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
     }
 
 
-def _passed(one: ResolvedFunction) -> list[tuple[str, str]]:
-    """(declaration, name) of each argument of the symbol, in its order."""
-    own = [(declare(argument.ctype.text, argument.name), argument.name) for argument in one.function.arguments]
+def passed(one: ResolvedFunction) -> list[tuple[str, str]]:
+    """(type, name) of each argument of the symbol, in its order."""
+    own = [(argument.ctype.text, argument.name) for argument in one.function.arguments]
     if one.candidate.arguments is None:
         return own
-    passed: list[tuple[str, str]] = []
+    all_of_them: list[tuple[str, str]] = []
     for argument in one.candidate.arguments:
         if isinstance(argument, int):
-            passed.append(own[argument - 1])
+            all_of_them.append(own[argument - 1])
         else:
-            name = f"{cdecl.OWN_PREFIX}{argument.name}"
-            passed.append((declare(argument.ctype.text, name), name))
-    return passed
+            all_of_them.append((argument.ctype.text, f"{cdecl.OWN_PREFIX}{argument.name}"))
+    return all_of_them
 
 
 def _part(code: Code | None) -> _Part | None:

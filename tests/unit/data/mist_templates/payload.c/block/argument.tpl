@@ -1,0 +1,1 @@
+<$symbol.arg.type$> <$symbol.arg.name$>

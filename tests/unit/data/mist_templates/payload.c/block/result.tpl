@@ -1,0 +1,1 @@
+<$if concat(returnType)$><$returnType$><$else$>void<$endif$>

@@ -1,0 +1,1 @@
+	(void *)&repl_<$function.name$>,

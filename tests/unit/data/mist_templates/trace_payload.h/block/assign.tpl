@@ -1,0 +1,1 @@
+		__entry-><$trace.param.name$> = p_<$trace.param.name$>;

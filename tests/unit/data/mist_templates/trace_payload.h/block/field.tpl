@@ -1,0 +1,1 @@
+		__field(<$trace.param.type$>, <$trace.param.name$>)

@@ -1,0 +1,1 @@
+<$trace.param.type$> p_<$trace.param.name$>

@@ -1,0 +1,1 @@
+p_<$trace.param.name$>

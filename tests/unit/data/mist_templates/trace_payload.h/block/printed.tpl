@@ -1,0 +1,1 @@
+__entry-><$trace.param.name$>
