@@ -25,7 +25,7 @@ LICENSES = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual 
 MODULE_NAME_MAX = 55  # MODULE_NAME_LEN of a 64-bit kernel without its NUL
 TRACE_PARAMS_MAX = 12  # what the kernel's tracepoint macros can count
 _MODULES_TAKEN = frozenset({"payload", "cp_controller", "cp_target"})
-_FIELDS_TAKEN = frozenset({"ent", "__data", "__entry"})  # of every trace record
+FIELDS_TAKEN = frozenset({"ent", "__data", "__entry"})  # of every trace record
 _MALFORMED_MAX = 50  # malformed lines looked for in one file
 _NAMES = b"|".join(re.escape(name.encode()) for name in sorted({*GLOBALS, *GROUP}))
 # Lines that no C has: a value must have ended before them. And lines that C has seldom: it may have ended there.
@@ -520,7 +520,7 @@ class _Reader:
                     f"trace parameter {param.name!r} is {param.ctype.kind.value}; "
                     "integers, pointers and strings can be recorded",
                 )
-            if param.name in _FIELDS_TAKEN:
+            if param.name in FIELDS_TAKEN:
                 self.complain(
                     param.line,
                     f"trace.param.name {param.name!r} is taken by the trace record; choose another name",

@@ -19,6 +19,9 @@ _INTEGER = "diuxXo"
 _EXTENSION = re.compile(r"[A-Za-z0-9]*")
 _EXTENSIONS = ("pSR", "pSb", "psR", "psb", "pS", "ps", "px", "pK", "pe")
 
+_FLAGS = frozenset({"gfp_t", "slab_flags_t", "fmode_t"})
+_UNSIGNED = re.compile(r"unsigned|u|__u|size_t|gfp_t")
+
 ALLOWED = "conversions are %d %i %u %x %X %o %c %s %p %%, with h hh l ll z t before an integer"
 ALLOWED_POINTERS = "%p, %px, %pK, %pS, %ps and %pe print the address alone"
 
@@ -117,6 +120,17 @@ def suggestion(ctype: CType) -> str:
         return "%s or %p"
     if ctype.kind is Kind.POINTER:
         return "%p"
-    length = next(iter(ctype.lengths - {"h", "hh"}), "")
-    unsigned = re.match(r"unsigned|u|__u|size_t|gfp_t", ctype.field) is not None
-    return f"%{length}{'u' if unsigned else 'd'} or %{length}x"
+    return f"{_decimal(ctype)} or %{_length(ctype)}x"
+
+
+def usual(ctype: CType) -> str:
+    """The conversion that an integer is usually printed by: '%zu' for size_t, '%x' for flags."""
+    return "%x" if ctype.field in _FLAGS else _decimal(ctype)
+
+
+def _decimal(ctype: CType) -> str:
+    return f"%{_length(ctype)}{'u' if _UNSIGNED.match(ctype.field) else 'd'}"
+
+
+def _length(ctype: CType) -> str:
+    return next(iter(ctype.lengths - {"h", "hh"}), "")
