@@ -248,6 +248,11 @@ def has_word(code: str, word: str) -> bool:
     return re.search(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", code_without_text(code)) is not None
 
 
+def words(code: str) -> set[str]:
+    """The identifiers in C code that can name a variable."""
+    return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", code_without_text(code))) - KEYWORDS
+
+
 def unbalanced(code: str) -> tuple[int, str] | None:
     """The first bracket, comment or literal that does not end: (line from 0, what is wrong), None if all do.
 

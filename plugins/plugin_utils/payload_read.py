@@ -534,7 +534,8 @@ class _Reader:
                     )
             elif param.name not in known and not any(cdecl.has_word(source, param.name) for source in sources):
                 names = [*sorted(known), *([] if void else [RETURN_VALUE])]
-                near = _near(param.name, names)
+                words = {word for source in sources for word in cdecl.words(source)}
+                near = _near(param.name, [*names, *words])
                 self.complain(
                     param.line,
                     f"trace parameter {param.name!r} names no value{_hint(near)}; "

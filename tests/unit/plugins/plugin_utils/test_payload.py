@@ -512,11 +512,3 @@ def documented() -> list[str]:
 
 def test_the_documented_description_has_no_mistake() -> None:
     assert [one.name for one in read(documented()[0]).functions] == ["vmalloc", "vfree"]
-
-
-def test_the_documented_mistakes_are_answered_as_printed() -> None:
-    blocks = documented()
-    bad = next(number for number, block in enumerate(blocks) if "module.licence = GPL" in block)
-    with pytest.raises(PayloadError) as caught:
-        read(blocks[bad], "my_mistakes.data")
-    assert str(caught.value) == blocks[bad + 1].rstrip("\n")

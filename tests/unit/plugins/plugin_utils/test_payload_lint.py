@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,18 @@ def test_it_needs_nothing_but_python() -> None:
     )
     done = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_page_on_payloads_shows_what_is_really_printed(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "writing-a-payload.md").read_text()
+    shown = re.findall(r"^```lint (\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    files = dict(re.findall(r"^```mistakes (\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    assert sorted(files) == sorted(name for name, _text in shown) == ["my_mistakes.data", "swallowed.data"]
+    for name, text in shown:
+        (tmp_path / name).write_text(files[name])
+        assert lint(name, cwd=tmp_path).stdout == text
+    (example,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert json.loads(example) in json.loads(lint("--json", "swallowed.data", cwd=tmp_path).stdout)
 
 
 # several files
