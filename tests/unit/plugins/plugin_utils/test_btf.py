@@ -233,8 +233,6 @@ def bz_image(payload: bytes) -> bytes:
     return bytes(head) + b"\0" * 16 + payload + b"rest"
 
 
-
-
 KERNEL = elf({".text": b"x", ".BTF": good()})
 FILES = {
     "raw": good(),
