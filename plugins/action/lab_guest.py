@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return ``guests`` (name -> description and inventory variables) or the names that were ended."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, tagged = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        dummy, tagged = self.validate_argument_spec(argument_spec=ARGUMENTS)
         options = json.loads(json.dumps(tagged))
         lab = Lab(options["lab_dir"], cache_root(options["cache_dir"], os.environ), Display().display)
         try:

@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return ``images`` (key -> description) and whether one was built."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, tagged = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        dummy, tagged = self.validate_argument_spec(argument_spec=ARGUMENTS)
         options = json.loads(json.dumps(tagged))
         display = Display()
         try:

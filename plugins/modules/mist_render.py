@@ -51,8 +51,10 @@ attributes:
   platform:
     platforms: posix
   safe_file_operations:
+    description: Whether the destination is replaced in one go, so that it is never half written.
     support: full
   vault:
+    description: Whether encrypted files are decrypted.
     support: none
 """
 

@@ -31,11 +31,11 @@ class Node:
         """A mistake at this place."""
         return DataFileError([f"{self.path}:{self.line}: {text}"])
 
-    def mapping(self, required: Mapping[str, str], optional: Mapping[str, str] = {}) -> dict[str, Node]:
+    def mapping(self, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> dict[str, Node]:
         """The named values.  ``required`` and ``optional`` are {key: kind}; see ``kinds`` in this module."""
         if not isinstance(self.value, dict):
             raise self.error("a mapping 'name: value' is expected here")
-        allowed = {**required, **optional}
+        allowed = {**required, **(optional or {})}
         names = ", ".join(allowed)
         for key, node in self.value.items():
             if key not in allowed:

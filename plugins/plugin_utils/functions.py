@@ -86,7 +86,7 @@ def load_functions(path: str) -> FunctionDb:
 
 def _problem(path: str, text: str) -> Problem:
     """A mistake that the YAML reader found, which it gives as 'path:line: text'."""
-    line, _, rest = text.removeprefix(f"{path}:").partition(": ")
+    line, dummy, rest = text.removeprefix(f"{path}:").partition(": ")
     return Problem(path, int(line), rest) if line.isdigit() else Problem(path, 0, text)
 
 

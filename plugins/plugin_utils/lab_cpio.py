@@ -80,7 +80,7 @@ class DriverIndex:
         self._soft: dict[str, list[str]] = {}
         self._builtin = {_module_name(line) for line in self._lines("modules.builtin")}
         for line in self._lines("modules.dep"):
-            path, _, needs = line.partition(":")
+            path, dummy, needs = line.partition(":")
             self._path[_module_name(path)] = path
             self._needs[_module_name(path)] = [_module_name(need) for need in needs.split()]
         for line in self._lines("modules.alias"):

@@ -131,7 +131,7 @@ def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool
             start_new_session=True,
         )  # fmt: skip
         try:
-            _, said = process.communicate(timeout=PROBE_SECONDS)
+            dummy, said = process.communicate(timeout=PROBE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

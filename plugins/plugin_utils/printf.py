@@ -48,7 +48,8 @@ def conversions(text: str) -> list[Conversion]:
             position = text.find("%", position + 2)
             continue
         match = _CONVERSION.match(text, position)
-        assert match is not None  # every part after the '%' is optional
+        if match is None:  # every part after the '%' is optional
+            raise FormatError(f"'{text[position:]}' is no conversion; {ALLOWED}")
         one, end = _conversion(text, match)
         found += [Conversion(one.text, "*") for part in ("width", "precision") if match.group(part) == "*"]
         found.append(one)
@@ -75,8 +76,7 @@ def _conversion(text: str, match: re.Match[str]) -> tuple[Conversion, int]:
 
 def _pointer(text: str, match: re.Match[str], length: str) -> tuple[Conversion, int]:
     extension = _EXTENSION.match(text, match.end())
-    assert extension is not None  # it may be empty
-    letters = extension.group()
+    letters = extension.group() if extension else ""
     whole = match.group() + letters
     if length:
         raise FormatError(f"'{whole}' cannot have a length modifier; use %p")

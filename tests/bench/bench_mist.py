@@ -197,7 +197,7 @@ def measure(command: list[str], runs: int) -> Measured:
     """Run a command several times."""
     seconds = []
     kib = 0
-    for _ in range(runs):
+    for dummy in range(runs):
         with tempfile.TemporaryFile() as out:
             process = subprocess.Popen(command, stdout=out)
             _pid, status, usage = os.wait4(process.pid, 0)

@@ -14,8 +14,8 @@ def steps_of(host: Path) -> list[dict]:
     return [json.loads(line) for line in (host / "steps.jsonl").read_text().splitlines()]
 
 
-def patching_of(host: Path) -> tuple[int, int] | None:
-    """Return the scanned bytes and the nanoseconds that the controller reported, if it reported."""
+def patching_of(host: Path) -> tuple[int, int]:
+    """Return the scanned bytes and the nanoseconds that the controller reported; 0 without a report."""
     scanned = nanoseconds = 0
     sites = host / "sites.txt"
     for line in sites.read_text().splitlines() if sites.exists() else ():
@@ -24,7 +24,7 @@ def patching_of(host: Path) -> tuple[int, int] | None:
             scanned += int(words[words.index("scanned") + 1])
         elif words[:1] == ["nanoseconds"]:
             nanoseconds = int(words[1])
-    return (scanned, nanoseconds) if scanned else None
+    return scanned, nanoseconds
 
 
 def rows(run: Path, cache: Path, seconds: float) -> Iterator[tuple[str, str]]:
@@ -36,9 +36,8 @@ def rows(run: Path, cache: Path, seconds: float) -> Iterator[tuple[str, str]]:
         yield f"{host.name}: round trips", f"{sum(step['round_trips'] for step in steps)}"
         for step in steps:
             yield f"{host.name}: {step['step']}", f"{step['seconds']:.2f} s, {step['round_trips']} round trips"
-        patched = patching_of(host)
-        if patched:
-            scanned, nanoseconds = patched
+        scanned, nanoseconds = patching_of(host)
+        if scanned:
             yield f"{host.name}: patching", f"{nanoseconds / 1e6 / (scanned / 1e6):.2f} ms per MB ({scanned} bytes)"
     for image in sorted(cache.glob("images/*/disk.raw")):
         stat = image.stat()

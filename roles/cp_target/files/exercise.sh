@@ -11,12 +11,10 @@ while [ ! -c /dev/cfake1 ] && [ "$i" -lt 50 ]; do
 	sleep 0.1
 done
 
-echo "$text" >/dev/cfake0
-status=$?
-if [ "$status" -eq 0 ]; then
+if echo "$text" >/dev/cfake0; then
 	echo "check write ok"
 else
-	echo "check write bad exit status $status"
+	echo "check write bad echo could not write $text"
 fi
 
 # The device answers with the 13 bytes written and then with zeros.

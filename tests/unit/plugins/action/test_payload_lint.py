@@ -17,7 +17,7 @@ from ansible_collections.kedr.lab.plugins.action import payload_lint as action
 from ansible_collections.kedr.lab.plugins.modules import payload_lint as module
 
 GOOD = (
-    "module.name = {0}\nmodule.author = Jane Doe\nmodule.license = GPL\n[group]\nfunction.name = {0}\n"
+    "module.name = {0}\nmodule.author = Some Author\nmodule.license = GPL\n[group]\nfunction.name = {0}\n"
     "returnsVoid = yes\ntrace.formatString = called\n"
 )
 

@@ -21,10 +21,10 @@ TWO = Module("two", {"Kbuild": b"k", "payload.c": b"2"}, ("cp_controller",))
 ALL = [CONTROLLER, ONE, TWO]
 
 
-def changed(facts: dict = FACTS, common: dict = COMMON, modules: list = ALL) -> set[str]:
+def changed(facts: dict | None = None, common: dict | None = None, modules: list | None = None) -> set[str]:
     """Names whose key differs from the usual one."""
     usual = build.content_keys(FACTS, COMMON, ALL)
-    now = build.content_keys(facts, common, modules)
+    now = build.content_keys(facts or FACTS, common or COMMON, modules or ALL)
     return {name for name in usual if usual[name] != now[name]}
 
 

@@ -135,7 +135,7 @@ def test_guests_run_side_by_side_each_with_its_own_port_key_and_files(lab):
 
 
 def test_the_inventory_holds_what_a_run_needs(lab):
-    _, (guest,) = start(lab, specs("one"))
+    dummy, (guest,) = start(lab, specs("one"))
     with open(lab.inventory) as stream:
         data = yaml.safe_load(stream)
     variables = data["kedr_guests"]["hosts"]["one"]
@@ -152,7 +152,7 @@ def test_the_inventory_holds_what_a_run_needs(lab):
 
 
 def test_secrets_and_consoles_are_private(lab):
-    _, (guest,) = start(lab, specs("one"))
+    dummy, (guest,) = start(lab, specs("one"))
     own = os.path.dirname(guest.pidfile)
     assert stat.S_IMODE(os.stat(lab.directory).st_mode) == 0o700
     assert stat.S_IMODE(os.stat(own).st_mode) == 0o700
@@ -161,7 +161,7 @@ def test_secrets_and_consoles_are_private(lab):
 
 
 def test_a_second_start_changes_nothing(lab):
-    _, (first,) = start(lab, specs("one"))
+    dummy, (first,) = start(lab, specs("one"))
     changed, (second,) = start(lab, specs("one"))
     assert not changed
     assert second.pid == first.pid
@@ -169,7 +169,7 @@ def test_a_second_start_changes_nothing(lab):
 
 
 def test_a_guest_asked_for_differently_is_started_anew(lab):
-    _, (first,) = start(lab, specs("one"))
+    dummy, (first,) = start(lab, specs("one"))
     assert lab.missing(specs("one", memory=512)) == ["one"]
     changed, (second,) = start(lab, specs("one", memory=512))
     assert changed
@@ -178,7 +178,7 @@ def test_a_guest_asked_for_differently_is_started_anew(lab):
 
 
 def test_a_guest_that_never_took_a_login_is_started_anew(lab, machine):
-    _, (first,) = start(lab, specs("one"))
+    dummy, (first,) = start(lab, specs("one"))
     path = os.path.join(os.path.dirname(first.pidfile), "guest.json")
     with open(path) as stream:
         data = json.load(stream)
@@ -204,7 +204,7 @@ def test_stop_ends_all_and_leaves_no_secret(lab):
 
 
 def test_stop_of_one_guest_leaves_the_other(lab):
-    _, (one, two) = start(lab, specs("one", "two"))
+    dummy, (one, two) = start(lab, specs("one", "two"))
     assert lab.stop(["one"]) == ["one"]
     assert not one.running
     assert two.running
@@ -215,13 +215,13 @@ def test_stop_of_one_guest_leaves_the_other(lab):
 def test_a_guest_that_does_not_answer_is_killed(lab, machine, monkeypatch):
     machine.write_text("deaf")
     monkeypatch.setattr(lab_guest, "qmp_quit", lambda path: qmp_quit(path, 0.2))
-    _, (guest,) = start(lab, specs("one"))
+    dummy, (guest,) = start(lab, specs("one"))
     assert lab.stop() == ["one"]
     assert not guest.running
 
 
 def test_a_guest_that_powers_itself_off_is_not_asked_to_quit(lab, machine, monkeypatch):
-    _, (guest,) = start(lab, specs("one"))
+    dummy, (guest,) = start(lab, specs("one"))
     (machine.parent / "mode.off").write_text(guest.pidfile)
     monkeypatch.setattr(lab_guest, "POWEROFF_SECONDS", 5)
     monkeypatch.setattr(lab_guest, "qmp_quit", lambda path: pytest.fail("asked to quit"))
@@ -230,7 +230,7 @@ def test_a_guest_that_powers_itself_off_is_not_asked_to_quit(lab, machine, monke
 
 
 def test_stop_leaves_a_process_alone_that_only_has_the_number(lab):
-    _, (guest,) = start(lab, specs("one"))
+    dummy, (guest,) = start(lab, specs("one"))
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         path = os.path.join(os.path.dirname(guest.pidfile), "guest.json")
@@ -291,7 +291,7 @@ def test_a_refused_login_is_told_with_the_reason(lab, machine):
 
 
 def test_a_guest_that_fails_takes_those_started_with_it_down_but_not_others(lab, machine):
-    _, (first,) = start(lab, specs("first"))
+    dummy, (first,) = start(lab, specs("first"))
     machine.write_text("panic")
     with pytest.raises(LabError, match="guest bad"):
         start(lab, specs("bad"))
@@ -320,9 +320,9 @@ def test_a_missing_image_is_named(lab):
 
 
 def test_every_start_has_a_fresh_disk_and_a_fresh_host_key(lab):
-    _, (first,) = start(lab, specs("one"))
+    dummy, (first,) = start(lab, specs("one"))
     lab.stop()
-    _, (second,) = start(lab, specs("one"))
+    dummy, (second,) = start(lab, specs("one"))
     assert first.host_key != second.host_key
 
 

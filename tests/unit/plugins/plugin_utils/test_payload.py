@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "..", "..", "data")
 
-GLOBALS = "module.name = my_pay\nmodule.author = Jane Doe\nmodule.license = GPL\n"  # lines 1 to 3
+GLOBALS = "module.name = my_pay\nmodule.author = Some Author\nmodule.license = GPL\n"  # lines 1 to 3
 GROUP = """[group]
 function.name = kstrdup
 returnType = char *
@@ -68,7 +68,7 @@ def changed(old: str, new: str, text: str = GOOD) -> str:
 
 def test_a_good_description_is_read_whole() -> None:
     payload = read(GOOD)
-    assert (payload.module, payload.author, payload.license) == ("my_pay", "Jane Doe", "GPL")
+    assert (payload.module, payload.author, payload.license) == ("my_pay", "Some Author", "GPL")
     assert payload.basename == "a.data"
     (function,) = payload.functions
     assert (function.name, function.line, function.event) == ("kstrdup", 5, "called_kstrdup")
@@ -233,11 +233,11 @@ def test_a_value_without_its_end_is_reported() -> None:
 
 
 def test_text_that_is_no_utf8_is_reported() -> None:
-    assert only(GOOD.replace("Jane", "J\xe4ne").encode("latin-1")).startswith("2: the value of 'module.author' is not")
+    assert only(GOOD.replace("Some", "S\xe4me").encode("latin-1")).startswith("2: the value of 'module.author' is not")
 
 
 def test_a_nul_byte_is_reported() -> None:
-    assert only(changed("Jane", "J\0ne")).startswith("2: the value of 'module.author' holds a NUL byte")
+    assert only(changed("Some", "S\0me")).startswith("2: the value of 'module.author' holds a NUL byte")
 
 
 def test_a_parameter_that_is_given_twice_names_both_lines() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[4]
 COMMAND = ROOT / "bin" / "kedr-lint"
-GLOBALS = "module.name = {}\nmodule.author = Jane Doe\nmodule.license = GPL\n"  # lines 1 to 3
+GLOBALS = "module.name = {}\nmodule.author = Some Author\nmodule.license = GPL\n"  # lines 1 to 3
 FREE = "[group]\nfunction.name = {}\nreturnsVoid = yes\ntrace.formatString = free()\n"  # lines 4 to 7
 GOOD = GLOBALS.format("a") + FREE.format("kfree")
 

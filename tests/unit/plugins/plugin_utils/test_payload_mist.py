@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[4]
 OURS = str(ROOT / "kernel" / "templates")
 SETS = str(ROOT / "tests" / "unit" / "data" / "mist_templates")
 TEXT = """module.name = my_pay
-module.author = Jane Doe
+module.author = Some Author
 module.license = GPL
 header = #include <linux/slab.h>
 [group]

@@ -170,7 +170,7 @@ def test_what_is_written_passes_the_checks_and_says_the_same() -> None:
     made = Made()
     kernel = knowledge(made)
     functions = [describe(name, kernel) for name in ("vmalloc_noprof", "vfree", "each")]
-    module = Module("my_pay", "Jane", "About.")
+    module = Module("my_pay", "Some", "About.")
     headers = {"vmalloc_noprof": "linux/vmalloc.h", "vfree": "linux/vmalloc.h"}
     text = payload_new.write(module, functions, headers, {"printk": "it is variadic"})
     payload = parse_payload(text.encode(), "a.data")
@@ -285,12 +285,12 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Completed
 
 def test_a_description_is_written_and_what_is_refused_is_told(kernel: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.data"
-    done = run("vmalloc", "printk", "vfree", "vmalloc", "--vmlinux", kernel, "--author", "Jane", "-o", out)
+    done = run("vmalloc", "printk", "vfree", "vmalloc", "--vmlinux", kernel, "--author", "Some", "-o", out)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "kedr-new: printk: it is variadic: its arguments cannot be passed on\n"
     (payload,), problems, _readable = read_together([str(out)])
     assert problems == []
-    assert (payload.module, payload.author) == ("my_vmalloc", "Jane")
+    assert (payload.module, payload.author) == ("my_vmalloc", "Some")
     assert [function.name for function in payload.functions] == ["vmalloc", "vfree"]
     assert sorted(os.listdir(tmp_path)) == ["a.data", "modules", "vmlinux"]
 

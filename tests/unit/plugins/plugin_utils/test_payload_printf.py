@@ -163,5 +163,5 @@ def test_a_star_takes_an_int(name: str, fits: bool) -> None:
 )
 def test_the_suggested_conversion_comes_first_and_fits(name: str, text: str) -> None:
     ctype = parse_type(name)
-    assert suggestion(ctype).split(" ")[0] == text
+    assert suggestion(ctype).split(" ", maxsplit=1)[0] == text
     assert misfit(conversions(text)[0], ctype) == ""

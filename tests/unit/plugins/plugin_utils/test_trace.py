@@ -40,8 +40,8 @@ NAMED = form(
 FORMATS = trace.parse_formats(KMALLOC + KFREE + NAMED)
 
 
-def read(text: bytes, formats: dict = FORMATS) -> tuple[trace.TraceReader, list[trace.Record]]:
-    reader = trace.TraceReader(trace.read_lines(io.BytesIO(text)), formats)
+def read(text: bytes, formats: dict | None = None) -> tuple[trace.TraceReader, list[trace.Record]]:
+    reader = trace.TraceReader(trace.read_lines(io.BytesIO(text)), FORMATS if formats is None else formats)
     return reader, list(reader)
 
 

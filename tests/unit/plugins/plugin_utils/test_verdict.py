@@ -64,17 +64,17 @@ PLANS: dict[str, dict[str, tuple[str, list[tuple[str, str]], str]]] = {
 }
 
 TARGET = """
-	.text
-	call __kmalloc_noprof
-	call kfree
-	jmp kfree
-	call _copy_from_user
-	call _copy_to_user
-	call down_interruptible
-	call up
-	jmp up
-	.section .init.text,"ax"
-	call __kmalloc_noprof
+    .text
+    call __kmalloc_noprof
+    call kfree
+    jmp kfree
+    call _copy_from_user
+    call _copy_to_user
+    call down_interruptible
+    call up
+    jmp up
+    .section .init.text,"ax"
+    call __kmalloc_noprof
 """
 
 SITES = """target cp_target
