@@ -340,11 +340,10 @@ def _fill(values: list[bytes], bodies: list[bytes], count: int) -> None:
 
 def _marks(names: list[bytes]) -> list[int]:
     """Where new groups begin in a list of names."""
-    marks = []
-    at = -1
-    for _ in range(names.count(_NEW_GROUP)):
-        at = names.index(_NEW_GROUP, at + 1)
-        marks.append(at)
+    marks: list[int] = []
+    count = names.count(_NEW_GROUP)
+    while len(marks) < count:
+        marks.append(names.index(_NEW_GROUP, marks[-1] + 1 if marks else 0))
     return marks
 
 

@@ -195,9 +195,9 @@ class Measured(NamedTuple):
 
 def measure(command: list[str], runs: int) -> Measured:
     """Run a command several times."""
-    seconds = []
+    seconds: list[float] = []
     kib = 0
-    for dummy in range(runs):
+    while len(seconds) < runs:
         with tempfile.TemporaryFile() as out:
             process = subprocess.Popen(command, stdout=out)
             _pid, status, usage = os.wait4(process.pid, 0)

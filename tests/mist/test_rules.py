@@ -251,6 +251,34 @@ def test_each_template_is_evaluated_once() -> None:
     assert generated({"document": "<$block$>"}, block_set, "[group]\na = 1") == "+"
 
 
+def test_condition_on_a_template_tells_groups_of_one_shape_apart() -> None:
+    block_set = {"block": "<$if s$>full<$else$>void<$endif$>", "s": "<$a$>"}
+    groups: list[Lists] = [{"a": [value]} for value in ("1", "2", "", "3", "", "")]
+    expected = "full,full,void,full,void,void"
+    assert generated({"document": "<$block : join(,)$>"}, block_set, as_data(groups)) == expected
+
+
+def test_first_value_of_a_condition_decides_which_branch_is_evaluated_first() -> None:
+    document_set = {
+        "document": "<$chosen : join(,)$>",
+        "chosen": "<$if a$><$t$><$else$><$u$><$endif$>",
+        "t": "t<$u$>",
+        "u": "u<$t$>",
+    }
+    assert generated(document_set, {"block": ""}, "a =\na = 1") == "ut,t"
+    assert generated(document_set, {"block": ""}, "a = 1\na =") == "tu,u"
+
+
+def test_empty_value_beside_a_long_one_is_false() -> None:
+    document_set = {
+        "document": "<$chosen : join(,)$>",
+        "chosen": "<$if both$>yes<$else$>no<$endif$>",
+        "both": "<$a$><$b$>",
+    }
+    data = as_data([{"a": ["long" * 1000, "", ""], "b": ["", "", "x"]}])
+    assert generated(document_set, {"block": ""}, data) == "yes,no,yes"
+
+
 def test_generating_leaves_the_garbage_collector_alone() -> None:
     generated({"document": ""}, {"block": ""}, "")
     assert gc.isenabled()
