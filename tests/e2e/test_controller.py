@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules between controller, payloads and target, asked of a real kernel by hand."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from guests import DATA, OURS, ROOT, Lab, Verify, loaded_modules, playbook
+
+HOST = "two"
+PARAMETER = "/sys/module/cp_controller/parameters/target_name"
+
+
+@pytest.fixture(scope="module")
+def modules(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    """Our modules, built for the guest, and my_rival, which replaces kfree as my_payload1 does."""
+    directory = tmp_path_factory.mktemp("controller")
+    run = Verify(directory / "runs")(lab, limit=HOST)
+    assert run.status == 0, run.output
+    built = {path.stem: path for path in (run.directory / HOST / "modules").glob("*.ko")}
+    return {**built, "my_rival": build_rival(lab, directory, run.directory)}
+
+
+def build_rival(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> pathlib.Path:
+    text = (DATA / "my_payload1.data").read_text()
+    rival = directory / "my_rival.data"
+    rival.write_text(text.replace("module.name = my_payload1", "module.name = my_rival"))
+    kernel = str(ROOT / "kernel")
+    needed = [
+        {"name": "cp_controller", "source": f"{kernel}/controller"},
+        {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
+    ]
+    build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
+    render = {"payloads": [str(rival)], "facts": "{{ read.facts }}", "dest": str(directory / "sources")}
+    tasks = [
+        {"kedr.lab.kernel_facts": {"payloads": [str(rival)]}, "register": "read"},
+        {"kedr.lab.payload_render": render, "register": "rendered"},
+        {"kedr.lab.kmod_build": {**build, "modules": needed, "build_root": "{{ kedr_build_root }}", "run_dir": str(run_dir)}},
+    ]
+    path = directory / "rival.yml"
+    path.write_text(yaml.safe_dump([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
+    done = playbook("-i", str(lab.inventory), str(path), lab=lab.directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return run_dir / HOST / "modules" / "my_rival.ko"
+
+
+@pytest.fixture
+def insmod(lab: Lab, modules: dict[str, pathlib.Path]) -> Iterator:
+    """Load one of the modules; returns what insmod and the kernel said, and unloads all after the test."""
+
+    def load(name: str, parameters: str = "") -> str:
+        before = len(lab.ssh(HOST, "dmesg").splitlines())
+        command = f"cat >/tmp/{name}.ko && insmod /tmp/{name}.ko {parameters} 2>&1; rm /tmp/{name}.ko"
+        said = lab.ssh(HOST, command, stdin=modules[name].read_bytes())
+        return said + "\n".join(lab.ssh(HOST, "dmesg").splitlines()[before:])
+
+    yield load
+    lab.ssh(HOST, f"for m in cp_target my_rival {' '.join(OURS[1:])}; do rmmod $m 2>/dev/null; done; true")
+    assert not loaded_modules(lab, HOST).intersection({*OURS, "my_rival"})
+
+
+def rmmod(lab: Lab, name: str) -> str:
+    return lab.ssh(HOST, f"rmmod {name} 2>&1; true")
+
+
+def test_two_payloads_cannot_replace_one_function_and_both_are_named(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=cp_target")
+    insmod("my_payload1")
+    said = insmod("my_rival")
+    assert "my_rival" not in loaded_modules(lab, HOST)
+    assert "my_rival: not registered: " in said
+    assert "is replaced by my_payload1 already" in said
+
+
+def test_no_payload_registers_while_a_target_is_loaded(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=cp_target")
+    insmod("cp_target")
+    said = insmod("my_payload1")
+    assert "my_payload1" not in loaded_modules(lab, HOST)
+    assert "a target module is loaded" in said
+
+
+def test_a_payload_stays_while_its_target_is_loaded_and_goes_afterwards(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=cp-target")
+    insmod("my_payload1")
+    insmod("cp_target")
+    assert "in use" in rmmod(lab, "my_payload1") or "busy" in rmmod(lab, "my_payload1")
+    assert "my_payload1" in loaded_modules(lab, HOST)
+    rmmod(lab, "cp_target")
+    rmmod(lab, "my_payload1")
+    assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def test_a_target_whose_init_fails_releases_the_payloads(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=cp_target")
+    insmod("my_payload1")
+    insmod("cp_target", "cfake_block_size=0")
+    assert "cp_target" not in loaded_modules(lab, HOST)
+    rmmod(lab, "my_payload1")
+    assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def test_the_controller_stays_while_a_payload_is_registered(lab, insmod) -> None:
+    insmod("cp_controller")
+    insmod("my_payload1")
+    rmmod(lab, "cp_controller")
+    assert "cp_controller" in loaded_modules(lab, HOST)
+
+
+def test_target_names_can_be_read_and_change_only_while_no_target_is_loaded(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=cp-target,other")
+    assert lab.ssh(HOST, f"cat {PARAMETER}").strip() == "cp_target,other"
+    assert lab.ssh(HOST, f"echo ../evil 2>&1 >{PARAMETER} || echo refused").strip().endswith("refused")
+    insmod("cp_target")
+    assert lab.ssh(HOST, f"echo other 2>/dev/null >{PARAMETER} || echo refused").strip() == "refused"
+    rmmod(lab, "cp_target")
+    lab.ssh(HOST, f"echo other >{PARAMETER}")
+    assert lab.ssh(HOST, f"cat {PARAMETER}").strip() == "other"
+
+
+def test_an_empty_target_name_matches_nothing(lab, insmod) -> None:
+    insmod("cp_controller")
+    insmod("my_payload1")
+    insmod("cp_target")
+    assert lab.ssh(HOST, "cat /sys/kernel/kedr/report") == ""
+    rmmod(lab, "my_payload1")
+    assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def test_the_report_cannot_be_written(lab, insmod) -> None:
+    insmod("cp_controller")
+    assert lab.ssh(HOST, "stat -c %a /sys/kernel/kedr/report").strip() == "444"
+
+
+def test_the_target_checks_its_parameters_and_says_what_is_allowed(lab, insmod) -> None:
+    for parameter in ("cfake_ndevices=0", "cfake_buffer_size=0", "cfake_block_size=-1", "cfake_major=-5"):
+        said = insmod("cp_target", parameter)
+        assert "cp_target" not in loaded_modules(lab, HOST), parameter
+        assert parameter.split("=")[0] in said
