@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Measures a warm `make verify` and prints speeds and sizes from the run directory that it left.
+# Measures a warm `make verify` and prints speeds and sizes from the run directory that it left, then the
+# generator's times beside those of the original program.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -14,4 +15,6 @@ begun=$(date +%s.%N)
 "$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || die "make verify failed the second time; see runs/latest"
 ended=$(date +%s.%N)
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
-exec "$venv/bin/python" "$root/tests/bench/report.py" "$root/runs/latest" "$KEDR_CACHE" "$begun" "$ended"
+"$venv/bin/python" "$root/tests/bench/report.py" "$root/runs/latest" "$KEDR_CACHE" "$begun" "$ended" || exit 1
+say "mist_gen"
+exec python3 "$root/tests/bench/bench_mist.py"

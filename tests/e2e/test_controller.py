@@ -34,11 +34,12 @@ def build_rival(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> pat
         {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
     ]
     build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
+    build["build_root"] = "{{ kedr_build_root }}"
     render = {"payloads": [str(rival)], "facts": "{{ read.facts }}", "dest": str(directory / "sources")}
     tasks = [
         {"kedr.lab.kernel_facts": {"payloads": [str(rival)]}, "register": "read"},
         {"kedr.lab.payload_render": render, "register": "rendered"},
-        {"kedr.lab.kmod_build": {**build, "modules": needed, "build_root": "{{ kedr_build_root }}", "run_dir": str(run_dir)}},
+        {"kedr.lab.kmod_build": {**build, "modules": needed, "run_dir": str(run_dir)}},
     ]
     path = directory / "rival.yml"
     path.write_text(yaml.safe_dump([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
