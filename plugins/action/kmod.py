@@ -22,7 +22,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.kmod)."""
 
     changes_host = True
-    recorded = ("changed_modules", "kernel_log")
+    recorded = ("changed_modules", "unchanged_modules", "kernel_log")
 
     def step_name(self) -> str:
         """Return the usual step: load or unload."""
@@ -104,10 +104,12 @@ class ActionModule(HostAction):
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
         lines = ["need_root 'Unloading modules'\nremember_log\n", *(kmods.call("unload", name) for name in names)]
+        lines.append("new_log | text log\n")
         answer = self.ask(hostshell.load_script("kmod") + "".join(lines), {})
         stuck = answer.all("stuck")
         if not stuck:
-            return self._outcome_of(answer, names, present=False)
+            log = hostshell.printable(answer.text("log"), 2_000_000)
+            return {**self._outcome_of(answer, names, present=False), "kernel_log": log}
         parts = []
         for line in answer.all("users"):
             name, _blank, users = line.partition(" ")

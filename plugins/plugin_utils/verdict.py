@@ -548,6 +548,19 @@ def _judge_gone(host: Host, expect: Expect) -> None:
         host.add("ok", "steps.jsonl", f"gone: {', '.join(wanted)}")
 
 
+def _judge_unload_log(host: Host, policy: splat.Policy) -> None:
+    """What the kernel said while the payloads and the controller were unloaded, after dmesg.txt was collected."""
+    for step in host.steps:
+        if step["step"] != "unload" or step["status"] != "ok":
+            continue
+        data = step.get("data")
+        log = data.get("kernel_log") if isinstance(data, dict) else None
+        if not isinstance(log, str):
+            raise EvidenceError("steps.jsonl", "no kernel log of the unloading")
+        found = splat.scan(log.splitlines(), policy, "", whole=True)
+        _note_splats(host, found, "steps.jsonl", f"{found.lines} lines of the kernel while unloading")
+
+
 # -- the verdict -------------------------------------------------------------------------------------
 
 
@@ -589,6 +602,7 @@ def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
     _attempt(host, lambda: _judge_dmesg(host, policy))
     if decided is None or _loaded(host):
         _judge_evidence(host, expect)
+        _attempt(host, lambda: _judge_unload_log(host, policy))
     if panic or (decided and decided[0] == "CRASH"):
         host.console = _console_tail(host)
     if panic:

@@ -101,16 +101,20 @@ def test_the_guests_keep_kaslr_and_listen_on_loopback_only(lab: Lab) -> None:
 
 
 def test_the_installed_collection_offers_the_playbook_by_name(lab: Lab, verify: Verify, tmp_path) -> None:
-    def galaxy(*arguments: str) -> None:
-        subprocess.run(["ansible-galaxy", "collection", *arguments], cwd=ROOT, check=True, timeout=300)
+    collections = str(tmp_path / "collections")
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_FORCE_COLOR": "0"}
+    env.pop("ANSIBLE_CONFIG", None)
 
-    galaxy("build", "--output-path", str(tmp_path))
+    def galaxy(*arguments: str) -> None:
+        subprocess.run(["ansible-galaxy", "collection", *arguments], cwd=tmp_path, env=env, check=True, timeout=300)
+
+    galaxy("build", str(ROOT), "--output-path", str(tmp_path))
     (archive,) = tmp_path.glob("kedr-lab-*.tar.gz")
-    galaxy("install", str(archive), "--collections-path", str(tmp_path / "collections"), "--no-deps")
+    galaxy("install", str(archive), "--collections-path", collections, "--no-deps")
     done = subprocess.run(
         ["ansible-playbook", "kedr.lab.verify", *verify.argv(lab, "two", {})[1:]],
         cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"), "ANSIBLE_FORCE_COLOR": "0"},
+        env=env,
         text=True,
         capture_output=True,
         check=False,

@@ -173,7 +173,7 @@ def stats(entries: int) -> str:
 def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if name == "unload":
-        data = {"changed_modules": MODULES}
+        data = {"changed_modules": MODULES, "kernel_log": ""}
     elif name == "unload_target":
         data = {"changed_modules": ["cp_target"]}
     entry = {
@@ -546,6 +546,10 @@ def without(number: int) -> Spoil:
 
 
 FAILURES: dict[str, tuple[Spoil, str]] = {
+    "a splat while unloading": (
+        text("steps.jsonl", '"kernel_log": ""', '"kernel_log": "[   40.1] BUG: unable to handle page fault"'),
+        "1 lines of splats",
+    ),
     "no device array": (calls("in init: 1", "in init: 0"), "device array: 0 ×"),
     "two device arrays": (lambda run: run.calls([CALLS[0], CALLS[-1], *CALLS]), "device array: 2 ×"),
     "failed device array": (calls(ARRAY, "(null)"), "device array: 0 ×"),
@@ -598,6 +602,7 @@ def test_evidence_of_a_failure_is_fail_and_says_what(run: RunDir, name: str) -> 
 
 
 HOLES: dict[str, tuple[Spoil, str]] = {
+    "no kernel log of the unloading": (text("steps.jsonl", '"kernel_log"', '"log"'), "no kernel log of the unloading"),
     "an unreadable line": (calls("kfree(0000000000000000)", "kfree(0000000000000000"), "cannot be read"),
     "an unknown event": (calls("called_kfree: kfree(0000000000000000)", "sched_switch: x"), "no format file"),
     "no record": (lambda run: run.calls([]), "no record at all"),
