@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Measures a warm `make verify` and prints speeds and sizes from the run directory that it left, then the
-# generator's times beside those of the original program.
+# decoder's speed, and the generator's times beside those of the original program.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -16,5 +16,7 @@ begun=$(date +%s.%N)
 ended=$(date +%s.%N)
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
 "$venv/bin/python" "$root/tests/bench/report.py" "$root/runs/latest" "$KEDR_CACHE" "$begun" "$ended" || exit 1
-say "mist_gen"
+say "decoding the text of a module, natively"
+"$venv/bin/python" "$root/tests/bench/bench_decoder.py" "$KEDR_CACHE" || exit 1
+say "generating with mist_gen"
 exec python3 "$root/tests/bench/bench_mist.py"

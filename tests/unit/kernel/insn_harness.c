@@ -8,6 +8,9 @@
  *                                    prints the offset of each instruction of
  *                                    a piece of a file, "bad" after one that
  *                                    is not an instruction
+ *   insn_harness time 32|64 FILE OFFSET SIZE
+ *                                    walks ten times; prints the least number
+ *                                    of nanoseconds of processor time
  *   insn_harness fuzz 32|64 SEED COUNT
  *                                    decodes random bytes that end where the
  *                                    memory ends; prints "fuzz COUNT DECODED"
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "insn_length.h"
 
@@ -66,19 +70,27 @@ static int decode_lines(int is64)
 	return 0;
 }
 
-static int walk(int is64, const char *path, long offset, long size)
+/* Returns a piece of a file, or ends the program with a message. */
+static unsigned char *read_piece(const char *path, long offset, long size)
 {
 	unsigned char *bytes = malloc(size);
 	FILE *file = fopen(path, "rb");
-	long at = 0;
 
 	if (!bytes || !file || fseek(file, offset, SEEK_SET) ||
 	    fread(bytes, 1, size, file) != (size_t)size) {
 		fprintf(stderr, "%s: cannot read %ld bytes at %ld\n", path,
 			size, offset);
-		return 3;
+		exit(3);
 	}
 	fclose(file);
+	return bytes;
+}
+
+static int walk(int is64, const char *path, long offset, long size)
+{
+	unsigned char *bytes = read_piece(path, offset, size);
+	long at = 0;
+
 	while (at < size) {
 		struct kedr_insn insn;
 		int length = kedr_insn_decode(bytes + at, bytes + size, is64,
@@ -87,6 +99,50 @@ static int walk(int is64, const char *path, long offset, long size)
 		printf("%ld%s\n", at, length ? "" : " bad");
 		at += length ? length : 1;
 	}
+	free(bytes);
+	return 0;
+}
+
+/* Decodes all of it. Returns the number of direct branches. */
+static long branches(int is64, const unsigned char *bytes, long size)
+{
+	long at = 0, found = 0;
+
+	while (at < size) {
+		struct kedr_insn insn = { 1, 0, KEDR_INSN_OTHER };
+
+		kedr_insn_decode(bytes + at, bytes + size, is64, &insn);
+		found += insn.kind != KEDR_INSN_OTHER;
+		at += insn.length;
+	}
+	return found;
+}
+
+static long long processor_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static int time_walk(int is64, const char *path, long offset, long size)
+{
+	unsigned char *bytes = read_piece(path, offset, size);
+	long long least = 0;
+	long found = 0;
+	int round;
+
+	for (round = 0; round < 10; round++) {
+		long long begun = processor_time();
+		long long taken;
+
+		found = branches(is64, bytes, size);
+		taken = processor_time() - begun;
+		if (!round || taken < least)
+			least = taken;
+	}
+	printf("time %lld branches %ld\n", least, found);
 	free(bytes);
 	return 0;
 }
@@ -170,8 +226,10 @@ int main(int argc, char **argv)
 		return decode_lines(is64);
 	if (argc == 6 && !strcmp(argv[1], "walk"))
 		return walk(is64, argv[3], atol(argv[4]), atol(argv[5]));
+	if (argc == 6 && !strcmp(argv[1], "time"))
+		return time_walk(is64, argv[3], atol(argv[4]), atol(argv[5]));
 	if (argc == 5 && !strcmp(argv[1], "fuzz"))
 		return fuzz(is64, strtoull(argv[3], NULL, 0), atol(argv[4]));
-	fprintf(stderr, "usage: insn_harness decode|walk|fuzz 32|64 ...\n");
+	fprintf(stderr, "usage: insn_harness decode|walk|time|fuzz 32|64 ...\n");
 	return 2;
 }
