@@ -4,31 +4,22 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.kedr.lab.plugins.plugin_utils import payload_lint
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "payloads": {"type": "list", "elements": "path", "required": True},
-}
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControlAction):
     """See the documentation of M(kedr.lab.payload_lint)."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Check all files; failed with every mistake of every file."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        paths = [os.path.normpath(self._loader.path_dwim(str(path))) for path in options["payloads"]]
+        paths = [self.path(path) for path in options["payloads"]]
         _payloads, problems, _readable = payload_lint.read_together(paths)
         found = [payload_lint.described(problem) for problem in problems]
-        outcome: dict[str, Any] = {**result, "changed": False, "problems": found}
+        outcome: dict[str, Any] = {"changed": False, "problems": found}
         if problems:
             outcome.update(failed=True, msg="\n".join(str(problem) for problem in problems))
         return outcome

@@ -10,35 +10,23 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, make_run, new_id
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "runs_dir": {"type": "path", "required": True},
-    "run_id": {"type": "str"},
-    "hosts": {"type": "list", "elements": "str"},
-    "parameters": {"type": "dict", "default": {}},
-}
 
-
-class ActionModule(ActionBase):
+class ActionModule(ControlAction):
     """See the documentation of M(kedr.lab.run)."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Make the directory; return its path."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        variables = task_vars or {}
+        variables = task_vars
         hosts = [str(name) for name in options["hosts"] or variables.get("groups", {}).get("all", [])]
-        run_id = str(options["run_id"] or new_id(time.time(), os.getppid()))
-        runs_dir = os.path.normpath(self._loader.path_dwim(str(options["runs_dir"])))
+        run_id = options["run_id"] or new_id(time.time(), os.getppid())
+        runs_dir = self.path(options["runs_dir"])
         if self._task.check_mode:
             path = os.path.join(runs_dir, run_id)
-            return {**result, "changed": True, "run_id": run_id, "run_dir": path}
+            return {"changed": True, "run_id": run_id, "run_dir": path}
         about = {
             "started": round(time.time(), 3),
             "command": list(sys.argv),
@@ -50,8 +38,8 @@ class ActionModule(ActionBase):
         try:
             path = make_run(runs_dir, run_id, about)
         except RunError as error:
-            return {**result, "failed": True, "msg": str(error)}
-        return {**result, "changed": True, "run_id": run_id, "run_dir": path}
+            return {"failed": True, "msg": str(error)}
+        return {"changed": True, "run_id": run_id, "run_dir": path}
 
 
 def _about(hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:

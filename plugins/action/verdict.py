@@ -6,56 +6,42 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "run_dir": {"type": "path", "required": True},
-    "hosts": {"type": "list", "elements": "str", "required": True},
-    "expect": {"type": "path"},
-    "splats": {"type": "path"},
-    "reproduce": {"type": "str", "default": ""},
-}
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControlAction):
     """See the documentation of M(kedr.lab.verdict)."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Judge, show the table, keep the results; failed unless every host is OK."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        run_dir = self._path(options["run_dir"], "")
-        hosts = [str(name) for name in options["hosts"] if name != "localhost"]
+        run_dir = self.path(options["run_dir"])
+        hosts = [name for name in options["hosts"] if name != "localhost"]
         try:
-            expect = load_expect(self._path(options["expect"], os.path.join(DATA, "expect", "cp_target.yml")))
-            policy = load_policy(self._path(options["splats"], os.path.join(DATA, "splats.yml")))
+            expect = load_expect(self.path(options["expect"] or os.path.join(DATA, "expect", "cp_target.yml")))
+            policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
             if not self._task.check_mode:
                 self._keep_guests(run_dir, hosts)
-            results = verdict.judge_run(run_dir, hosts, expect, policy, str(options["reproduce"]))
+            results = verdict.judge_run(run_dir, hosts, expect, policy, options["reproduce"])
             changed = False if self._task.check_mode else _write(run_dir, results)
         except DataFileError as error:
-            return {**result, "failed": True, "msg": "\n".join(error.problems)}
+            return {"failed": True, "msg": "\n".join(error.problems)}
         except verdict.EvidenceError as error:
-            return {**result, "failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
+            return {"failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
         except OSError as error:
-            return {**result, "failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
+            return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
         table = report.table(results)
         Display().display("\n" + table + "\n")
-        return {**result, "changed": changed, **_outcome(run_dir, results, table)}
-
-    def _path(self, given: Any, default: str) -> str:
-        return os.path.normpath(self._loader.path_dwim(str(given))) if given else default
+        return {"changed": changed, **_outcome(run_dir, results, table)}
 
     def _keep_guests(self, run_dir: str, hosts: list[str]) -> None:
         known = verdict.read_run(run_dir)["hosts"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Base of the actions that speak sh to a test host, and of what they record in the run directory."""
+"""Bases of the actions: those of the control node, and those that speak sh to a test host and record their steps."""
 
 from __future__ import annotations
 
@@ -46,12 +46,14 @@ class Unreachable(Exception):
     """The host was unreachable earlier in this run."""
 
 
-def argument_spec(action: str) -> dict[str, Any]:
-    """Return the argument spec of `action`, as its documentation and the fragment `host` say it."""
+def argument_spec(action: str, fragment: str = "") -> dict[str, Any]:
+    """Return the argument spec of `action`, as its documentation and that of `fragment`, if it has one, say it."""
+    texts = [importlib.import_module(f"{COLLECTION}.plugins.modules.{action}").DOCUMENTATION]
+    if fragment:
+        shared = importlib.import_module(f"{COLLECTION}.plugins.doc_fragments.{fragment}")
+        texts.insert(0, shared.ModuleDocFragment.DOCUMENTATION)
     spec: dict[str, Any] = {}
-    fragment = importlib.import_module(f"{COLLECTION}.plugins.doc_fragments.host")
-    module = importlib.import_module(f"{COLLECTION}.plugins.modules.{action}")
-    for text in (fragment.ModuleDocFragment.DOCUMENTATION, module.DOCUMENTATION):
+    for text in texts:
         spec.update(spec_of_options(yaml.safe_load(text).get("options") or {}))
     return spec
 
@@ -124,6 +126,36 @@ def was_unreachable(host_dir: str) -> bool:
         return False
 
 
+def given(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return `rows` without the suboptions that the user did not give, which Ansible fills with None."""
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+class ControlAction(ActionBase):
+    """An action that works on the control node only. A subclass implements ``perform``."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Check the options and do the work; return the result of the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        name = self._task.action.rsplit(".", 1)[-1]
+        _result, options = self.validate_argument_spec(argument_spec=argument_spec(name))
+        # Values of Ansible carry tags; what is kept or compared later must be plain.
+        return {**result, **self.perform(json.loads(json.dumps(options)), task_vars or {})}
+
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the work with checked, plain `options`; return what the documentation promises."""
+        raise NotImplementedError
+
+    def path(self, path: str) -> str:
+        """Return `path` absolute; a relative one starts at the playbook."""
+        return os.path.normpath(self._loader.path_dwim(path))
+
+
 class HostAction(ActionBase):
     """An action of the group kedr.lab.host.
 
@@ -189,7 +221,7 @@ class HostAction(ActionBase):
 
     def _checked_options(self) -> dict[str, Any]:
         name = self._task.action.rsplit(".", 1)[-1]
-        _result, options = self.validate_argument_spec(argument_spec=argument_spec(name))
+        _result, options = self.validate_argument_spec(argument_spec=argument_spec(name, "host"))
         return options
 
     def _host_dir(self) -> str:

@@ -77,7 +77,7 @@ def script(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_option_is_documented_and_is_what_the_action_takes(name: str) -> None:
-    spec = base.argument_spec(name)
+    spec = base.argument_spec(name, "host")
     module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.modules.{name}")
     assert set(spec) == {"run_dir", "step", *yaml.safe_load(module.DOCUMENTATION)["options"]}
     for text in (module.EXAMPLES, module.RETURN):

@@ -41,11 +41,7 @@ def do(args: dict[str, Any], base: Path, check: bool = False) -> dict[str, Any]:
     return result
 
 
-def test_what_is_documented_is_what_is_taken() -> None:
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    for option in documented.values():
-        option.pop("description")
-    assert documented == action.ARGUMENTS
+def test_the_documentation_can_be_read() -> None:
     assert yaml.safe_load(module.EXAMPLES)
     assert yaml.safe_load(module.RETURN)
 

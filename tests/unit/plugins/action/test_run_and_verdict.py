@@ -45,12 +45,8 @@ def do(plugin: Any, args: dict[str, Any], base: pathlib.Path, check: bool = Fals
     return result
 
 
-@pytest.mark.parametrize(("action", "module"), [(run_action, run_module), (verdict_action, verdict_module)])
-def test_what_is_documented_is_what_is_taken(action: Any, module: Any) -> None:
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    for option in documented.values():
-        option.pop("description")
-    assert documented == action.ARGUMENTS
+@pytest.mark.parametrize("module", [run_module, verdict_module])
+def test_the_documentation_can_be_read(module: Any) -> None:
     assert yaml.safe_load(module.EXAMPLES)
     assert yaml.safe_load(module.RETURN)
 
