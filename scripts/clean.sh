@@ -19,6 +19,13 @@ case ${1-} in
         rm -rf runs .lab .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
         find . -name __pycache__ -prune -exec rm -rf {} +
         ;;
-    clean-cache) as_root rm -rf "$KEDR_CACHE" ;;
+    clean-cache)
+        # Only what is ours, whatever folder KEDR_CACHE names.
+        for made in images modules locks logs venv ansible-test ruff mypy packages.log bench.log accelerator.json \
+            .accelerator.lock; do
+            as_root rm -rf "$KEDR_CACHE/$made"
+        done
+        rmdir "$KEDR_CACHE" 2>/dev/null || say "left in $KEDR_CACHE: $(ls -A "$KEDR_CACHE")"
+        ;;
     *) die "usage: clean.sh clean|clean-cache" ;;
 esac

@@ -20,12 +20,14 @@ as_root() {
     fi
 }
 
-# Goes on as root: starts the running script anew through sudo unless it runs as root already.
+# Goes on as root: starts the running script anew through sudo unless it runs as root already. The cache stays
+# that of who started it; what Ansible keeps in a home folder does not.
 become_root() {
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 || die "guests and their images need root; run this as root, or install sudo"
         say "guests and their images need root: going on through sudo"
-        exec sudo env "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} \
+        root_home=~root
+        exec sudo env "ANSIBLE_HOME=$root_home/.ansible" "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} \
             ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
     fi
 }
@@ -33,7 +35,8 @@ become_root() {
 # Gives what root made in the checkout back to who started the script; the cache's images stay root's.
 give_back() {
     [ -n "${KEDR_OWNER-}" ] || return 0
-    for made in "$root/runs" "$root/.lab"; do
+    for made in "$root/runs" "$root/.lab" "$KEDR_CACHE/modules" "$KEDR_CACHE/locks" "$KEDR_CACHE/logs" \
+        "$KEDR_CACHE/accelerator.json" "$KEDR_CACHE/.accelerator.lock"; do
         if [ -e "$made" ]; then chown -R --no-dereference "$KEDR_OWNER" "$made"; fi
     done
 }

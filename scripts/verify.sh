@@ -65,5 +65,7 @@ trap 'exit 143' TERM HUP
 
 lab_down || exit 1
 touch "$KEDR_LAB_DIR/up"
-play playbooks/lab_up.yml -e "lab_console_root=$root/runs/$run_id" || die "the embedded lab did not start"
+KEDR_REPRODUCE="cd $root && make verify${*:+ ARGS='$*'}"
+export KEDR_REPRODUCE
+KEDR_CONSOLES=$root/runs/$run_id play playbooks/lab_up.yml || die "the embedded lab did not start"
 play -i "$KEDR_LAB_DIR/inventory.yml" playbooks/verify.yml -e "kedr_run_id=$run_id" "$@"

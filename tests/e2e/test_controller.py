@@ -140,4 +140,4 @@ def test_the_target_checks_its_parameters_and_says_what_is_allowed(lab, insmod) 
     for parameter in ("cfake_ndevices=0", "cfake_buffer_size=0", "cfake_block_size=-1", "cfake_major=-5"):
         said = insmod("cp_target", parameter)
         assert "cp_target" not in loaded_modules(lab, HOST), parameter
-        assert parameter.split("=")[0] in said
+        assert parameter.partition("=")[0] in said

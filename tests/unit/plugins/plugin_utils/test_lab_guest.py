@@ -195,7 +195,7 @@ def test_the_console_goes_where_it_is_asked_for_and_stays_after_the_end(lab, tmp
 
 
 def test_stop_ends_all_and_leaves_no_secret(lab):
-    _, guests = start(lab, specs("one", "two"))
+    dummy, guests = start(lab, specs("one", "two"))
     assert lab.stop() == ["one", "two"]
     assert not any(guest.running for guest in guests)
     left = {name for guest in guests for name in os.listdir(os.path.dirname(guest.pidfile))}
