@@ -115,6 +115,16 @@ def test_a_full_disk_on_the_host_is_infra(lab, verify, clean_host) -> None:
     assert "No space left" in reason
 
 
+def test_a_tracefs_that_cannot_be_mounted_is_infra(lab, verify, clean_host) -> None:
+    lab.ssh("one", "umount /sys/kernel/tracing; mount --bind /bin/false /usr/bin/mount")
+    try:
+        word, reason = verdict(verify(lab, limit=clean_host))
+    finally:
+        lab.ssh("one", "umount /usr/bin/mount")
+    assert word == "INFRA"
+    assert "tracefs" in reason
+
+
 def test_ctrl_c_then_a_second_run_cleans_up_and_succeeds(lab, verify) -> None:
     process = verify.start(lab, limit="one")
     verify.wait_for_step("one", "target")
