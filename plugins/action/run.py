@@ -12,7 +12,15 @@ from typing import Any
 
 from ansible.release import __version__ as ansible_version
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, make_run, new_id
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
+    HIDDEN,
+    RunError,
+    is_secret,
+    make_run,
+    new_id,
+    without_secrets,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import guest_alive
 
 
 class ActionModule(ControlAction):
@@ -29,11 +37,13 @@ class ActionModule(ControlAction):
             return {"changed": True, "run_id": run_id, "run_dir": path}
         about = {
             "started": round(time.time(), 3),
-            "command": list(sys.argv),
+            "command": without_secrets(sys.argv),
             "directory": os.getcwd(),
             "ansible": ansible_version,
             "hosts": {name: _about(variables.get("hostvars", {}), name) for name in hosts if name != "localhost"},
-            "parameters": {str(key): str(value) for key, value in options["parameters"].items()},
+            "parameters": {
+                key: HIDDEN if is_secret(key) else str(value) for key, value in options["parameters"].items()
+            },
         }
         try:
             path = make_run(runs_dir, run_id, about)
@@ -47,10 +57,12 @@ def _about(hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:
     variables: Mapping[str, Any] = {}
     if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
         variables = hostvars[name]
+    embedded, pidfile = variables.get("kedr_embedded") is True, str(variables.get("kedr_qemu_pidfile") or "")
     return {
-        "embedded": variables.get("kedr_embedded") is True,
+        "embedded": embedded,
+        "alive": guest_alive(pidfile) if embedded else None,
         "test_host": variables.get("kedr_test_host") is True,
         "console": str(variables.get("kedr_console") or ""),
-        "pidfile": str(variables.get("kedr_qemu_pidfile") or ""),
+        "pidfile": pidfile,
         "system": str(variables.get("kedr_system") or ""),
     }

@@ -14,6 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts, hide_values
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
@@ -27,12 +28,16 @@ class ActionModule(ControlAction):
         run_dir = self.path(options["run_dir"])
         hosts = [name for name in options["hosts"] if name != "localhost"]
         try:
+            check_hosts(hosts)
+            if self._task.check_mode:
+                return {"changed": False, "msg": "nothing to judge in check mode"}
             expect = load_expect(self.path(options["expect"] or os.path.join(DATA, "expect", "cp_target.yml")))
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
-            if not self._task.check_mode:
-                self._keep_guests(run_dir, hosts)
-            results = verdict.judge_run(run_dir, hosts, expect, policy, options["reproduce"])
-            changed = False if self._task.check_mode else _write(run_dir, results)
+            self._keep_guests(run_dir, hosts)
+            results = verdict.judge_run(run_dir, hosts, expect, policy, options["reproduce"] or _reproduce())
+            changed = _write(run_dir, results)
+        except RunError as error:
+            return {"failed": True, "msg": str(error)}
         except DataFileError as error:
             return {"failed": True, "msg": "\n".join(error.problems)}
         except verdict.EvidenceError as error:
@@ -48,6 +53,11 @@ class ActionModule(ControlAction):
         for name in hosts:
             if isinstance(known.get(name), dict):
                 verdict.keep_guest(run_dir, name, known[name])
+
+
+def _reproduce() -> str:
+    """The command that whoever started this run gave for repeating it, without secrets; or nothing."""
+    return hide_values(os.environ.get("KEDR_REPRODUCE", ""))
 
 
 def _write(run_dir: str, results: list[dict[str, Any]]) -> bool:

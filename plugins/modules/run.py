@@ -12,6 +12,11 @@ description:
   - Makes the directory of a run on the control node, where every step keeps what it saw, and points
     C(latest) beside it to it.
   - The directory gets C(run.json) with the command line, the version of Ansible and the hosts of the run.
+  - Of a host with C(kedr_embedded) it also says whether its guest lives at this moment, so that a guest that
+    was never started is not taken for one that died.
+  - Extra variables whose names contain C(pass), C(secret), C(key) or C(token) are kept without their values. In
+    a text C(name=value), what follows the first of them is left out as well. Extra variables in JSON or YAML
+    are left out whole when such a word or a backslash is in them.
   - Only the user who runs this can read the directory.
 author:
   - The kedr.lab authors (@kedr-lab)
@@ -33,7 +38,9 @@ options:
     type: list
     elements: str
   parameters:
-    description: What else is to be known about the run later; kept as text.
+    description:
+      - What else is to be known about the run later; kept as text.
+      - Values whose names contain C(pass), C(secret), C(key) or C(token) are left out.
     type: dict
     default: {}
 attributes:

@@ -14,6 +14,8 @@ description:
   - A verdict is V(OK), V(FAIL) (modules or target misbehaved), V(CRASH) (the system died), V(INFRA) (lab
     or network), V(SKIP) (not tried), or V(NO-RESULT) (evidence is missing). Missing evidence is never
     V(OK), and neither is a host that left no directory.
+  - A guest of the embedded lab must live when it is judged first, so end the lab afterwards. One that does not
+    is V(CRASH), or V(INFRA) when it was not running when the run began.
   - The task fails unless there is a host and every host is V(OK).
 author:
   - The kedr.lab authors (@kedr-lab)
@@ -23,7 +25,9 @@ options:
     type: path
     required: true
   hosts:
-    description: Names of all hosts that must be judged. C(localhost) is left out.
+    description:
+      - Names of all hosts that must be judged. C(localhost) is left out.
+      - Letters, digits, C(.), C(_) and C(-), since a name is the name of a directory.
     type: list
     elements: str
     required: true
@@ -39,13 +43,15 @@ options:
     type: path
   reproduce:
     description:
-      - Command of the run that the results name for repeating one host.
-      - The default is the command line in C(run.json).
+      - Command that the results name for repeating a host. It is used as it is.
+      - The default is the environment variable E(KEDR_REPRODUCE) of the control node, of which everything
+        after a name that contains C(pass), C(secret), C(key) or C(token) and has a value is left out.
+      - Without both it is the command line in C(run.json), with C(--limit) for the host.
     type: str
     default: ""
 attributes:
   check_mode:
-    description: Judges and writes nothing.
+    description: Succeeds without judging, since a check makes no run.
     support: full
   diff_mode:
     description: Shows what changes.
@@ -67,7 +73,7 @@ RETURN = r"""
 verdicts:
   description: The verdict of each host.
   type: dict
-  returned: when the run could be judged
+  returned: when the run was judged
   sample:
     debian13: OK
 results_file:

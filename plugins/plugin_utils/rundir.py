@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The run directory: ``RUNS/ID/`` with run.json, and ``RUNS/latest`` that points to the newest run."""
+"""The run directory: ``RUNS/ID/`` with run.json, and ``RUNS/latest`` that points to the newest run.
+
+run.json keeps the command line of the run; what may be a secret in it is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,18 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
-_HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+HIDDEN = "…"
+
+_OPTION = re.compile(r"(-[bCDJKkv]*[el]|--ex[a-z-]*|--lim[a-z]*)=?(.*)", re.DOTALL)
+_SECRET = re.compile(r"pass|secret|key|token", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"""(?<![\w-])([\w.]*(?:pass|secret|key|token)[\w.]*["'\\]*\s*[=:]).*""", re.IGNORECASE | re.DOTALL
+)
 
 
 class RunError(Exception):
@@ -22,6 +32,62 @@ class RunError(Exception):
 def new_id(now: float, pid: int) -> str:
     """``20260131T235959Z-4711``: time in UTC and the process that runs."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{pid}"
+
+
+def check_hosts(names: Iterable[str]) -> None:
+    """Raise RunError for a host name that cannot name a directory below the run."""
+    for name in names:
+        if not HOST_NAME.fullmatch(name):
+            raise RunError(
+                f"the host name {name[:100]!r} cannot name a directory: letters, digits, '.', '_' and '-' "
+                "are allowed, a '.' at the beginning is not; rename the host in the inventory"
+            )
+
+
+def arguments(command: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """The words of a command line of Ansible, each with None.
+
+    An option that gives extra variables or a limit comes with its value, in whichever way it was written.
+    """
+    words = iter(command)
+    for word in words:
+        found = _OPTION.fullmatch(word)
+        if found is None:
+            yield word, None
+        else:
+            yield found[1], found[2] or next(words, "")
+
+
+def is_limit(option: str) -> bool:
+    """Is an option of ``arguments`` with a value the limit (else it gives extra variables)?"""
+    return option.startswith("--lim") or (option[:2] != "--" and option.endswith("l"))
+
+
+def without_secrets(command: Iterable[str]) -> list[str]:
+    """A command line of Ansible in which no extra variable tells a secret."""
+    kept: list[str] = []
+    for word, value in arguments(command):
+        kept.append(word)
+        if value is not None:
+            kept.append(value if is_limit(word) else _hide_variables(value))
+    return kept
+
+
+def _hide_variables(text: str) -> str:
+    """Extra variables without secrets: of JSON and YAML nothing is kept, else what stands before the first."""
+    if text.lstrip()[:1] in ("{", "["):
+        return HIDDEN if _SECRET.search(text) or "\\" in text else text
+    return hide_values(text)
+
+
+def hide_values(text: str) -> str:
+    """``a=b password=…``: text up to the value of the first name that sounds like a secret."""
+    return _SECRET_VALUE.sub(lambda found: found[1] + HIDDEN, text)
+
+
+def is_secret(name: str) -> bool:
+    """Does the name of a variable sound like a secret?"""
+    return _SECRET.search(name) is not None
 
 
 def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
@@ -37,12 +103,7 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
             f"run_id '{run_id[:100]}' cannot name a run: letters, digits, '.', '_' and '-' are allowed, "
             "a '.' at the beginning and the word 'latest' are not"
         )
-    for name in about["hosts"]:
-        if not _HOST.fullmatch(name):
-            raise RunError(
-                f"the host name {name[:100]!r} cannot name a directory: letters, digits, '.', '_' and '-' "
-                "are allowed; rename the host in the inventory"
-            )
+    check_hosts(about["hosts"])
     path = os.path.join(runs_dir, run_id)
     try:
         os.makedirs(runs_dir, exist_ok=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import sites, splat, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import rundir, sites, splat, trace
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
 
 STEPS = (
@@ -40,7 +40,7 @@ MAX_NAMED = 10
 CONSOLE_LINES = 15
 
 _STATUSES = ("ok", "failed", "unreachable", "refused", "skipped")
-_HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+_RUN_ID = re.compile(r"(?<!\S)kedr_run_id=\S*\s*")
 
 
 class Finding(NamedTuple):
@@ -589,13 +589,9 @@ def judge_host(
 
 
 def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
-    if not _HOST.fullmatch(host.name):
-        host.add("missing", ".", "the host's name cannot name a directory")
-        return "NO-RESULT", "the host's name cannot name a directory; rename it in the inventory"
-    if not os.path.isdir(host.path):
-        host.add("missing", ".", "no directory of this host: nothing was recorded")
-        return "NO-RESULT", "no directory of this host in the run directory: nothing was recorded"
-    _attempt(host, lambda: _read_steps(host))
+    nothing = _nothing_done(host)
+    if nothing:
+        return nothing
     _attempt(host, lambda: _read_facts(host))
     decided = _judge_steps(host) if host.steps else None
     panic = _attempt(host, lambda: _judge_console(host, policy))
@@ -603,12 +599,45 @@ def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
     if decided is None or _loaded(host):
         _judge_evidence(host, expect)
         _attempt(host, lambda: _judge_unload_log(host, policy))
-    if panic or (decided and decided[0] == "CRASH"):
+    died = _attempt(host, lambda: _judge_guest(host, decided))
+    if panic or died or (decided and decided[0] == "CRASH"):
         host.console = _console_tail(host)
     if panic:
         where = decided[1] if decided else "after the last step"
         return "CRASH", f"{where}; the console says: {panic}"
-    return decided or _by_findings(host)
+    return died or decided or _by_findings(host)
+
+
+def _nothing_done(host: Host) -> tuple[str, str] | None:
+    """Read the steps.  Returns the verdict of a host with which nothing can have been done."""
+    if not rundir.HOST_NAME.fullmatch(host.name):
+        host.add("missing", ".", "the host's name cannot name a directory")
+        return "NO-RESULT", "the host's name cannot name a directory; rename it in the inventory"
+    there = os.path.isdir(host.path)
+    if there:
+        _attempt(host, lambda: _read_steps(host))
+    dead = host.info.get("embedded") and host.info.get("alive") is False
+    if dead and not any(step["status"] == "ok" for step in host.steps):
+        host.add("note", "run.json", "the guest was not running when the run began")
+        return "INFRA", "the guest is not running; start it with make lab-up"
+    if not there:
+        host.add("missing", ".", "no directory of this host: nothing was recorded")
+        return "NO-RESULT", "no directory of this host in the run directory: nothing was recorded"
+    return None
+
+
+def _judge_guest(host: Host, decided: tuple[str, str] | None) -> tuple[str, str] | None:
+    """CRASH when the guest did not live to the end; None when it did, or when the steps show a crash already."""
+    if not host.info.get("embedded") or (decided and decided[0] == "CRASH"):
+        return None
+    alive = _json(host, "guest.json", dict).get("alive")
+    if alive is True:
+        host.add("ok", "guest.json", "the guest lived to the end of the run")
+        return None
+    if alive is not False:
+        raise EvidenceError("guest.json", "it is not known whether the guest lived to the end of the run")
+    host.add("fail", "guest.json", "the guest's QEMU process has ended")
+    return "CRASH", f"{decided[1]}; later the guest died" if decided else "the guest died after the last step"
 
 
 def _loaded(host: Host) -> bool:
@@ -703,35 +732,31 @@ def judge_run(
 ) -> list[dict[str, Any]]:
     """Judge all hosts of a run, in the order given; returns what results.json holds.
 
-    ``reproduce`` is the command line of the run; without it the one in run.json is taken.
+    ``reproduce`` is the command that repeats a host, used as it is; without it the command line in run.json
+    is taken, limited to the host.
     Raises EvidenceError when run.json is missing or unusable.
     """
     info = read_run(run_dir)
-    command = reproduce or _command(info)
+    command = _command(info)
     results = []
     for name in dict.fromkeys(hosts):
         about = info["hosts"].get(name)
-        again = f"{command} --limit {shlex.quote(f'{name},localhost')}"
+        again = reproduce or f"{command} --limit {shlex.quote(name)}"
         known = about if isinstance(about, dict) else {}
         results.append(judge_host(run_dir, name, expect, policy, known, plain(again, 4000)))
     return results
 
 
-_WITH_VALUE = {"-l", "--limit"}
-
-
 def _command(info: Mapping[str, Any]) -> str:
-    """The command of run.json without its limit and without the name that it gave to the run."""
-    words = [str(word) for word in info.get("command") or []]
+    """The command of run.json without its limit, its secrets and the name that it gave to the run."""
     kept: list[str] = []
-    skip = False
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if skip or word.startswith(("--limit=", "-l=")):
-            skip = False
-        elif word in _WITH_VALUE or (word in ("-e", "--extra-vars") and following.startswith("kedr_run_id=")):
-            skip = True
-        else:
+    for word, value in rundir.arguments(rundir.without_secrets(str(word) for word in info.get("command") or [])):
+        if value is None:
             kept.append(word)
+        elif rundir.is_limit(word):
+            kept += [word[:-1]] if re.fullmatch(r"-[^-]+l", word) else []
+        elif rest := _RUN_ID.sub("", value).strip():
+            kept += [word, rest]
     place = f"cd {shlex.quote(str(info['directory']))} && " if info.get("directory") else ""
     return place + (shlex.join(kept) if kept else "ansible-playbook playbooks/verify.yml")
 
@@ -746,7 +771,7 @@ def keep_guest(run_dir: str, name: str, info: Mapping[str, Any]) -> None:
     host that left no directory.  A console that cannot be copied is left out, which judging will say.
     """
     path = os.path.join(run_dir, name)
-    if not _HOST.fullmatch(name) or not info.get("embedded") or not os.path.isdir(path):
+    if not rundir.HOST_NAME.fullmatch(name) or not info.get("embedded") or not os.path.isdir(path):
         return
     target = os.path.join(path, "guest.json")
     if not os.path.exists(target):

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from typing import Any
 from unittest import mock
 
@@ -67,8 +68,8 @@ def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path
     assert about["run_id"] == result["run_id"]
     assert about["parameters"] == {"target": "cp_target"}
     assert about["hosts"] == {
-        "one": {"embedded": True, "test_host": True, "console": "/c", "pidfile": "/p", "system": ""},
-        "two": {"embedded": False, "test_host": False, "console": "", "pidfile": "", "system": ""},
+        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pidfile": "/p", "system": ""},
+        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pidfile": "", "system": ""},
     }
 
 
@@ -110,6 +111,43 @@ def test_check_mode_makes_no_run(tmp_path: pathlib.Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_knows_which_guests_live_when_it_begins(tmp_path: pathlib.Path) -> None:
+    with mock.patch.object(run_action, "guest_alive", return_value=True) as alive:
+        path = do(run_action, {"runs_dir": str(tmp_path)}, tmp_path)["run_dir"]
+    hosts = json.loads(pathlib.Path(path, "run.json").read_text())["hosts"]
+    assert {name: about["alive"] for name, about in hosts.items()} == {"one": True, "two": None}
+    alive.assert_called_once_with("/p")
+
+
+SECRETS: list[tuple[list[str], list[str]]] = [
+    (["-e", "ansible_become_password=hush"], ["-e", "ansible_become_password=…"]),
+    (["-eansible_become_pass=hush"], ["-e", "ansible_become_pass=…"]),
+    (["-vvve", "API_TOKEN=hush"], ["-vvve", "API_TOKEN=…"]),
+    (["--extra-vars=a=b my_secret='hush hush' c=hush"], ["--extra-vars", "a=b my_secret=…"]),
+    (["--extra", "ssh_key = hush"], ["--extra", "ssh_key =…"]),
+    (["-e", '{"a": 1, "password": "hush"}'], ["-e", "…"]),
+    (["-e", '{"p\\u0061ssword": "hush"}'], ["-e", "…"]),
+    (["-e", "[{token: hush}]"], ["-e", "…"]),
+]
+
+
+@pytest.mark.parametrize(("words", "kept"), SECRETS)
+def test_a_run_keeps_no_secret_of_its_command(tmp_path: pathlib.Path, words: list[str], kept: list[str]) -> None:
+    with mock.patch.object(sys, "argv", ["ansible-playbook", *words, "v.yml"]):
+        path = do(run_action, {"runs_dir": str(tmp_path), "parameters": {"token": "hush"}}, tmp_path)["run_dir"]
+    text = pathlib.Path(path, "run.json").read_text()
+    assert json.loads(text)["command"] == ["ansible-playbook", *kept, "v.yml"]
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize("word", ["--private-key=k", "-i", "--vault-password-file=f", "v.yml", "-l", "-e"])
+def test_a_run_keeps_what_is_no_secret(tmp_path: pathlib.Path, word: str) -> None:
+    with mock.patch.object(sys, "argv", ["ansible-playbook", word, '{"a": "b"}']):
+        path = do(run_action, {"runs_dir": str(tmp_path)}, tmp_path)["run_dir"]
+    command = json.loads(pathlib.Path(path, "run.json").read_text())["command"]
+    assert command == ["ansible-playbook", word, '{"a": "b"}']
+
+
 # -- verdict -----------------------------------------------------------------------------------------
 
 
@@ -121,7 +159,8 @@ def shown() -> Any:
 
 @pytest.fixture
 def begun(tmp_path: pathlib.Path) -> pathlib.Path:
-    result = do(run_action, {"runs_dir": str(tmp_path), "hosts": ["one", "two"]}, tmp_path)
+    with mock.patch.object(run_action, "guest_alive", return_value=True):
+        result = do(run_action, {"runs_dir": str(tmp_path), "hosts": ["one", "two"]}, tmp_path)
     return pathlib.Path(result["run_dir"])
 
 
@@ -191,12 +230,48 @@ def test_judging_again_changes_nothing(begun: pathlib.Path, shown: mock.Mock) ->
     assert shown.call_count == 2
 
 
-def test_check_mode_judges_and_writes_nothing(begun: pathlib.Path, shown: mock.Mock) -> None:
-    before = sorted(begun.rglob("*"))
-    result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one"]}, begun, check=True)
-    assert result["verdicts"] == {"one": "NO-RESULT"}
-    assert sorted(begun.rglob("*")) == before
-    assert shown.called
+def test_check_mode_has_nothing_to_judge(tmp_path: pathlib.Path, shown: mock.Mock) -> None:
+    result = do(verdict_action, {"run_dir": str(tmp_path / "none"), "hosts": ["one"]}, tmp_path, check=True)
+    assert not result.get("failed")
+    assert (result["changed"], result["msg"]) == (False, "nothing to judge in check mode")
+    assert list(tmp_path.iterdir()) == []
+    assert not shown.called
+
+
+@pytest.mark.parametrize("name", ["../x", "..", ".", "a/b", "/x", "", "a\nb", ".hidden", "x" * 300])
+@pytest.mark.parametrize("check", [False, True])
+def test_a_host_that_names_no_directory_is_refused_before_any_file(begun: pathlib.Path, name: str, check: bool) -> None:
+    before = sorted(begun.parent.rglob("*"))
+    with mock.patch.object(verdict_action.verdict, "read_run") as read:
+        result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one", name]}, begun, check=check)
+    assert result["failed"] is True
+    assert "rename the host in the inventory" in result["msg"]
+    assert not read.called
+    assert sorted(begun.parent.rglob("*")) == before
+
+
+def test_the_environment_gives_the_command_unless_the_option_does(
+    begun: pathlib.Path, shown: mock.Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEDR_REPRODUCE", "cd /lab && make verify ARGS='-e a=b'")
+    args = {"run_dir": str(begun), "hosts": ["one"]}
+    do(verdict_action, args, begun)
+    (row,) = json.loads((begun / "results.json").read_text())
+    assert row["reproduce"] == "cd /lab && make verify ARGS='-e a=b'"
+    do(verdict_action, {**args, "reproduce": "make again"}, begun)
+    (row,) = json.loads((begun / "results.json").read_text())
+    assert row["reproduce"] == "make again"
+    assert "again: make again" in shown.call_args.args[0]
+
+
+def test_the_command_of_the_environment_tells_no_secret(
+    begun: pathlib.Path, shown: mock.Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEDR_REPRODUCE", "make verify ARGS='--private-key=k -e become_password=hush'")
+    do(verdict_action, {"run_dir": str(begun), "hosts": ["one"]}, begun)
+    (row,) = json.loads((begun / "results.json").read_text())
+    assert row["reproduce"] == "make verify ARGS='--private-key=k -e become_password=…"
+    assert "hush" not in shown.call_args.args[0]
 
 
 def test_mistakes_in_data_files_are_told_by_file_and_line(begun: pathlib.Path) -> None:

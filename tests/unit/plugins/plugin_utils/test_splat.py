@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import splat
@@ -51,6 +52,36 @@ def test_every_rule_has_cases_and_says_what_it_means() -> None:
     for rule in (*POLICY.deny, *POLICY.panic, *POLICY.allow):
         assert rule.cases, rule.name
         assert rule.means.endswith("."), rule.name
+
+
+PARAMETER = "target_name: "
+"""Answers to who writes a bad value into the parameter; the load or the write fails with it."""
+
+
+def complaints() -> list[str]:
+    """What the controller's sources say with pr_err, with something in place of every conversion."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "kernel" / "controller").glob("*.c")))
+    found = re.findall(r'pr_err\(\s*"((?:[^"\\]|\\.)*)\\n"', text)
+    return [re.sub(r"%[*]?[a-z]+", "7", one) for one in found if not one.startswith(PARAMETER)]
+
+
+def test_every_complaint_of_the_controller_is_a_splat() -> None:
+    said = [f"cp_controller: {one}" for one in complaints()]
+    assert len(said) >= 10
+    judged = {one: splat.judge(one, POLICY) for one in said}
+    assert [one for one, found in judged.items() if found is None or found.rule != "controller"] == []
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        "cp_controller: cp_target: 9 call sites replaced",
+        "cp_controller: target_name: a value is missing",
+        "cp_controller: loaded",
+    ],
+)
+def test_what_else_the_controller_says_is_no_splat(usual: str) -> None:
+    assert splat.judge(usual, POLICY) is None
 
 
 USUAL = """[    0.000000] Linux version 6.12.107+deb13-amd64 (debian-kernel@lists.debian.org) (x86_64-linux-gnu-gcc-14)

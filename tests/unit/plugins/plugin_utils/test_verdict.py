@@ -290,7 +290,7 @@ def test_a_run_with_all_evidence_is_ok(run: RunDir) -> None:
     assert (row["lost"], row["splats"], row["round_trips"]) == (0, [], 10)
     assert row["durations"]["load"] == 1.5
     assert (row["kernel"], row["arch"]) == ("6.12.107+deb13-amd64", "x86_64")
-    assert row["reproduce"] == f"ansible-playbook verify.yml --limit {HOST},localhost"
+    assert row["reproduce"] == f"ansible-playbook verify.yml --limit {HOST}"
     assert not said(row, "fail") and not said(row, "missing")
 
 
@@ -438,8 +438,59 @@ def test_a_panic_after_the_last_step_is_a_crash(run: RunDir) -> None:
     assert run.row()["verdict"] == "CRASH"
 
 
-def test_an_ended_guest_is_no_crash_when_every_step_was_done(run: RunDir) -> None:
-    run.embed("booting\n[    9.9] reboot: Power down\n", alive=False)
+def test_a_guest_that_lives_to_the_end_is_ok(run: RunDir) -> None:
+    run.embed("booting\n", alive=True)
+    row = run.row()
+    assert row["verdict"] == "OK", row
+    assert "guest.json: the guest lived to the end of the run" in said(row, "ok")
+
+
+def test_a_guest_that_died_after_the_last_step_is_a_crash(run: RunDir) -> None:
+    run.embed("booting\nthe last words\n", alive=False)
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("CRASH", "the guest died after the last step")
+    assert row["console"][-1] == "the last words"
+    assert said(row, "fail") == ["guest.json: the guest's QEMU process has ended"]
+
+
+def test_a_guest_that_died_after_a_step_that_failed_is_a_crash(run: RunDir) -> None:
+    run.ended("exercise", "failed", kind="FAIL", reason="it broke")
+    run.embed("booting\n", alive=False)
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("CRASH", "exercise: it broke; later the guest died")
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"alive": null}', '{"alive": 1}', "[]"])
+def test_a_guest_of_which_it_is_not_known_that_it_lives_is_no_result(run: RunDir, content: str | None) -> None:
+    run.embed("booting\n", alive=True)
+    (run.host / "guest.json").unlink()
+    if content is not None:
+        run.write("guest.json", content)
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert row["reason"].startswith("guest.json: ")
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_guest_that_was_not_running_when_the_run_began_is_infra(run: RunDir, seen: bool) -> None:
+    run.info["alive"] = False
+    run.steps([step("facts", "unreachable", reason="Connection refused")])
+    run.embed("an earlier boot\n", alive=False)
+    if not seen:
+        run.host.rename(run.path / "gone")
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("INFRA", "the guest is not running; start it with make lab-up")
+    assert said(row, "fail") == []
+
+
+def test_a_guest_that_did_a_step_was_running_whatever_was_seen_when_the_run_began(run: RunDir) -> None:
+    run.info["alive"] = False
+    run.embed("booting\n", alive=False)
+    assert run.row()["verdict"] == "CRASH"
+
+
+def test_a_machine_that_is_no_guest_needs_no_process(run: RunDir) -> None:
+    run.info["alive"] = False
     assert run.row()["verdict"] == "OK"
 
 
@@ -725,19 +776,39 @@ def test_a_running_qemu_is_the_guest(tmp_path: pathlib.Path) -> None:
         process.kill()
 
 
+PLAYBOOK = "ansible-playbook v.yml"
+
+
 @pytest.mark.parametrize(
-    ("command", "again"),
+    ("words", "again"),
     [
-        (["ansible-playbook", "v.yml", "-l", "a"], "ansible-playbook v.yml --limit debian13,localhost"),
-        (["ansible-playbook", "--limit=a b", "v.yml"], "ansible-playbook v.yml --limit debian13,localhost"),
-        (
-            ["ansible-playbook", "-e", "kedr_run_id=x", "-e", "a=b c"],
-            "ansible-playbook -e 'a=b c' --limit debian13,localhost",
-        ),
-        ([], "ansible-playbook playbooks/verify.yml --limit debian13,localhost"),
+        (["-l", "a"], ""),
+        (["-la"], ""),
+        (["-l=a"], ""),
+        (["-vl", "a"], " -v"),
+        (["--limit", "a b"], ""),
+        (["--limit=a b"], ""),
+        (["--lim=a"], ""),
+        (["-l", "a", "-i", "hosts"], " -i hosts"),
+        (["-e", "kedr_run_id=x", "-e", "a=b c"], " -e 'a=b c'"),
+        (["-ekedr_run_id=x", "--extra-vars=a=b kedr_run_id=x c=d"], " --extra-vars 'a=b c=d'"),
+        (["-e", "ansible_become_password=hush"], " -e 'ansible_become_password=…'"),
+        (["--list-hosts", "--private-key=k", "-e", "@vars.yml"], " --list-hosts --private-key=k -e @vars.yml"),
     ],
 )
-def test_the_command_that_repeats_a_host_has_its_limit_alone(run: RunDir, command: list[str], again: str) -> None:
-    (run.path / "run.json").write_text(json.dumps({"command": command, "hosts": {}}))
+def test_the_command_that_repeats_a_host_has_its_limit_alone(run: RunDir, words: list[str], again: str) -> None:
+    (run.path / "run.json").write_text(json.dumps({"command": [*PLAYBOOK.split(), *words], "hosts": {}}))
     (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
-    assert row["reproduce"] == again
+    assert row["reproduce"] == f"{PLAYBOOK}{again} --limit debian13"
+
+
+def test_without_a_command_the_playbook_is_named(run: RunDir) -> None:
+    (run.path / "run.json").write_text(json.dumps({"command": [], "hosts": {}}))
+    (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
+    assert row["reproduce"] == "ansible-playbook playbooks/verify.yml --limit debian13"
+
+
+def test_a_command_that_was_given_is_used_as_it_is(run: RunDir) -> None:
+    (run.path / "run.json").write_text(json.dumps({"command": PLAYBOOK.split(), "hosts": {}}))
+    (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY, "cd /lab && make verify")
+    assert row["reproduce"] == "cd /lab && make verify"
