@@ -94,14 +94,18 @@ class Group(tuple[int, list[Item]]):
 
 
 class _Cursor:
-    """A place in the data, always at the start of a line, and the number of lines before it."""
+    """A place in the data, always at the start of a line, and the number of lines before it.
 
-    __slots__ = ("data", "number", "pos")
+    `unclosed` is set once it is known that no line from here on is `<<`.
+    """
+
+    __slots__ = ("data", "number", "pos", "unclosed")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.pos = 0
         self.number = 0
+        self.unclosed = False
 
     def more(self) -> bool:
         """Is there another line?"""
@@ -254,22 +258,27 @@ def _close_line(data: bytes, pos: int) -> tuple[int, int]:
     return -1, -1
 
 
-def _stretch(data: bytes, start: int) -> tuple[bytes, list[bytes], int]:
+def _stretch(cursor: _Cursor) -> tuple[bytes, list[bytes], int]:
     """The next lines with each verbatim value replaced by _BODY; those values; the end of the stretch.
 
-    An opening line that is not the usual one stays in the text as it is.
+    An opening line that is not the usual one stays in the text as it is; so does one without a
+    closing line. What is looked through for closing lines is either in the stretch or all the rest,
+    and the rest only once for the whole file.
     """
+    data, start = cursor.data, cursor.pos
     stop = data.find(b"\n", start + _STRETCH) + 1 or len(data)
     fragments: list[bytes] = []
     bodies: list[bytes] = []
     search = start
-    while (found := data.find(OPEN, search, stop)) >= 0:
+    while not cursor.unclosed and (found := data.find(OPEN, search, stop)) >= 0:
         head = data[data.rfind(b"\n", start, found) + 1 or start : found]
         search = data.find(b"\n", found) + 1 or len(data)
         if data[found:search].rstrip(BLANKS) != OPEN or b"=" in head or head.lstrip(BLANKS).startswith(b"#"):
             continue
         close, end = _close_line(data, search)
-        if close >= 0:
+        if close < 0:
+            cursor.unclosed = True
+        else:
             fragments += data[start : found + 1], _BODY, b"\n"
             bodies.append(data[search : max(search, close - 1)].lstrip(b"\n"))
             start = search = end
@@ -336,6 +345,7 @@ def _fill(values: list[bytes], bodies: list[bytes], count: int) -> None:
     for body in bodies:
         at = values.index(_BODY, at)
         values[at] = body
+        at += 1  # A body may be what stands for one.
 
 
 def _marks(names: list[bytes]) -> list[int]:
@@ -369,7 +379,7 @@ def _tables(data: bytes) -> Iterator[Table]:
     cursor = _Cursor(data)
     known = _Names()
     while cursor.more():
-        text, bodies, stop = _stretch(data, cursor.pos)
+        text, bodies, stop = _stretch(cursor)
         try:
             table = _table(text, bodies, known)
             cursor.jump(stop)

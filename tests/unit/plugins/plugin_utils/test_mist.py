@@ -112,6 +112,7 @@ UNUSUAL = [
         b"y = [group] =>>",
         b"[group",
         b"n = \0",
+        b"\0",
         b"\0=1",
     ],
     *[
@@ -164,3 +165,31 @@ def test_both_ways_of_reading_agree_on_a_long_file() -> None:
     assert len(result) == 3001
     assert result == rows(data)
     assert result[-1] == ([b"name", b"body", b"last"], [b"f2999", b"\ta == b << c; // =>>\n\t[group]", b"1"])
+
+
+@pytest.mark.parametrize("closed", [b"", b"z =>>\nq\n<<\n"])
+@pytest.mark.parametrize("shifts", [b"", b"y = 1 << 2\n"])
+def test_values_that_look_like_openings_cost_no_search_of_the_rest_each(
+    closed: bytes, shifts: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Minutes or hours go by here if each of these lines is followed by a look at all the others.
+    count = 100_000
+    data = closed + b"x = \\\na =>>\n" * count + shifts * count
+    searched = []
+    search = mist._close_line
+
+    def watched(text: bytes, pos: int) -> tuple[int, int]:
+        found = search(text, pos)
+        searched.append((len(text) if found[1] < 0 else found[1]) - pos)
+        return found
+
+    monkeypatch.setattr(mist, "_close_line", watched)
+    result = list(columns(data))
+    assert result == rows(data)
+    assert len(result[0][0]) == bool(closed) + count + (count if shifts else 0)
+    assert sum(searched) <= len(data)
+
+
+def test_value_of_one_nul_is_kept_in_its_place() -> None:
+    data = b"a =>>\n\0\n<<\nb =>>\nx\n<<\nc =>>\n\0\n<<\n"
+    assert list(columns(data)) == [([b"a", b"b", b"c"], [b"\0", b"x", b"\0"])]
