@@ -184,8 +184,11 @@ def _from_btf(names: Sequence[str], options: argparse.Namespace) -> tuple[str, l
         owner = described.setdefault(one.symbol, one)
         if owner is not one:
             refused[name] = f"is {one.symbol} as {owner.name} is; a symbol is replaced once"
-    headers = tree.declared(described) if tree else {}
-    functions = list(described.values())
+    declarations = tree.declared(described) if tree else {}
+    wrong = {symbol: payload_new.assembly(one, declarations) for symbol, one in described.items()}
+    refused |= {described[symbol].name: reason for symbol, reason in wrong.items() if reason}
+    functions = [one for symbol, one in described.items() if not wrong[symbol]]
+    headers = {symbol: one.header for symbol, one in declarations.items() if not wrong.get(symbol)}
     about = "Made by kedr-new from the types of a kernel; docs/writing-a-payload.md says what may be changed."
     accepted = [one.name for one in functions]
     module = _module(options, accepted or names, about)
@@ -265,18 +268,26 @@ def _survey(options: argparse.Namespace) -> int:
     """Print how many of the exported functions can be described, and why the others cannot."""
     if not options.headers or not options.vmlinux:
         raise UseError("--survey needs --vmlinux and --headers, and --btf for the functions of modules")
-    knowledge, _tree = _knowledge(options)
+    knowledge, tree = _knowledge(options)
     if not knowledge.exports:
         raise UseError(f"{options.headers}: has no Module.symvers, so it is not known what the kernel exports")
     plain = Knowledge(knowledge.find, knowledge.exports)
+    kinds_of: dict[str, str] = {}
+    bare: dict[str, Described] = {}
+    for symbol in knowledge.exports:
+        try:
+            one = payload_new.describe(symbol, plain)
+            kinds_of[symbol] = "describable"
+        except RefusedError as error:
+            kinds_of[symbol] = error.kind
+            continue
+        if one.bare:
+            bare[symbol] = one
+    declarations = tree.declared(bare) if tree else {}
+    kinds_of |= {symbol: "assembly" for symbol, one in bare.items() if payload_new.assembly(one, declarations)}
     counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     for symbol, export in knowledge.exports.items():
-        try:
-            payload_new.describe(symbol, plain)
-            kind = "describable"
-        except RefusedError as error:
-            kind = error.kind
-        counts[export.module == "vmlinux"][kind] += 1
+        counts[export.module == "vmlinux"][kinds_of[symbol]] += 1
     kinds = [kind for kind, _count in (counts[True] + counts[False]).most_common()]
     lines = [f"{'':24}{'kernel':>8}{'modules':>9}{'all':>8}"]
     for kind in [*kinds, ""]:

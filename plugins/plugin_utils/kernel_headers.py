@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _INCLUDE = re.compile(r"^\s*include\s+(\S+)/Makefile\s*$", re.MULTILINE)
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -14,7 +14,7 @@ _DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*$", re.MULTILINE | re.DO
 _BRACKETS = re.compile(rb"\([^()]*\)")
 _HEAD = re.compile(rb"[\w\s*]*[A-Za-z_][\w\s*]*\Z")
 _HEAD_MAX = 500  # bytes between the statement before and the name
-_CALLING = re.compile(rb"\b(?:return|else|case|goto|typedef|define)\b|=")
+_CALLING = re.compile(rb"\b(?:return|else|case|goto|typedef|define|if|while|for|do|switch)\b|=")
 _MAKEFILE_MAX = 1 << 16
 _SKIPPED = ("generated", "config", "uapi", "trace", "kunit", "kvm", "dt-bindings")
 
@@ -29,6 +29,15 @@ class Export:
 
     module: str
     namespace: str
+
+
+@dataclass(frozen=True, order=True)
+class Declaration:
+    """Where a function is declared; `nothing` says that it takes nothing and gives nothing."""
+
+    rank: tuple[int, int, str]
+    header: str
+    nothing: bool
 
 
 class Tree:
@@ -69,10 +78,10 @@ class Tree:
             raise TreeError(f"{self.path}/Module.symvers: cannot be read: {error.strerror}") from None
         return found
 
-    def declared(self, names: Iterable[str]) -> dict[str, str]:
-        """The header that declares each function, as in `#include <...>`; names without one are left out."""
+    def declared(self, names: Iterable[str]) -> dict[str, Declaration]:
+        """The declaration of each function with its header, as in `#include <...>`; names without one are left out."""
         wanted = {name: name.encode() for name in names}
-        best: dict[str, tuple[int, int, str]] = {}
+        best: dict[str, Declaration] = {}
         if not wanted:
             return {}
         for path, include in self._headers():
@@ -80,9 +89,11 @@ class Tree:
             named = [name for name, text in wanted.items() if text in data]
             code = _code(data) if named else b""
             for name in named:
-                if _declares(code, wanted[name]):
-                    best[name] = min(best.get(name, (99, 0, "")), _rank(include))
-        return {name: self._public(include) for name, (_place, _length, include) in best.items()}
+                nothing = _declares(code, wanted[name])
+                if nothing is not None:
+                    one = Declaration(_rank(include), include, nothing)
+                    best[name] = min(best.get(name, one), one)
+        return {name: replace(one, header=self._public(one.header)) for name, one in best.items()}
 
     def _public(self, include: str) -> str:
         """The header that is meant to be included for one of a machine: <linux/io.h> for <asm/io.h>."""
@@ -140,18 +151,20 @@ def _code(data: bytes) -> bytes:
     return _DIRECTIVE.sub(b";", _COMMENT.sub(b" ", data))
 
 
-def _declares(code: bytes, name: bytes) -> bool:
-    """True when the code has a prototype of a function, which is not one that is inline."""
+def _declares(code: bytes, name: bytes) -> bool | None:
+    """Whether a function's prototype takes and gives nothing; None without one, or when the function is inline."""
     for match in re.finditer(rb"\b" + re.escape(name) + rb"\s*\(", code):
         start = max(code.rfind(mark, 0, match.start()) for mark in (b";", b"{", b"}")) + 1
-        if not _is_head(code[max(start, match.start() - _HEAD_MAX) : match.start()]):
+        head = code[max(start, match.start() - _HEAD_MAX) : match.start()]
+        if not _is_head(head):
             continue
         end = _closing(code, match.end())
         tail = code[end : end + 500]
         stop = re.search(rb"[;{=]", tail)
         if end and stop and stop.group() == b";":
-            return True
-    return False
+            parameters = code[match.end() : end - 1].strip()
+            return parameters in (b"", b"void") and b"*" not in head and b"void" in head.split()
+    return None
 
 
 def _is_head(text: bytes) -> bool:

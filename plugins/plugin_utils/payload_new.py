@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from . import cdecl
 from .btf import Btf, Prototype, Shape, TypeText, UnspeakableError
 from .cdecl import CType, Kind
-from .kernel_headers import Export
+from .kernel_headers import Declaration, Export
 from .payload_model import RETURN_VALUE
 from .payload_read import FIELDS_TAKEN, MODULE_NAME_MAX, TRACE_PARAMS_MAX
 from .printf import usual
@@ -69,7 +69,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Described:
-    """A function as a [group] describes it; `result` is None for one that returns nothing."""
+    """A function as a [group] describes it; `result` is None for one that returns nothing.
+
+    `bare` says that the BTF gives the symbol neither arguments nor a result, as it does for assembly.
+    """
 
     name: str
     symbol: str
@@ -77,6 +80,7 @@ class Described:
     result: Argument | None
     typedefs: tuple[str, ...] = ()
     namespace: str = ""
+    bare: bool = False
 
 
 def describe(name: str, kernel: Knowledge) -> Described:
@@ -91,7 +95,16 @@ def describe(name: str, kernel: Knowledge) -> Described:
     if prototype.returns.shape is not Shape.VOID:
         result = writer.argument(RETURN_VALUE, prototype.returns, "the result")
     namespace = export.namespace if export else ""
-    return Described(name, candidate.symbol, arguments, result, tuple(writer.typedefs), namespace)
+    bare = result is None and not prototype.parameters
+    return Described(name, candidate.symbol, arguments, result, tuple(writer.typedefs), namespace, bare)
+
+
+def assembly(one: Described, declarations: Mapping[str, Declaration]) -> str:
+    """Why what the BTF says of a function is not so by its declaration; '' when they agree."""
+    declaration = declarations.get(one.symbol)
+    if not one.bare or declaration is None or declaration.nothing:
+        return ""
+    return f"it is assembly: the BTF gives it no arguments and no result, <{declaration.header}> does"
 
 
 def _resolved(name: str, kernel: Knowledge) -> tuple[Candidate, Prototype]:
@@ -268,7 +281,7 @@ def write(
         lines += ["# header = #include <linux/...>"]
     lines += _header(functions, headers)
     for one in functions:
-        lines += ["", *_group(one)]
+        lines += ["", *_group(one, sure=one.symbol in headers)]
     return "\n".join(lines) + "\n"
 
 
@@ -324,8 +337,10 @@ def _header(functions: Sequence[Described], headers: Mapping[str, str]) -> list[
     return ["", "header =>>", *lines, "<<"] if lines else []
 
 
-def _group(one: Described) -> list[str]:
+def _group(one: Described, *, sure: bool) -> list[str]:
     lines = ["[group]"]
+    if one.bare and not sure:
+        lines.append("# The BTF says so of assembly too: compare arguments and result with its declaration.")
     if one.symbol != one.name:
         lines.append(f"# exported as {one.symbol} by the kernel that this was made for")
     lines.append(f"function.name = {one.name}")

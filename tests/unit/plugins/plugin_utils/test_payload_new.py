@@ -245,13 +245,30 @@ def tree(tmp_path: Path) -> Path:
 
 def test_the_header_that_declares_a_function_is_found(tree: Path) -> None:
     names = ["vmalloc_noprof", "vfree", "inlined", "called", "on_io", "only", "none", "returned"]
-    assert Tree(str(tree)).declared(names) == {
+    assert {name: one.header for name, one in Tree(str(tree)).declared(names).items()} == {
         "vmalloc_noprof": "linux/vmalloc.h",
         "vfree": "linux/vmalloc.h",
         "on_io": "linux/io.h",
         "only": "asm/only.h",
         "returned": "net/other.h",
     }
+
+
+def test_a_call_is_no_declaration(tree: Path) -> None:
+    header = tree.parent / "headers-common/include/linux/a.h"
+    for before in ("if (x)", "while (x)", "for (;;)", "do", "switch (x)", "else"):
+        header.write_text(f"static inline void g(void)\n{{\n\t{before}\n\t\tcalled(x);\n}}\n")
+        assert Tree(str(tree)).declared(["called"]) == {}, before
+
+
+def test_a_declaration_tells_whether_there_are_arguments_or_a_result(tree: Path) -> None:
+    (tree.parent / "headers-common/include/linux/a.h").write_text(
+        "extern void a(void);\nvoid b();\nvoid *c(void);\nint d(void);\nvoid __must_hold(x) e(int);\n"
+    )
+    found = Tree(str(tree)).declared(["a", "b", "c", "d", "e"])
+    assert {name: one.nothing for name, one in found.items()} == {
+        "a": True, "b": True, "c": False, "d": False, "e": False,
+    }  # fmt: skip
 
 
 def test_exports_are_read_with_their_module_and_namespace(tree: Path) -> None:
@@ -300,6 +317,30 @@ def test_headers_and_modules_of_a_build_tree_are_used(kernel: Path, tree: Path) 
     assert done.returncode == 0, done.stderr
     assert "#include <linux/vmalloc.h>\nMODULE_INFO(import_ns, \"OWN_SPACE\");\n<<\n" in done.stdout
     assert "arg.type = struct own *\narg.name = p\n" in done.stdout
+
+
+def test_assembly_which_the_btf_does_not_know_is_refused_by_its_declaration(tmp_path: Path, tree: Path) -> None:
+    made = Made()
+    made.function("in_assembly", 0)
+    made.function("vfree_atomic", 0)
+    (tmp_path / "btf").write_bytes(made.bytes())
+    with (tree / "Module.symvers").open("a") as symvers:
+        symvers.writelines(f"0x0\t{name}\tvmlinux\tEXPORT_SYMBOL\t\n" for name in ("in_assembly", "vfree_atomic"))
+    (tree.parent / "headers-common/include/linux/string.h").write_text(
+        "extern void *in_assembly(void *, const void *, size_t);\nvoid vfree_atomic(void);\n"
+    )
+    command = ("in_assembly", "vfree_atomic", "--vmlinux", tmp_path / "btf")
+    done = run(*command, "--headers", tree)
+    reason = "in_assembly: it is assembly: the BTF gives it no arguments and no result, <linux/string.h> does\n"
+    assert (done.returncode, done.stderr) == (0, f"kedr-new: {reason}")
+    assert f"# Not described: {reason}" in done.stdout
+    assert done.stdout.count("[group]") == 1
+    assert "of assembly too" not in done.stdout
+    done = run(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("# The BTF says so of assembly too: compare") == 2
+    done = run("--survey", "--vmlinux", tmp_path / "btf", "--headers", tree)
+    assert ["assembly", "1", "0", "1"] in [line.split() for line in done.stdout.splitlines()]
 
 
 def test_one_module_file_is_enough_for_its_functions(kernel: Path) -> None:
