@@ -31,6 +31,8 @@ class ActionModule(HostAction):
     def perform(self) -> dict[str, Any]:
         """Load or unload in one round trip."""
         present = self.options["state"] == "present"
+        if self.options["timeout"] < 1:
+            raise StepError("INFRA", f"timeout: {self.options['timeout']} is out of range: at least 1 second")
         wanted = [self._wanted(entry, present) for entry in self.options["modules"]]
         if not wanted:
             return {"changed": False, "changed_modules": [], "unchanged_modules": []}
@@ -71,10 +73,14 @@ class ActionModule(HostAction):
             lines.append(kmods.call("load", module.name, f"./{file}" if file else "", fresh,
                                     identity.srcversion, identity.build_id, *module.parameters))
         try:
-            answer = self.ask(hostshell.load_script("kmod") + "".join(lines), {}, hostshell.make_tar(files))
+            answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit(),
+                              hostshell.make_tar(files))
         except HostStopped as error:
             raise self._explained(error) from error
         return self._outcome_of(answer, [module.name for module in wanted], present=True)
+
+    def _limit(self) -> dict[str, int]:
+        return {"k_timeout": self.options["timeout"]}
 
     def _identity(self, module: Wanted) -> kmods.Identity:
         if not module.content:
@@ -103,9 +109,10 @@ class ActionModule(HostAction):
         return StepError(kind, "\n".join(parts), module=name, kernel_log=log)
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
-        lines = ["need_root 'Unloading modules'\nremember_log\n", *(kmods.call("unload", name) for name in names)]
+        lines = ["need_root 'Unloading modules'\nprivate_dir\nremember_log\n",
+                 *(kmods.call("unload", name) for name in names)]
         lines.append("new_log | text log\n")
-        answer = self.ask(hostshell.load_script("kmod") + "".join(lines), {})
+        answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit())
         stuck = answer.all("stuck")
         if not stuck:
             log = hostshell.printable(answer.text("log"), 2_000_000)

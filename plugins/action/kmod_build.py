@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, module_name
 
 _ENTER_ROOT = (
     'mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mount --rbind /dev "$1/dev"'
@@ -77,13 +77,21 @@ class ActionModule(HostAction):
 
     def _foretell(self) -> dict[str, Any]:
         names = [module.name for module in self._missing()]
+        if names:
+            self._permitted()
         msg = f"would build {', '.join(names)}" if names else "everything is in the cache"
         return {"changed": bool(names), "msg": msg, "modules": {}, "load": []}
+
+    def _permitted(self) -> None:
+        """Raise Refused when the build would run on a host that is not marked as a test host."""
+        if not self.options["build_root"] and not self.is_test_host():
+            raise Refused
 
     def _build_missing(self) -> None:
         missing = self._missing()
         if not missing:
             return
+        self._permitted()
         tree = self._tree()
         names = {module.name for module in missing}
         symvers = {}

@@ -42,5 +42,11 @@ class ActionModule(HostAction):
         return {
             "changed": bool(changes), "changes": changes, "events": events,
             "tracing_dir": hostshell.printable(answer.one("tracing_dir"), 300),
-            "instance": answer.one("instance") == "yes",
+            "instance": answer.one("instance") == "yes", **self._diff(answer),
         }
+
+    def _diff(self, answer: hostshell.Answer) -> dict[str, Any]:
+        if not self._task.diff:
+            return {}
+        return {"diff": {name: "".join(f"{hostshell.printable(line, 300)}\n" for line in answer.all(name))
+                         for name in ("before", "after")}}

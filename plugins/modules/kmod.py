@@ -45,6 +45,13 @@ options:
     description: Whether it is a failure when a module is loaded already.
     type: bool
     default: false
+  timeout:
+    description:
+      - Seconds that loading or unloading one module may take.
+      - What takes longer is killed and is a failure; a module whose init function hangs stays until the host is
+        restarted.
+    type: int
+    default: 120
 seealso:
   - module: kedr.lab.kmod_build
   - module: kedr.lab.trace

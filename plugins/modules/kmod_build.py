@@ -13,6 +13,7 @@ description:
   - A built module is kept under a key of its content, namely kernel, compiler, configuration, sources and what it
     needs; hosts with the same kernel share it, and only what changed is built again.
   - Builds on the host in a private directory that is removed, or in a root tree on the control node.
+  - Building on the host is refused unless the inventory sets C(kedr_test_host=true) for it.
 options:
   facts:
     description: Facts of the kernel, as returned by M(kedr.lab.kernel_facts).

@@ -12,6 +12,10 @@ description:
   - Mounts tracefs where it is not mounted, makes an instance, and enables events in it, in one round trip.
   - Kernels without instances use the global buffer; those without tracefs use debugfs.
   - The buffer is cleared when an event had to be enabled.
+  - O(state=absent) puts back what O(state=present) changed outside of its instance, namely C(saved_cmdlines_size) and,
+    for the global buffer, clock, size, tracer, C(hash-ptr) and C(tracing_on). They are remembered in
+    C(/run/kedr-trace-shared) and C(/run/kedr-trace-global) of the host; where there is no C(/run), and for a buffer
+    whose processors had different sizes, they stay as they were set. A mounted tracefs stays mounted.
   - Refused unless the inventory sets C(kedr_test_host=true) for the host.
 options:
   state:
@@ -56,7 +60,7 @@ attributes:
     support: full
   diff_mode:
     description: Shows what is changed in diff mode.
-    support: none
+    support: full
 """
 
 EXAMPLES = r"""

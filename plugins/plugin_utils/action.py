@@ -22,6 +22,8 @@ COLLECTION = "ansible_collections.kedr.lab"
 MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
 HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 UNMARKED = "not marked as a test host: set kedr_test_host: true in the inventory"
+TEXT_MARK = ("not marked as a test host: kedr_test_host is text; "
+             "write it as a boolean (YAML: true, INI: True)")
 
 
 class StepError(Exception):
@@ -82,6 +84,11 @@ def module_name(text: str) -> str:
 def marked(value: Any) -> bool:
     """Return whether the inventory's `kedr_test_host` marks a test host: only a real true does."""
     return value is True
+
+
+def refusal(value: Any) -> str:
+    """Return why a host whose `kedr_test_host` is `value` is refused, and what to do about it."""
+    return TEXT_MARK if isinstance(value, str) and value.strip() else UNMARKED
 
 
 def private_dirs(path: str) -> None:
@@ -187,6 +194,10 @@ class HostAction(ActionBase):
         except AnsibleError as error:
             self._record("failed", "INFRA", hostshell.printable(str(error)), started, clock, {})
             raise
+        except Exception as error:
+            text = hostshell.printable(f"internal error: {type(error).__name__}: {error}")
+            self._record("failed", "INFRA", text, started, clock, {})
+            raise
         result.update(outcome)
         result.update(round_trips=self.trips, seconds=round(time.monotonic() - clock, 3), kind=kind)
         if status != "repeated":
@@ -212,7 +223,8 @@ class HostAction(ActionBase):
             msg = "the host was unreachable earlier in this run; it is not tried again"
             return {"failed": True, "changed": False, "msg": msg}, "repeated", "INFRA"
         except Refused:
-            return {"failed": True, "changed": False, "refused": True, "msg": UNMARKED}, "refused", "SKIP"
+            msg = refusal(self._mark())
+            return {"failed": True, "changed": False, "refused": True, "msg": msg}, "refused", "SKIP"
         except StepError as error:
             outcome = {"changed": False, **error.data, "failed": True, "msg": error.reason}
             return outcome, "failed", error.kind
@@ -236,7 +248,7 @@ class HostAction(ActionBase):
 
     def _record(self, status: str, kind: str, reason: str, started: float, clock: float,
                 data: dict[str, Any]) -> None:
-        if not self.host_dir or (self.check_mode() and status != "unreachable"):
+        if not self.host_dir or self.check_mode():
             return
         step = self.options.get("step") or self.step_name()
         append_step(self.host_dir, {
@@ -258,8 +270,11 @@ class HostAction(ActionBase):
 
     def is_test_host(self) -> bool:
         """Return whether the inventory marks this host as a test host."""
+        return marked(self._mark())
+
+    def _mark(self) -> Any:
         value = self.task_vars.get("kedr_test_host")
-        return marked(self._templar.template(value) if isinstance(value, str) else value)
+        return self._templar.template(value) if isinstance(value, str) else value
 
     def path(self, path: str) -> str:
         """Return `path` of the control node absolute; a relative one starts at the playbook."""

@@ -9,7 +9,12 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
+
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+NO_ELFTOOLS = ("pyelftools is missing for the Python that runs ansible: "
+               "install it there (pip install pyelftools)")
+_VETO = re.compile(r"cp_controller: .*(refused|not loaded)")
 
 
 class Identity(NamedTuple):
@@ -21,9 +26,15 @@ class Identity(NamedTuple):
 
 
 def identity(content: bytes) -> Identity:
-    """Return the identity of the module file `content`; raises ValueError when it is no module."""
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
+    """Return the identity of the module file `content`; raises ValueError when it is no module.
+
+    Raises StepError when pyelftools is missing.
+    """
+    try:
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile
+    except ImportError as error:
+        raise StepError("INFRA", NO_ELFTOOLS) from error
     try:
         elf: Any = ELFFile(io.BytesIO(content))
         modinfo = elf.get_section_by_name(".modinfo")
@@ -76,6 +87,8 @@ _MEANINGS = (
 
 def meaning(error: str, log: str) -> str:
     """Return in plain words what a refusal means, or nothing; `log` holds the kernel's lines."""
+    if _VETO.search(log):
+        return "the controller refused it, see its line"
     for pattern, words in _MEANINGS:
         if re.search(pattern, error):
             return words

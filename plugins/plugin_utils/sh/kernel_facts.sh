@@ -4,6 +4,7 @@
 # k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
 : "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_newline?}"
 k_tracing=
+k_watched=/sys/module/cp_controller/parameters/target_name
 k_line=
 k_uptime=
 
@@ -29,9 +30,9 @@ config_source() {
 # leftovers: what an interrupted run left, modules in the order to unload them.
 leftovers() {
 	loaded cp_controller || return 0
-	if [ -n "$k_target" ] && loaded "$k_target" && watched "$k_target"; then
-		value left_module "$k_target"
-	fi
+	for k_module in $(watched); do
+		! loaded "$k_module" || value left_module "$k_module"
+	done
 	for k_module in /sys/module/cp_controller/holders/*; do
 		[ ! -e "$k_module" ] || value left_module "${k_module##*/}"
 	done
@@ -40,13 +41,14 @@ leftovers() {
 
 # mark: writes the line that begins the run to the kernel log.
 mark() {
-	{ printf '%s\n' "$k_marker" >/dev/kmsg; } 2>/dev/null
+	[ -c /dev/kmsg ] && { printf '%s\n' "$k_marker" >/dev/kmsg; } 2>/dev/null
 }
 
-# watched MODULE: whether the loaded controller watches it.
+# watched: prints the names of the modules that the loaded controller watches, whichever target this run has.
 watched() {
-	[ -r /sys/module/cp_controller/parameters/target_name ] || return 1
-	tr , '\n' </sys/module/cp_controller/parameters/target_name | tr ' ' '\n' | tr - _ | grep -qx "$1"
+	if [ -r "$k_watched" ]; then
+		tr ',-' ' _' <"$k_watched"
+	fi
 }
 
 k_release=$(uname -r)

@@ -1,18 +1,47 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words for loading and unloading modules; the calls come after it.
+# Words for loading and unloading modules; the calls come after it, and private_dir before them.
+# k_timeout: seconds that one insmod, modprobe or rmmod may take.
+: "${k_timeout?}" "${k_token?}" "${k_dir?}"
 k_taken=
-k_last=
+k_mark=
+k_seen=
+k_status=
 
-# tool NAME ARGUMENTS...: insmod, rmmod or modprobe, also where only busybox or kmod bring them.
+# tool NAME ARGUMENTS...: becomes insmod, rmmod or modprobe, also where only busybox or kmod bring them.
 tool() {
 	if have "$1"; then
-		"$@"
+		exec "$@"
 	elif have kmod; then
-		kmod "$@"
+		exec kmod "$@"
 	else
-		busybox "$@"
+		exec busybox "$@"
 	fi
+}
+
+# limited NAME ARGUMENTS...: runs the tool; sets k_status, or late after k_timeout seconds, and k_error to what it said.
+# One that is late is killed but not waited for: nothing ends an init function that hangs in the kernel.
+limited() {
+	rm -f "$k_dir/status"
+	sleep "$k_timeout" >/dev/null 2>&1 &
+	k_timer=$!
+	raced "$@" >/dev/null 2>&1 </dev/null &
+	wait "$k_timer" 2>/dev/null
+	k_status=late
+	[ ! -s "$k_dir/status" ] || read -r k_status <"$k_dir/status"
+	k_error=$(cat "$k_dir/said")
+	[ "$k_status" = late ] || return 0
+	k_error="$1 of $k_module did not come back within $k_timeout s"
+	kill -KILL "$(cat "$k_dir/pid")" 2>/dev/null
+}
+
+# raced NAME ARGUMENTS...: runs the tool, then ends the sleep that is waited for.
+raced() {
+	tool "$@" >"$k_dir/said" 2>&1 &
+	echo $! >"$k_dir/pid"
+	wait $!
+	echo $? >"$k_dir/status"
+	kill -KILL "$k_timer"
 }
 
 # build_id MODULE: the id the linker gave to a loaded module.
@@ -57,14 +86,29 @@ different() {
 }
 
 # new_log: the lines of the kernel log since remember_log.
+# Without the mark: all of them when it was there before, since the log has wrapped; else those after the ones counted.
 new_log() {
-	dmesg 2>/dev/null | K_LAST=$k_last awk '
-		{ line[NR] = $0; if ($0 == ENVIRON["K_LAST"]) last = NR }
-		END { for (i = last ? last + 1 : (NR > 40 ? NR - 40 : 1); i <= NR; i++) print line[i] }'
+	dmesg 2>/dev/null | K_MARK=$k_mark K_SEEN=$k_seen awk '
+		{ line[NR] = $0; if (index($0, ENVIRON["K_MARK"])) last = NR }
+		END {
+			split(ENVIRON["K_SEEN"], seen, " ")
+			if (!last && !(seen[2] + 0)) last = seen[1] < NR ? seen[1] + 0 : NR - 60
+			for (i = last < 0 ? 1 : last + 1; i <= NR; i++) print line[i]
+		}'
 }
 
+# mark TEXT: writes a line to the kernel log, where that can be done.
+mark() {
+	[ ! -c /dev/kmsg ] || { printf '%s\n' "$1" >/dev/kmsg; } 2>/dev/null || :
+}
+
+# remember_log: marks the kernel log; sets k_seen to the number of its lines and whether the mark is among them.
 remember_log() {
-	k_last=$(dmesg 2>/dev/null | tail -n 1)
+	k_mark="kedr: mark $k_token"
+	mark "$k_mark"
+	k_seen=$(dmesg 2>/dev/null | K_MARK=$k_mark awk '
+		index($0, ENVIRON["K_MARK"]) { seen = 1 }
+		END { print NR, seen + 0 }')
 }
 
 # load MODULE FILE FRESH SRCVERSION BUILDID PARAMETERS...: FILE empty means modprobe by name.
@@ -87,17 +131,16 @@ load() {
 		return
 	fi
 	if [ -n "$k_file" ]; then
-		k_error=$(tool insmod "$k_file" "$@" 2>&1 </dev/null)
+		limited insmod "$k_file" "$@"
 	else
-		k_error=$(tool modprobe "$k_module" "$@" 2>&1 </dev/null)
+		limited modprobe "$k_module" "$@"
 	fi
-	k_status=$?
-	if [ $k_status = 0 ] && loaded "$k_module"; then
+	if [ "$k_status" = 0 ] && loaded "$k_module"; then
 		k_taken="$k_module $k_taken"
 		value changed "$k_module"
 		return
 	fi
-	[ $k_status != 0 ] || k_error="no error was told, but $k_module is not in /proc/modules"
+	[ "$k_status" != 0 ] || k_error="no error was told, but $k_module is not in /proc/modules"
 	value refused "$k_module"
 	new_log | tail -n 60 | text log
 	stop FAIL "$k_error"
@@ -105,27 +148,31 @@ load() {
 
 # undo: unloads what this call loaded, newest first.
 undo() {
-	for k_one in $k_taken; do
-		tool rmmod "$k_one" >/dev/null 2>&1 || value not_undone "$k_one"
+	for k_module in $k_taken; do
+		limited rmmod "$k_module"
+		[ "$k_status" = 0 ] || value not_undone "$k_module"
 	done
 	k_taken=
 }
 
 # unload MODULE: until it is gone, for about a second while somebody lets go of it.
 unload() {
+	k_module=$1
 	if ! loaded "$1"; then
 		value unchanged "$1"
 		return
 	fi
 	k_tries=0
 	while :; do
-		k_error=$(tool rmmod "$1" 2>&1 </dev/null)
+		limited rmmod "$1"
 		if ! loaded "$1"; then
 			value changed "$1"
 			return
 		fi
 		k_tries=$((k_tries + 1))
-		[ $k_tries -lt 10 ] || break
+		case $k_tries:$k_status in
+		10:* | *:late) break ;;
+		esac
 		rest
 	done
 	value stuck "$1"

@@ -9,12 +9,63 @@ k_own=no
 k_line=
 k_word=
 k_made=no
+k_memory=/run/kedr-trace
+
+# change NAME BEFORE AFTER: says that a setting is, or would be, another one.
+change() {
+	value changed "$1"
+	value before "$1: $2"
+	value after "$1: $3"
+}
+
+# setting FILE: sets k_line to the value of a file of tracing, as it is written back.
+setting() {
+	first_line "$k_tracing/$1"
+	case $k_line in
+	*\[*\]*)
+		k_line=${k_line#*\[}
+		k_line=${k_line%%\]*}
+		;;
+	*'(expanded: '*)
+		k_line=${k_line#*: }
+		k_line=${k_line%%)*}
+		;;
+	esac
+}
+
+# remember NAME FILE...: keeps the values of files of tracing for put_back, unless they are kept already.
+remember() {
+	[ "$k_check" = no ] && [ ! -e "$k_memory-$1" ] && [ -d "${k_memory%/*}" ] || return 0
+	k_kept=$k_memory-$1
+	shift
+	for k_file; do
+		setting "$k_file"
+		case $k_line in
+		'' | X) ;;
+		*) printf '%s %s\n' "$k_file" "$k_line" ;;
+		esac
+	done >"$k_kept"
+}
+
+# put_back NAME: gives the remembered files their values again.
+put_back() {
+	[ -f "$k_memory-$1" ] || return 0
+	while read -r k_file k_was; do
+		setting "$k_file"
+		[ "$k_line" != "$k_was" ] || continue
+		change "${k_file##*/}" "$k_line" "$k_was"
+		[ "$k_check" = no ] || continue
+		{ printf '%s\n' "$k_was" >"$k_tracing/$k_file"; } 2>/dev/null ||
+			stop INFRA "${k_file##*/} could not be put back to $k_was"
+	done <"$k_memory-$1"
+	[ "$k_check" = yes ] || rm -f "$k_memory-$1"
+}
 
 # set_to FILE VALUE WHAT: writes a setting when it is another, and reads it back.
 set_to() {
 	first_word "$1"
 	[ "$k_word" != "$2" ] || return 0
-	value changed "$3"
+	change "$3" "$k_word" "$2"
 	[ "$k_check" = no ] || return 0
 	{ printf '%s\n' "$2" >"$1"; } 2>/dev/null
 	first_word "$1"
@@ -35,7 +86,7 @@ set_size() {
 	*[!0-9]* | '') ;;
 	*) [ "$k_line" -lt "$k_size" ] || return 0 ;;
 	esac
-	value changed buffer_size_kb
+	change buffer_size_kb "$k_line" "$k_size"
 	[ "$k_check" = no ] || return 0
 	{ printf '%s\n' "$k_size" >"$k_place/buffer_size_kb"; } 2>/dev/null
 	first_word "$k_place/buffer_size_kb"
@@ -52,7 +103,8 @@ set_clock() {
 	*" $k_clock "*) ;;
 	*) stop INFRA "the kernel has no trace clock '$k_clock'; it offers: $k_line" ;;
 	esac
-	value changed trace_clock
+	k_line=${k_line#*\[}
+	change trace_clock "${k_line%%\]*}" "$k_clock"
 	[ "$k_check" = yes ] || printf '%s\n' "$k_clock" >"$k_place/trace_clock"
 }
 
@@ -74,7 +126,7 @@ present() {
 	if [ "$k_check" = yes ]; then
 		find_tracing
 		if [ -z "$k_tracing" ]; then
-			value changed "mount tracefs"
+			change tracefs "not mounted" mounted
 			return
 		fi
 	else
@@ -85,7 +137,7 @@ present() {
 	value tracing_dir "$k_place"
 	value instance "$k_own"
 	if [ ! -d "$k_place" ]; then
-		value changed "instance $k_instance"
+		change "instance $k_instance" absent present
 		[ "$k_check" = no ] || return 0
 		k_error=$(mkdir "$k_place" 2>&1) || stop INFRA "the trace instance cannot be made: $k_error"
 		k_made=yes
@@ -95,6 +147,9 @@ present() {
 
 # settings: everything but the instance itself; the buffer is cleared before events are enabled.
 settings() {
+	remember shared saved_cmdlines_size
+	[ "$k_own" = yes ] ||
+		remember global trace_clock buffer_size_kb current_tracer options/hash-ptr tracing_on
 	set_clock
 	set_size
 	[ ! -f "$k_place/current_tracer" ] || set_to "$k_place/current_tracer" "$k_tracer" current_tracer
@@ -102,7 +157,7 @@ settings() {
 	k_file=$k_tracing/saved_cmdlines_size
 	first_word "$k_file"
 	if [ -n "$k_word" ] && [ "$k_word" -lt 4096 ]; then
-		value changed saved_cmdlines_size
+		change saved_cmdlines_size "$k_word" 4096
 		[ "$k_check" = yes ] || printf '4096\n' >"$k_file"
 	fi
 	k_disabled=
@@ -131,8 +186,17 @@ absent() {
 			set_to "$k_place/events/$k_event/enable" 0 "event ${k_event%%/*}:${k_event#*/}"
 		fi
 	done
-	[ "$k_own" = yes ] || return 0
-	value changed "instance $k_instance"
+	if [ "$k_own" = yes ]; then
+		remove_instance
+	else
+		put_back global
+	fi
+	put_back shared
+}
+
+# remove_instance: for about a second while somebody lets go of it.
+remove_instance() {
+	change "instance $k_instance" present absent
 	[ "$k_check" = no ] || return 0
 	printf '0\n' >"$k_place/tracing_on"
 	[ ! -f "$k_place/events/enable" ] || printf '0\n' >"$k_place/events/enable"

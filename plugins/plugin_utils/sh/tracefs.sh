@@ -25,6 +25,8 @@ $k_said"
 		find_tracing
 		if [ -n "$k_tracing" ]; then
 			value changed "mounted $k_where"
+			value before "$k_where: not mounted"
+			value after "$k_where: mounted"
 			return 0
 		fi
 	done

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 from typing import Any
 from unittest import mock
@@ -113,7 +114,8 @@ def test_an_unmarked_host_is_refused_before_anything_is_sent(task: Task, name: s
     task.inventory["kedr_test_host"] = mark
     result = task(name, **options)
     assert result["failed"] is True
-    assert "set kedr_test_host: true" in result["msg"]
+    text = "kedr_test_host is text; write it as a boolean (YAML: true, INI: True)"
+    assert (text if isinstance(mark, str) else "set kedr_test_host: true") in result["msg"]
     assert task.calls == []
     assert [(step["status"], step["kind"]) for step in task.steps] == [("refused", "SKIP")]
 
@@ -136,6 +138,20 @@ def test_a_wrong_become_password_is_recorded(task: Task) -> None:
     with pytest.raises(AnsibleError):
         task("kernel_facts")
     assert [(step["status"], step["kind"]) for step in task.steps] == [("failed", "INFRA")]
+
+
+def test_a_mistake_of_the_program_itself_is_recorded(task: Task) -> None:
+    task.answer = ZeroDivisionError("by zero")
+    with pytest.raises(ZeroDivisionError):
+        task("kernel_facts")
+    assert [(step["status"], step["kind"], step["reason"]) for step in task.steps] == [
+        ("failed", "INFRA", "internal error: ZeroDivisionError: by zero")]
+
+
+def test_a_check_writes_nothing_about_a_lost_host(task: Task) -> None:
+    task.answer = AnsibleConnectionFailure("gone")
+    assert task("kernel_facts", check=True)["failed"] is True
+    assert not task.runs.exists()
 
 
 def test_an_answer_that_is_none_is_the_labs_fault(task: Task) -> None:
@@ -310,6 +326,23 @@ def test_a_check_builds_nothing(built: Built) -> None:
     assert not built.cache.exists()
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_nothing_is_built_on_a_host_that_is_no_test_host(built: Built, check: bool) -> None:
+    built.task.inventory["kedr_test_host"] = False
+    result = built("built one 1\n", GOOD, check=check)
+    assert (result["refused"], result["kind"], built.task.calls) == (True, "SKIP", [])
+
+
+def test_a_host_that_is_no_test_host_may_have_what_is_cached_or_built_elsewhere(
+        built: Built, tmp_path: pathlib.Path) -> None:
+    built("built one 1\n", GOOD)
+    built.task.inventory["kedr_test_host"] = False
+    assert built("", {})["modules"]["one"]["cached"] is True
+    shutil.rmtree(built.cache)
+    elsewhere = built("", {}, build_root=str(tmp_path))
+    assert "no headers of kernel 6.12.1 in this build root" in elsewhere["msg"]
+
+
 def test_a_source_without_a_kbuild_is_named(built: Built) -> None:
     (built.kernel / "one/Kbuild").unlink()
     assert "no Kbuild" in built("", {})["msg"]
@@ -436,3 +469,18 @@ def test_a_trace_is_reported_with_what_changed(task: Task) -> None:
     assert (result["changed"], result["changes"], result["instance"]) == (True, ["instance kedr"], True)
     assert result["tracing_dir"] == "/sys/kernel/tracing/instances/kedr"
     assert [step["step"] for step in task.steps] == ["trace"]
+
+
+def test_a_trace_shows_its_difference_when_asked(task: Task) -> None:
+    task.answer = "v changed hash-ptr\nv before hash-ptr: 1\nv after hash-ptr: 0\n"
+    assert task("trace", diff=True)["diff"] == {"before": "hash-ptr: 1\n", "after": "hash-ptr: 0\n"}
+    assert "diff" not in task("trace")
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_loading_and_unloading_have_a_time_limit(task: Task, state: str) -> None:
+    assert task("kmod", modules=[{"name": "x"}], timeout=0)["kind"] == "INFRA"
+    task.answer = "v unchanged x\n"
+    task("kmod", modules=[{"name": "x"}], state=state)
+    task("kmod", modules=[{"name": "x"}], state=state, timeout=7)
+    assert [b"k_timeout=120\n" in task.calls[0], b"k_timeout=7\n" in task.calls[1]] == [True, True]

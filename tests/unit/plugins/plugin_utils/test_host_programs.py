@@ -7,6 +7,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import time
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods
@@ -54,7 +55,8 @@ def tracefs(tmp_path: pathlib.Path) -> pathlib.Path:
 def trace(run, top: pathlib.Path, verb: str = "present", **values: str) -> hostshell.Answer:
     # The made-up files take a clock as it is written, and hold no brackets afterwards.
     program = hostshell.load_script("tracefs", "trace") + (
-        f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; }}\n{verb}\n")
+        f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; }}\n"
+        f"k_memory={shlex.quote(str(top.parent / 'memory'))}\n{verb}\n")
     return run(program, {"k_instance": "kedr", "k_events": ["one/a"], "k_clock": "", "k_size": "64",
                          "k_tracer": "nop", "k_check": "no", **values})
 
@@ -110,8 +112,52 @@ def test_without_instances_the_global_buffer_is_used(run, tracefs: pathlib.Path)
     got = trace(run, tracefs)
     assert (got.one("tracing_dir"), got.one("instance")) == (str(tracefs), "no")
     assert (tracefs / "events/one/a/enable").read_text() == "1\n"
-    assert trace(run, tracefs, "absent").all("changed") == ["event one:a"]
+    gone = trace(run, tracefs, "absent")
+    assert gone.all("changed") == ["event one:a", "buffer_size_kb", "hash-ptr", "tracing_on", "saved_cmdlines_size"]
     assert (tracefs / "events/one/a/enable").read_text() == "0\n"
+
+
+GLOBAL = {"buffer_size_kb": "1408\n", "trace_clock": "local\n", "tracing_on": "0\n", "options/hash-ptr": "1\n",
+          "saved_cmdlines_size": "128\n"}
+
+
+def test_the_global_buffer_gets_its_settings_back(run, tracefs: pathlib.Path) -> None:
+    shutil.rmtree(tracefs / "instances")
+    trace(run, tracefs, k_clock="mono")
+    assert (tracefs / "trace_clock").read_text() == "mono\n"
+    kept = tracefs.parent / "memory-global"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    trace(run, tracefs, k_size="128")
+    would = trace(run, tracefs, "absent", k_check="yes").all("changed")
+    assert {"trace_clock", "saved_cmdlines_size"} <= set(would)
+    assert (tracefs / "trace_clock").read_text() == "mono\n"
+    got = trace(run, tracefs, "absent")
+    assert got.one("failed") == ""
+    assert {name: (tracefs / name).read_text() for name in GLOBAL} == GLOBAL
+    assert not kept.exists()
+    assert trace(run, tracefs, "absent").all("changed") == []
+
+
+def test_what_instances_share_is_raised_only_when_it_is_smaller(run, tracefs: pathlib.Path) -> None:
+    (tracefs / "saved_cmdlines_size").write_text("8192\n")
+    assert "saved_cmdlines_size" not in trace(run, tracefs).all("changed")
+    assert (tracefs / "saved_cmdlines_size").read_text() == "8192\n"
+
+
+def test_removing_an_instance_puts_back_what_all_share(run, tracefs: pathlib.Path) -> None:
+    trace(run, tracefs)
+    assert (tracefs / "saved_cmdlines_size").read_text() == "4096\n"
+    got = trace(run, tracefs, "rmdir() { rm -r \"$1\"; }\nabsent")
+    assert got.all("changed") == ["event one:a", "instance kedr", "saved_cmdlines_size"]
+    assert (tracefs / "saved_cmdlines_size").read_text() == "128\n"
+
+
+def test_every_change_of_a_buffer_has_its_before_and_after(run, tracefs: pathlib.Path) -> None:
+    got = trace(run, tracefs, k_check="yes", k_clock="mono")
+    assert "trace_clock: local" in got.all("before")
+    assert len(got.all("changed")) == len(got.all("before")) == len(got.all("after")) > 3
+    assert "event one:a: 0" in got.all("before")
+    assert "event one:a: 1" in got.all("after")
 
 
 def test_tracefs_that_cannot_be_mounted_is_the_labs_fault_with_what_mount_said(run) -> None:
@@ -168,6 +214,16 @@ def test_a_trace_longer_than_the_limit_is_cut_at_it(run, tracefs: pathlib.Path) 
     assert len(collect(run, tracefs).blobs["trace"]) >= 1000
 
 
+def test_leftovers_are_all_that_the_controller_watches_whatever_the_target(run, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "names").write_text("cp-target,other gone\n")
+    script = hostshell.load_script("kernel_facts")
+    start, end = script.index("leftovers() {"), script.index("k_release=$(uname")
+    got = run(script[start:end] + "loaded() { [ \"$1\" != gone ]; }\nleftovers\n",
+              {"k_watched": str(tmp_path / "names"), "k_target": "elsewhere"})
+    assert [name for name in got.all("left_module") if name != "cp_controller"] == ["cp_target", "other"]
+    assert got.all("left_module")[-1] == "cp_controller"
+
+
 KERNEL = r"""
 loaded() { grep -q "^$1 " "$k_kernel/modules"; }
 tool() {
@@ -178,6 +234,7 @@ tool() {
         echo "insmod: could not insert module: Invalid module format"
         return 1 ;;
     insmod:lazy.ko) return 0 ;;
+    insmod:hang.ko) exec sleep 30 ;;
     insmod:*) k_n=${2##*/}; echo "${k_n%.ko} 1 0 -" >>"$k_kernel/modules" ;;
     modprobe:nope) echo "modprobe: FATAL: Module nope not found"; return 1 ;;
     modprobe:*) echo "$2 1 0 -" >>"$k_kernel/modules" ;;
@@ -186,7 +243,9 @@ tool() {
     esac
 }
 dmesg() { cat "$k_kernel/log"; }
+mark() { [ "$k_kmsg" = no ] || echo "[1] $1" >>"$k_kernel/log"; }
 rest() { :; }
+private_dir
 remember_log
 """
 
@@ -199,8 +258,9 @@ def kernel(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
-def kmod(run, kernel: pathlib.Path, *calls: str) -> hostshell.Answer:
-    return run(hostshell.load_script("kmod") + KERNEL + "".join(calls), {"k_kernel": str(kernel)})
+def kmod(run, kernel: pathlib.Path, *calls: str, **values: str) -> hostshell.Answer:
+    program = hostshell.load_script("kmod") + KERNEL + "".join(calls)
+    return run(program, {"k_kernel": str(kernel), "k_timeout": "20", "k_kmsg": "yes", **values})
 
 
 def load(name: str, *parameters: str, fresh: str = "no", file: bool = True) -> str:
@@ -231,6 +291,28 @@ def test_a_load_that_tells_no_error_and_loads_nothing_is_a_failure(run, kernel: 
     assert "not in /proc/modules" in kmod(run, kernel, load("lazy")).text("reason")
 
 
+def test_a_module_whose_init_hangs_is_told_in_time(run, kernel: pathlib.Path) -> None:
+    started = time.monotonic()
+    got = kmod(run, kernel, load("one"), load("hang"), k_timeout="1")
+    assert (got.one("failed"), got.text("reason").strip()) == ("FAIL", "insmod of hang did not come back within 1 s")
+    assert time.monotonic() - started < 10
+    assert (kernel / "calls").read_text().endswith("rmmod one\n")
+
+
+@pytest.mark.parametrize("kmsg", ["yes", "no"])
+def test_the_new_lines_of_the_kernel_log_are_all_told_even_repeated_ones(run, kernel: pathlib.Path, kmsg: str) -> None:
+    (kernel / "log").write_text("line\n" * 5)
+    got = kmod(run, kernel, *["echo line >>\"$k_kernel/log\"\n"] * 90, "new_log | text log\n", k_kmsg=kmsg)
+    assert got.text("log") == "line\n" * 90
+
+
+def test_of_a_kernel_log_that_has_wrapped_everything_is_new(run, kernel: pathlib.Path) -> None:
+    lines = "".join(f"[2] {number}\n" for number in range(200))
+    (kernel / "later").write_text(lines)
+    wrap = 'cat "$k_kernel/later" >"$k_kernel/log"\nnew_log | text log\n'
+    assert kmod(run, kernel, wrap).text("log") == lines
+
+
 def test_a_module_that_has_to_be_fresh_must_not_be_loaded(run, kernel: pathlib.Path) -> None:
     kmod(run, kernel, load("one"))
     got = kmod(run, kernel, load("two"), load("one", fresh="yes"))
@@ -259,7 +341,7 @@ def test_a_loaded_module_counts_only_with_the_same_parameters(run) -> None:
     program = hostshell.load_script("kmod") + "".join(
         f"if same_value {shlex.quote(have)} {shlex.quote(given)}; then value answer yes; else value answer no; fi\n"
         for have, given in (("Y", "1"), ("N", "0"), ("cp_target", "cp-target"), ("3", "3"), ("3", "4"), ("Y", "0")))
-    assert run(program, {}).all("answer") == ["yes", "yes", "yes", "yes", "no", "no"]
+    assert run(program, {"k_timeout": 9}).all("answer") == ["yes", "yes", "yes", "yes", "no", "no"]
 
 
 def exercise(run, script: str, seconds: int = 20, **files: str) -> hostshell.Answer:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kmods
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
 
 
 def elf(**sections: bytes) -> bytes:
@@ -81,3 +83,18 @@ def test_a_refusal_is_explained(error: str, log: str, words: str) -> None:
 
 def test_an_unknown_refusal_is_not_explained() -> None:
     assert kmods.meaning("Invalid parameters", "x: parameter is 0") == ""
+
+
+@pytest.mark.parametrize("said", ["cp_target: refused: core text, offset 0x10 is not an instruction; bytes 06",
+                                  "cp_target: not loaded, error -8"])
+def test_a_veto_of_the_controller_is_no_wrong_build(said: str) -> None:
+    words = kmods.meaning("Invalid module format", f"[ 1.0] cp_controller: {said}")
+    assert words == "the controller refused it, see its line"
+    assert "another kernel" in kmods.meaning("Invalid module format", "[ 1.0] cp_target: version magic differs")
+
+
+def test_a_missing_pyelftools_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
+    with pytest.raises(StepError, match="pip install pyelftools") as error:
+        kmods.identity(b"")
+    assert error.value.kind == "INFRA"
