@@ -329,7 +329,7 @@ def _read_group(directory: bytes, group: bytes) -> dict[bytes, bytes]:
 def load(directory: bytes) -> tuple[TemplateGroup, TemplateGroup]:
     """The document templates and the block templates of a set; raises MistError."""
     try:
-        os.stat(directory + b"/")
+        os.stat(directory and directory + b"/")
     except OSError:
         reason = b"directory does not exist or cannot be accessed: %b" % directory
         raise MistError(b"Failed to load templates from %b: %b" % (directory, reason)) from None

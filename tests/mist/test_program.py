@@ -67,6 +67,12 @@ def test_missing_template_directory_is_named_as_given(folder: Path, generate: Ge
     assert generate("no/", "in") == Outcome(1, b"", message)
 
 
+def test_empty_name_is_no_template_directory(folder: Path, generate: Generate) -> None:
+    write_files(folder, PLAIN)
+    message = b"Failed to load templates from : directory does not exist or cannot be accessed: \n"
+    assert generate("", "in") == Outcome(1, b"", message)
+
+
 def test_file_as_template_directory_is_an_error(folder: Path, generate: Generate) -> None:
     write_files(folder, PLAIN)
     message = b"Failed to load templates from in: directory does not exist or cannot be accessed: in\n"
