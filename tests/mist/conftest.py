@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running the generator, as a program or within the test's own process."""
+"""Running the generator, as a program or within the test's own process; counting the recorded cases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.mist_gen import main
 
 PROGRAM = Path(__file__).parents[2] / "bin" / "mist_gen"
+
+# The tests that run the recorded cases, and what their cases are called.
+RECORDED = {"test_rule_holds_to_the_byte": "corpus", "test_random_input_gives_the_recorded_bytes": "fuzz"}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many of the recorded cases that were run have passed."""
+    ran = {kind: [0, 0] for kind in RECORDED.values()}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.getreports(outcome):
+            _file, _colons, test = report.nodeid.rpartition("::")
+            kind = RECORDED.get(test.partition("[")[0])
+            if kind:
+                ran[kind][0] += outcome == "passed"
+                ran[kind][1] += 1
+    if any(total for _good, total in ran.values()):
+        counts = [f"{kind}: {good} of {total} cases" for kind, (good, total) in ran.items()]
+        terminalreporter.write_line(", ".join(counts))
 
 
 class Outcome(NamedTuple):
