@@ -261,16 +261,19 @@ def unbalanced(code: str) -> tuple[int, str] | None:
     conditional = re.search(r"^\s*#\s*if", code, re.MULTILINE) is not None
     stack: list[tuple[str, int]] = []
     for match in _LEXEME.finditer(code):
-        line = code.count("\n", 0, match.start())
-        text = match.group()
+        start, text = match.start(), match.group()
         if match.lastgroup == "open_comment":
-            return line, "the comment has no end"
+            return _line(code, start), "the comment has no end"
         if match.lastgroup == "open_literal":
-            return line, f"the {text} has no end on its line"
+            return _line(code, start), f"the {text} has no end on its line"
         if match.lastgroup != "brace" or conditional:
             continue
         if text not in _CLOSES:
-            stack.append((text, line))
+            stack.append((text, start))
         elif not stack or stack.pop()[0] != _CLOSES[text]:
-            return line, f"'{text}' closes nothing"
-    return (stack[-1][1], f"'{stack[-1][0]}' is not closed") if stack else None
+            return _line(code, start), f"'{text}' closes nothing"
+    return (_line(code, stack[-1][1]), f"'{stack[-1][0]}' is not closed") if stack else None
+
+
+def _line(code: str, offset: int) -> int:
+    return code.count("\n", 0, offset)

@@ -32,9 +32,12 @@ _NAMES = b"|".join(re.escape(name.encode()) for name in sorted({*GLOBALS, *GROUP
 _NEXT = re.compile(rb"^[ \t]*(?:\[group\]|(?:" + _NAMES + rb")[ \t]*=>>)[ \t\r]*$", re.MULTILINE)
 _LIKELY_NEXT = re.compile(rb"[ \t]*(?:\[group\]|(?:" + _NAMES + rb")[ \t]*=)")
 FILE_SIZE_MAX = 64 << 20
+_NO_EQUALS = "'=' is missing"
+_NEARLY_MARK = re.compile(rb"[ \t]*\[\s*\w+\s*\]\s*\Z")
+_OPENING = re.compile(rb"[^=]*=>>")
 _NO_END = '"<<" is missing'
 _SYNTAX = {
-    "'=' is missing": "allowed are 'name = value', 'name =>>', '[group]' and lines starting with '#'",
+    _NO_EQUALS: "allowed are 'name = value', 'name =>>', '[group]' and lines starting with '#'",
     "name is missing": "write 'name = value'",
     _NO_END: "a value that starts with '=>>' ends with a line '<<'",
 }
@@ -162,6 +165,9 @@ def _read_groups(data: bytes, path: str, problems: list[Problem]) -> list[mist.G
         if endless is None:
             return file.numbered(groups)
         file.end_value(endless, path, problems)
+    last = max(problem.line for problem in problems)
+    text = f"more than {_MALFORMED_MAX} malformed lines; the rest is not checked, mend these first"
+    problems.append(Problem(path, last, text))
     return []
 
 
@@ -182,13 +188,28 @@ class _Lines:
     def leave_out(self, error: mist.DataError, path: str, problems: list[Problem]) -> None:
         """Empty the line that is wrong, or the one before it that it continues."""
         line = min(max(error.line, 1), len(self.lines))
+        mark = _NEARLY_MARK.match(self.lines[line - 1]) if error.reason == _NO_EQUALS else None
+        opening = _OPENING.match(self.lines[line - 1]) if error.reason.endswith('"=>>"') else None
         if line not in self.left_out:
-            rule = _SYNTAX.get(error.reason, "put nothing else on the line")
+            rule = "did you mean '[group]'?" if mark else _SYNTAX.get(error.reason, "put nothing else on the line")
             problems.append(Problem(path, self.numbers[line - 1], f"{error.reason}; {rule}"))
+        first = line
         while line in self.left_out and line > 1:
             line -= 1
         self.left_out.add(line)
-        self.lines[line - 1] = b"[group]" if error.reason.endswith('"[group]"') else b""
+        if opening and line == first and self.closes_after(line):
+            self.lines[line - 1] = opening.group()
+        else:
+            self.lines[line - 1] = mist.MARK if mark or error.reason.endswith('"[group]"') else b""
+
+    def closes_after(self, line: int) -> bool:
+        """Is there the end of a value after a line, before what looks like the next definition?"""
+        for text in self.lines[line:]:
+            if text.strip(mist.BLANKS) == mist.CLOSE:
+                return True
+            if _LIKELY_NEXT.match(text):
+                return False
+        return False
 
     def end_value(self, item: mist.Item, path: str, problems: list[Problem]) -> None:
         """End a value of several lines before the line that looks like the next definition."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import cdecl
@@ -158,3 +159,11 @@ def test_unbalanced_code_is_found_with_its_line(code: str, line: int, what: str)
 )
 def test_a_word_is_found_in_code_alone(code: str, found: bool) -> None:
     assert cdecl.has_word(code, "returnValue") is found
+
+
+def test_a_long_code_part_is_checked_in_time_that_grows_with_it() -> None:
+    code = "f();\n" * 200_000
+    started = time.process_time()
+    assert cdecl.unbalanced(code) is None
+    assert cdecl.unbalanced(code + "}") == (200_000, "'}' closes nothing")
+    assert time.process_time() - started < 10  # many minutes if each bracket counts its lines

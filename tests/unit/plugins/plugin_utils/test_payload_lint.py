@@ -211,6 +211,24 @@ def test_a_malformed_line_that_continues_another_hides_nothing() -> None:
     ]
 
 
+def test_more_malformed_lines_than_are_looked_for_are_told() -> None:
+    found = messages("junk\n" * 60 + GOOD)
+    assert len(found) == 51
+    assert found[-1] == (50, "more than 50 malformed lines")
+    assert len(messages("junk\n" * 49 + GOOD)) == 49
+
+
+def test_text_after_the_start_of_a_value_is_one_mistake() -> None:
+    text = GOOD + "prologue =>> int x;\n\tx();\n\ty();\n<<\n"
+    assert messages(text) == [(8, 'only whitespace characters are allowed after "=>>"')]
+
+
+@pytest.mark.parametrize("mark", ["[Group]", "[ group ]", "[groups]", "  [group ]  "])
+def test_what_is_nearly_a_group_begins_one(mark: str) -> None:
+    (problem,) = read_payload(GOOD.replace("[group]", mark).encode(), "a.data").problems
+    assert (problem.line, problem.text) == (4, "'=' is missing; did you mean '[group]'?")
+
+
 @pytest.mark.parametrize(
     ("wrong", "meant"), [("siez", "size"), ("returnvalue", "returnValue"), ("Return_Value", "returnValue")]
 )
