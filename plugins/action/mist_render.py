@@ -53,8 +53,16 @@ class ActionModule(ActionBase):
             document = render(os.fsencode(templates), os.fsencode(data))
         except (AnsibleError, MistError) as error:
             return {**result, "failed": True, "msg": str(error)}
+        if self._is_directory(options["dest"], task_vars):
+            return {**result, "failed": True, "msg": f"dest must name a file, not a directory: {options['dest']}"}
         arguments = {name: options[name] for name in _COPY_OPTIONS if options[name] is not None}
         return {**result, **self._copied(document, arguments, task_vars)}
+
+    def _is_directory(self, dest: str, task_vars: dict[str, Any] | None) -> bool:
+        """Is there such a directory on the host? The copy would go into it, under the directory's name."""
+        path = self._remote_expand_user(dest)
+        found = self._execute_remote_stat(path, all_vars=task_vars, follow=True, checksum=False)
+        return bool(found["exists"] and found["isdir"])
 
     def _copied(
         self, document: bytes, arguments: dict[str, Any], task_vars: dict[str, Any] | None

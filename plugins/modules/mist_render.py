@@ -27,7 +27,7 @@ options:
     type: path
     required: true
   dest:
-    description: Path of the file on the host. Its directory must exist.
+    description: Path of the file on the host, not of a directory. The file's directory must exist.
     type: path
     required: true
 notes:
