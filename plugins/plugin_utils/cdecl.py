@@ -72,6 +72,9 @@ _INTEGERS = (
 _LENGTHS = {name: frozenset(one.split(" ")) for one, names in _INTEGERS for name in names.split("|")}
 
 
+_BYTES = _words("char u8 s8 __u8 __s8 uint8_t int8_t") | {"unsigned char"}  # what text is made of
+
+
 @dataclass(frozen=True)
 class CType:
     """A checked C type.
@@ -104,7 +107,7 @@ def parse_type(text: str) -> CType:
     name = _base_name(base)
     user = bool(_SPACES & set(tokens))
     if pointers:
-        kind = Kind.STRING if name == "char" and pointers.count("*") == 1 and not user else Kind.POINTER
+        kind = Kind.STRING if name in _BYTES and pointers.count("*") == 1 and not user else Kind.POINTER
         return CType(_join(tokens), _join(_stored(base, pointers)), kind, user=user)
     kind = _kind_of_value(base, name)
     return CType(_join(tokens), _join(_stored(base, [])), kind, _LENGTHS.get(name, frozenset()), user)
@@ -222,12 +225,13 @@ def escape(text: str) -> str:
 
 
 _LEXEME = re.compile(
-    r"""(?P<comment>//[^\n]*|/\*.*?\*/)
+    r"""(?P<message>^[ \t]*\#[ \t]*(?:error|warning)\b(?:\\\n|[^\n])*)
+      |(?P<comment>//[^\n]*|/\*.*?\*/)
       |(?P<open_comment>/\*)
       |(?P<literal>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       |(?P<open_literal>["'])
       |(?P<brace>[][(){}])""",
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 
@@ -236,7 +240,7 @@ def code_without_text(code: str) -> str:
     """C code with comments and literals blanked out, so that words in it are words of C."""
 
     def blank(match: re.Match[str]) -> str:
-        if match.lastgroup in ("comment", "literal"):
+        if match.lastgroup in ("message", "comment", "literal"):
             return re.sub(r"[^\n]", " ", match.group())
         return match.group()
 

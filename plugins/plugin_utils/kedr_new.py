@@ -35,6 +35,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if bool(options.function) == options.survey:
         parser.error("name functions, or give --survey and none")
+    if options.function and not options.vmlinux and (options.headers or options.functions):
+        parser.error("--headers and --functions need the kernel's types; give them with --vmlinux")
     try:
         return _survey(options) if options.survey else _new(program, options)
     except (UseError, BtfError, TreeError) as error:

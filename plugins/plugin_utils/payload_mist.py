@@ -29,6 +29,8 @@ def template_sets(directory: str) -> list[str]:
     found = [
         name for name in names if any(os.path.isdir(os.path.join(directory, name, part)) for part in _PARTS)
     ]
+    if not found and any(os.path.isdir(os.path.join(directory, part)) for part in _PARTS):
+        raise ValueError(f"{directory}: is itself a template set; give the directory above it")
     for name in found:
         if not _FILE_NAME.match(name):
             raise ValueError(f"{directory}: a template set cannot make a file {name!r}; letters, digits, . _ - only")

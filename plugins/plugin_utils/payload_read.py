@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -99,6 +100,12 @@ def _unreadable(path: str, text: str) -> Reading:
 def read_payload(data: bytes, path: str) -> Reading:
     """Read the bytes of a payload description as far as possible."""
     problems: list[Problem] = []
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        problem = Problem(path, 1, "the file is UTF-16; save it as UTF-8")
+        return Reading(None, (problem,), Claims(path, "", 1, ()))
+    if data.startswith(codecs.BOM_UTF8):
+        data = data.removeprefix(codecs.BOM_UTF8)
+        problems.append(Problem(path, 1, "the file starts with a byte order mark; save it as UTF-8 without BOM"))
     reader = _Reader(_Complaints(path, problems), path)
     groups = _read_groups(data, path, problems)
     payload = reader.payload(groups) if groups else None
@@ -397,9 +404,13 @@ class _Reader:
         code = {part: self._code(values.get(part)) for part in ("prologue", "middleCode", "epilogue")}
         sources = [part.text for part in (*headers, code["prologue"], code["middleCode"]) if part]
         void = values.flag("returnsVoid")
-        self._argument_types(arguments)
+        self._argument_types(arguments, name.value if name else "")
         known = {text.value for text in values.texts.get("arg.name", [])}
         self._trace_params(trace, known, sources, void)
+        given = len(values.texts.get("arg.name", [])) + len(values.texts.get("trace.param.name", []))
+        if len(arguments) + len(trace) == given:  # else a name may be another's
+            ctypes = {one.name: one.ctype for one in arguments}
+            self._same_class(trace, {**ctypes, RETURN_VALUE: returns} if returns else ctypes)
         if void:
             self._no_return_value(code)
         text, found = self._format(values, trace)
@@ -516,7 +527,7 @@ class _Reader:
             )
         return pairs
 
-    def _argument_types(self, arguments: tuple[Param, ...]) -> None:
+    def _argument_types(self, arguments: tuple[Param, ...], function: str) -> None:
         for argument in arguments:
             if argument.ctype.kind is Kind.VOID:
                 self.complain(
@@ -526,6 +537,22 @@ class _Reader:
                 self.complain(
                     argument.line,
                     f"arg.name {RETURN_VALUE!r} is reserved for the result; choose another name",
+                )
+            if argument.name == function:
+                self.complain(
+                    argument.line, f"arg.name {function!r} is the name of the function; choose another name"
+                )
+
+    def _same_class(self, trace: tuple[Param, ...], values: dict[str, CType]) -> None:
+        """C makes no pointer of an integer, nor an integer of a pointer, without a cast."""
+        for param in trace:
+            value = values.get(param.name)
+            kinds = {one.kind for one in (param.ctype, value) if one}
+            if value and Kind.INTEGER in kinds and kinds & {Kind.POINTER, Kind.STRING}:
+                self.complain(
+                    param.line,
+                    f"trace parameter {param.name!r} is {param.ctype.kind.value} ({param.ctype.text}) but the value "
+                    f"is {value.kind.value} ({value.text}); give it that type, or trace a variable of the prologue",
                 )
 
     def _trace_params(self, trace: tuple[Param, ...], known: set[str], sources: list[str], void: bool) -> None:

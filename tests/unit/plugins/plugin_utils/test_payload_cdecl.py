@@ -78,7 +78,7 @@ def test_an_accepted_type_holds_only_names_and_stars(text: str) -> None:
         ("char", Kind.INTEGER),
         ("char __user *", Kind.POINTER),
         ("char **", Kind.POINTER),
-        ("unsigned char *", Kind.POINTER),
+        ("unsigned char *", Kind.STRING),
         ("void", Kind.VOID),
         ("void *", Kind.POINTER),
         ("struct x", Kind.STRUCT),
@@ -167,3 +167,10 @@ def test_a_long_code_part_is_checked_in_time_that_grows_with_it() -> None:
     assert cdecl.unbalanced(code) is None
     assert cdecl.unbalanced(code + "}") == (200_000, "'}' closes nothing")
     assert time.process_time() - started < 10  # many minutes if each bracket counts its lines
+
+
+def test_the_text_of_an_error_directive_is_no_code() -> None:
+    code = "#if A\n# error don't {\n#warning it isn't \\\n so it's\n#endif\n"
+    assert cdecl.unbalanced(code) is None
+    assert not cdecl.has_word(code, "don")
+    assert cdecl.unbalanced(code + "'") == (5, "the ' has no end on its line")

@@ -211,6 +211,35 @@ def test_a_malformed_line_that_continues_another_hides_nothing() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("argument", "recorded", "shown"),
+    [("void *", "unsigned long", "%lu"), ("size_t", "const char *", "%p"), ("int", "void *", "%p")],
+)
+@pytest.mark.parametrize("result", [False, True])
+def test_a_value_is_not_traced_as_another_class(argument: str, recorded: str, shown: str, result: bool) -> None:
+    value = "returnValue" if result else "x"
+    text = GLOBALS.format("a") + (
+        f"[group]\nfunction.name = f\nreturnType = {argument}\narg.type = {argument}\narg.name = x\n"
+        f"trace.param.type = {recorded}\ntrace.param.name = {value}\ntrace.formatString = {shown}\n"
+    )
+    ((line, problem),) = messages(text)
+    assert line == 10
+    assert problem.startswith(f"trace parameter '{value}' is a")
+    assert problem.endswith(f"({argument})")
+
+
+def test_an_argument_does_not_hide_the_function() -> None:
+    text = GOOD + "arg.type = int\narg.name = kfree\n"
+    assert messages(text) == [(9, "arg.name 'kfree' is the name of the function")]
+
+
+@pytest.mark.parametrize("data", [GOOD.encode("utf-8-sig"), GOOD.encode("utf-16")])
+def test_a_byte_order_mark_is_named(data: bytes) -> None:
+    ((line, problem),) = messages(data)
+    assert line == 1
+    assert problem in ("the file starts with a byte order mark", "the file is UTF-16")
+
+
 def test_more_malformed_lines_than_are_looked_for_are_told() -> None:
     found = messages("junk\n" * 60 + GOOD)
     assert len(found) == 51

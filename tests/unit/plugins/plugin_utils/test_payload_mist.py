@@ -152,6 +152,12 @@ def test_a_set_that_cannot_name_a_file_is_refused(tmp_path: Path) -> None:
         render_by(resolved(), str(tmp_path), OURS)
 
 
+def test_a_set_that_is_given_for_the_directory_of_sets_is_told(tmp_path: Path) -> None:
+    make_set(tmp_path, "payload.c", "", "")
+    with pytest.raises(ValueError, match=r"payload\.c: is itself a template set; give the directory above it"):
+        render_by(resolved(), str(tmp_path / "payload.c"), OURS)
+
+
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none: the templates cannot be read: No such file"):
         render_by(resolved(), os.path.join(tmp_path, "none"), OURS)

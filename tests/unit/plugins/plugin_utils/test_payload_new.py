@@ -425,6 +425,8 @@ def test_a_device_that_is_full_is_told() -> None:
         (["f", "--vmlinux", "vmlinux", "--btf", "."], "a directory of modules needs --headers"),
         (["f", "--vmlinux", "vmlinux", "--headers", "."], "is no build tree of a kernel"),
         (["f", "--vmlinux", "vmlinux", "--functions", "none"], "none: cannot be read"),
+        (["f", "--headers", "."], "--headers and --functions need the kernel's types"),
+        (["f", "--functions", "none"], "give them with --vmlinux"),
         (["f", "-o", "none/a.data"], "a.data: cannot be written: No such file"),
     ],
 )

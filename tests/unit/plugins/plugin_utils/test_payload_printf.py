@@ -126,6 +126,9 @@ FITS = {
     "struct semaphore *": "%p",
     "char **": "%p",
     "const char *": "%s %p",
+    "unsigned char *": "%s %p",
+    "signed char *": "%s",
+    "const u8 *": "%s %p",
     "my_typedef": "%d %lu %llx %p",
 }
 MISFITS = {

@@ -122,8 +122,8 @@ def test_parts_come_in_the_order_of_a_call() -> None:
 
 
 def test_a_function_that_returns_nothing_has_no_result() -> None:
-    text = body(sources()["payload.c"], "tick")
-    assert text == "{\n\t(tick)();\n\ttrace_called_tick(0);\n}"
+    text = re.sub('#line .*', '#line N "F"', body(sources()["payload.c"], "tick"))
+    assert text == '{\n\t(tick)();\n#line N "F"\n\ttrace_called_tick(0);\n#line N "F"\n}'
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,10 @@ def test_a_wrong_prototype_is_blamed_on_the_description() -> None:
         '#line 6 "my.data"\nstatic typeof(alloc) kedr_repl_alloc;\n'
         '#line 6 "my.data"\nstatic void *kedr_repl_alloc(const char __user *entry, unsigned long n)\n'
     ) in sources()["payload.c"]
+
+
+def test_a_trace_parameter_of_a_wrong_type_is_blamed_on_the_description() -> None:
+    assert '\n#line 6 "my.data"\n\ttrace_called_alloc(' in sources()["payload.c"]
 
 
 @pytest.mark.parametrize("path", SHIPPED)
