@@ -16,15 +16,46 @@ PARAMETER = "/sys/module/cp_controller/parameters/target_name"
 
 @pytest.fixture(scope="module")
 def modules(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
-    """Our modules, built for the guest, and my_rival, which replaces kfree as my_payload1 does."""
+    """Our modules, built for the guest; my_rival, which replaces kfree as my_payload1 does; veto."""
     directory = tmp_path_factory.mktemp("controller")
     run = Verify(directory / "runs")(lab, limit=HOST)
     assert run.status == 0, run.output
     built = {path.stem: path for path in (run.directory / HOST / "modules").glob("*.ko")}
-    return {**built, "my_rival": build_rival(lab, directory, run.directory)}
+    return {**built, **build_more(lab, directory, run.directory)}
 
 
-def build_rival(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> pathlib.Path:
+VETO = """\
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+#include <linux/slab.h>
+
+static int __init veto_init(void)
+{
+	asm volatile("xorl %%eax, %%eax; jnz kfree" : : : "rax", "cc");
+	kfree(NULL);
+	return 0;
+}
+
+static void __exit veto_exit(void)
+{
+}
+
+module_init(veto_init);
+module_exit(veto_exit);
+MODULE_DESCRIPTION("Branches to kfree under a condition, which no compiler does");
+MODULE_LICENSE("GPL");
+"""
+
+
+def write_veto(directory: pathlib.Path) -> pathlib.Path:
+    source = directory / "veto"
+    source.mkdir()
+    (source / "veto.c").write_text(VETO)
+    (source / "Kbuild").write_text("obj-m := veto.o\nOBJECT_FILES_NON_STANDARD := y\n")
+    return source
+
+
+def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     text = (DATA / "my_payload1.data").read_text()
     rival = directory / "my_rival.data"
     rival.write_text(text.replace("module.name = my_payload1", "module.name = my_rival"))
@@ -32,6 +63,7 @@ def build_rival(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> pat
     needed = [
         {"name": "cp_controller", "source": f"{kernel}/controller"},
         {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
+        {"name": "veto", "source": str(write_veto(directory))},
     ]
     build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
     build["build_root"] = "{{ kedr_build_root }}"
@@ -45,7 +77,7 @@ def build_rival(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> pat
     path.write_text(yaml.safe_dump([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
     done = playbook("-i", str(lab.inventory), str(path), lab=lab.directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    return run_dir / HOST / "modules" / "my_rival.ko"
+    return {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", "veto")}
 
 
 @pytest.fixture
@@ -59,8 +91,8 @@ def insmod(lab: Lab, modules: dict[str, pathlib.Path]) -> Iterator:
         return said + "\n".join(lab.ssh(HOST, "dmesg").splitlines()[before:])
 
     yield load
-    lab.ssh(HOST, f"for m in cp_target my_rival {' '.join(OURS[1:])}; do rmmod $m 2>/dev/null; done; true")
-    assert not loaded_modules(lab, HOST).intersection({*OURS, "my_rival"})
+    lab.ssh(HOST, f"for m in cp_target veto my_rival {' '.join(OURS[1:])}; do rmmod $m 2>/dev/null; done; true")
+    assert not loaded_modules(lab, HOST).intersection({*OURS, "my_rival", "veto"})
 
 
 def rmmod(lab: Lab, name: str) -> str:
@@ -100,6 +132,17 @@ def test_a_target_whose_init_fails_releases_the_payloads(lab, insmod) -> None:
     insmod("my_payload1")
     insmod("cp_target", "cfake_block_size=0")
     assert "cp_target" not in loaded_modules(lab, HOST)
+    rmmod(lab, "my_payload1")
+    assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def test_a_target_that_cannot_be_patched_wholly_is_not_loaded_and_the_reason_is_logged(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=veto")
+    insmod("my_payload1")
+    said = insmod("veto")
+    assert "veto" not in loaded_modules(lab, HOST)
+    assert "cp_controller: veto: refused: init text, offset 0x" in said
+    assert "branch to kfree" in said
     rmmod(lab, "my_payload1")
     assert "my_payload1" not in loaded_modules(lab, HOST)
 
