@@ -28,8 +28,7 @@ class ActionModule(ControlAction):
 
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Make the directory; return its path."""
-        variables = task_vars
-        hosts = [str(name) for name in options["hosts"] or variables.get("groups", {}).get("all", [])]
+        hosts = [str(name) for name in options["hosts"] or task_vars.get("groups", {}).get("all", [])]
         run_id = options["run_id"] or new_id(time.time(), os.getppid())
         runs_dir = self.path(options["runs_dir"])
         if self._task.check_mode:
@@ -40,7 +39,7 @@ class ActionModule(ControlAction):
             "command": without_secrets(sys.argv),
             "directory": os.getcwd(),
             "ansible": ansible_version,
-            "hosts": {name: _about(variables.get("hostvars", {}), name) for name in hosts if name != "localhost"},
+            "hosts": {name: _about(task_vars.get("hostvars", {}), name) for name in hosts if name != "localhost"},
             "parameters": {
                 key: HIDDEN if is_secret(key) else str(value) for key, value in options["parameters"].items()
             },
