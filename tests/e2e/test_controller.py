@@ -10,6 +10,7 @@ import pytest
 import yaml
 from guests import DATA, OURS, ROOT, Lab, Verify, loaded_modules, playbook
 
+FILES = pathlib.Path(__file__).parent / "files"
 HOST = "two"
 PARAMETER = "/sys/module/cp_controller/parameters/target_name"
 
@@ -24,37 +25,6 @@ def modules(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pat
     return {**built, **build_more(lab, directory, run.directory)}
 
 
-VETO = """\
-// SPDX-License-Identifier: GPL-2.0-only
-#include <linux/module.h>
-#include <linux/slab.h>
-
-static int __init veto_init(void)
-{
-	asm volatile("xorl %%eax, %%eax; jnz kfree" : : : "rax", "cc");
-	kfree(NULL);
-	return 0;
-}
-
-static void __exit veto_exit(void)
-{
-}
-
-module_init(veto_init);
-module_exit(veto_exit);
-MODULE_DESCRIPTION("Branches to kfree under a condition, which no compiler does");
-MODULE_LICENSE("GPL");
-"""
-
-
-def write_veto(directory: pathlib.Path) -> pathlib.Path:
-    source = directory / "veto"
-    source.mkdir()
-    (source / "veto.c").write_text(VETO)
-    (source / "Kbuild").write_text("obj-m := veto.o\nOBJECT_FILES_NON_STANDARD := y\n")
-    return source
-
-
 def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     text = (DATA / "my_payload1.data").read_text()
     rival = directory / "my_rival.data"
@@ -63,7 +33,7 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
     needed = [
         {"name": "cp_controller", "source": f"{kernel}/controller"},
         {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
-        {"name": "veto", "source": str(write_veto(directory))},
+        {"name": "veto", "source": str(FILES / "veto")},
     ]
     build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
     build["build_root"] = "{{ kedr_build_root }}"
