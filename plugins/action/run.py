@@ -20,7 +20,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
     new_id,
     without_secrets,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import guest_alive
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS, guest_alive
 
 
 class ActionModule(ControlAction):
@@ -57,6 +57,7 @@ def _about(hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:
     if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
         variables = hostvars[name]
     embedded, pidfile = variables.get("kedr_embedded") is True, str(variables.get("kedr_qemu_pidfile") or "")
+    row = variables.get("kedr_row")
     return {
         "embedded": embedded,
         "alive": guest_alive(pidfile) if embedded else None,
@@ -64,4 +65,5 @@ def _about(hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:
         "console": str(variables.get("kedr_console") or ""),
         "pidfile": pidfile,
         "system": str(variables.get("kedr_system") or ""),
+        **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
     }

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ STEPS = (
     "unload",
 )
 """The steps of a run in order; each must be there and be ok for OK."""
+
+ROW_KEYS = ("name", "system", "kernel", "arch", "group", "why", "variant")
+"""What run.json says of a host that is a row of data/systems.yml; the last one is optional."""
 
 VERDICTS = ("OK", "FAIL", "CRASH", "INFRA", "SKIP", "NO-RESULT")
 MAX_JSON = 32 << 20
@@ -68,6 +72,7 @@ class Host:
     run_id: str
     path: str
     info: Mapping[str, Any]
+    target: str = ""
     findings: list[Finding] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -568,7 +573,7 @@ def judge_host(
     run_dir: str, name: str, expect: Expect, policy: splat.Policy, info: Mapping[str, Any], reproduce: str
 ) -> dict[str, Any]:
     """Judge one host; returns its entry of results.json.  Never raises for what a host left behind."""
-    host = Host(name, os.path.basename(os.path.normpath(run_dir)), os.path.join(run_dir, name), info)
+    host = Host(name, os.path.basename(os.path.normpath(run_dir)), os.path.join(run_dir, name), info, expect.target)
     try:
         verdict, reason = _judge(host, expect, policy)
     except (
@@ -682,11 +687,13 @@ def _entry(host: Host, verdict: str, reason: str, reproduce: str) -> dict[str, A
     known = host.facts if host.facts else {}
     system = known.get("system") or host.info.get("system") or ""
     return {
+        **_row(host.info.get("row")),
         "host": plain(host.name, 255),
         "system": plain(system, 100),
         "kernel": plain(known.get("release") or "", 100),
         "arch": plain(known.get("machine") or "", 40),
         "compiler": plain(known.get("compiler") or "", 200),
+        "target": plain(host.target, 100),
         "verdict": verdict,
         "reason": plain(reason, 1000),
         "events": {plain(name, 200): count for name, count in sorted(host.events.items())},
@@ -694,6 +701,8 @@ def _entry(host: Host, verdict: str, reason: str, reproduce: str) -> dict[str, A
         "lost": host.lost,
         "splats": [plain(text, 300) for text in host.splats[: 2 * MAX_NAMED]],
         "durations": durations,
+        "steps": _step_entries(host),
+        "finished": _finished(host),
         "reproduce": reproduce,
         "round_trips": int(sum(_number(step.get("round_trips")) for step in host.steps)),
         "unresolved": [
@@ -710,6 +719,38 @@ def _entry(host: Host, verdict: str, reason: str, reproduce: str) -> dict[str, A
         ],
         "console": [plain(line, 300) for line in host.console],
     }
+
+
+def _row(row: Any) -> dict[str, Any]:
+    """The row of data/systems.yml that the host is: ``{"row": {...}}``, or nothing for another host."""
+    if not isinstance(row, dict) or not row.get("name"):
+        return {}
+    kept = {key: plain(row.get(key) or "", 300) for key in ROW_KEYS}
+    return {"row": {key: text for key, text in kept.items() if text or key != "variant"}}
+
+
+def _step_entries(host: Host) -> list[dict[str, Any]]:
+    """One entry for each step in the order in which they began; the first record that is not ok stands for its step."""
+    entries: dict[str, dict[str, Any]] = {}
+    for step in host.steps:
+        name = plain(step["step"], 40)
+        entry = entries.setdefault(name, {"step": name, "status": "ok", "seconds": 0.0, "reason": ""})
+        entry["seconds"] = round(entry["seconds"] + _number(step.get("seconds")), 3)
+        if entry["status"] == "ok" and step["status"] != "ok":
+            entry.update(status=step["status"], reason=plain(_one_line(step.get("reason")), 1000))
+    return list(entries.values())
+
+
+def _finished(host: Host) -> str:
+    """When the last step ended: ``2026-01-31T23:59:59Z``; nothing where no step was recorded."""
+    ends = [_number(step.get("seconds")) + _time(step.get("started")) for step in host.steps]
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(ends))) if ends else ""
+
+
+def _time(value: Any) -> float:
+    """Seconds since 1970, up to the year 9999."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 253402300800 - 1e9
+    return float(value) if good else 0.0
 
 
 def plain(text: object, limit: int) -> str:

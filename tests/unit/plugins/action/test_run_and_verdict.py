@@ -22,7 +22,7 @@ from ansible_collections.kedr.lab.plugins.action import verdict as verdict_actio
 from ansible_collections.kedr.lab.plugins.modules import run as run_module
 from ansible_collections.kedr.lab.plugins.modules import verdict as verdict_module
 
-HOSTVARS = {
+HOSTVARS: dict[str, dict[str, Any]] = {
     "one": {"kedr_embedded": True, "kedr_test_host": True, "kedr_console": "/c", "kedr_qemu_pidfile": "/p"},
     "two": {"kedr_test_host": "true"},
     "localhost": {},
@@ -117,6 +117,15 @@ def test_a_run_knows_which_guests_live_when_it_begins(tmp_path: pathlib.Path) ->
     hosts = json.loads(pathlib.Path(path, "run.json").read_text())["hosts"]
     assert {name: about["alive"] for name, about in hosts.items()} == {"one": True, "two": None}
     alive.assert_called_once_with("/p")
+
+
+def test_a_run_keeps_the_row_of_the_matrix_that_a_host_is(tmp_path: pathlib.Path) -> None:
+    rows = {"kedr_row": {"name": "one", "kernel": "6.12", "image": {"suite": "trixie"}}}
+    with mock.patch.dict(HOSTVARS["one"], rows):
+        path = do(run_action, {"runs_dir": str(tmp_path)}, tmp_path)["run_dir"]
+    hosts = json.loads(pathlib.Path(path, "run.json").read_text())["hosts"]
+    assert {key: text for key, text in hosts["one"]["row"].items() if text} == {"name": "one", "kernel": "6.12"}
+    assert "row" not in hosts["two"]
 
 
 SECRETS: list[tuple[list[str], list[str]]] = [
