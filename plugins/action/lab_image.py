@@ -10,13 +10,17 @@ from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, given
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import ensure_cloud
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image, read_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    CloudSpec,
     ImageSpec,
     LabError,
+    Progress,
     cache_root,
     image_dir,
     interruptible,
+    load_image,
 )
 
 
@@ -27,7 +31,7 @@ class ActionModule(ControlAction):
         """Return ``images`` (key -> description) and whether one was built."""
         display = Display()
         try:
-            wanted = [ImageSpec.load(item, options["mirror"]) for item in given(options["images"])]
+            wanted = [load_image(item, options["mirror"]) for item in given(options["images"])]
             specs = {spec.key: spec for spec in wanted}
             cache = cache_root(options["cache_dir"], os.environ)
             if self._task.check_mode:
@@ -35,10 +39,17 @@ class ActionModule(ControlAction):
                 return {"changed": bool(missing or options["refresh"]), "missing": missing}
             with interruptible():
                 images = {
-                    key: ensure_image(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()
+                    key: ensure(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()
                 }
         except LabError as error:
             return {"failed": True, "kind": error.kind, "msg": str(error)}
         except OSError as error:
             return {"failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
         return {"changed": any(not image["cached"] for image in images.values()), "images": images}
+
+
+def ensure(spec: ImageSpec | CloudSpec, cache: str, progress: Progress, refresh: bool) -> dict[str, Any]:
+    """Build or download the image, whichever it is, unless the cache has it."""
+    if isinstance(spec, CloudSpec):
+        return ensure_cloud(spec, cache, progress, refresh)
+    return ensure_image(spec, cache, progress, refresh)

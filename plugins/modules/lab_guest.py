@@ -15,6 +15,8 @@ description:
     socket. Its SSH server is reachable on the loopback address only, with a key made for this lab, and
     its host key is known before the first connection.
   - An oops of the guest's kernel is a panic, and a panic ends the guest.
+  - A guest of a cloud image is told by a seed for cloud-init who it is, which host key it has and who may log in; it
+    counts as started when cloud-init says that it is done. Modules for it are built in it.
 author:
   - The kedr.lab authors (@kedr-lab)
 options:
@@ -51,7 +53,7 @@ options:
         description: Overrides O(cpus).
         type: int
       cmdline:
-        description: Overrides O(cmdline).
+        description: Overrides O(cmdline). A cloud image has its own; there it must be empty.
         type: str
       cpu:
         description: QEMU's processor model; C(host) or C(max) when empty.

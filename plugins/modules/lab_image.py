@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lab_image
-short_description: Build the images of embedded test guests
+short_description: Build or download the images of embedded test guests
 version_added: 0.1.0
 description:
   - Makes sure that the cache of the control node holds an image for each description.
@@ -14,6 +14,8 @@ description:
     compiler and an SSH server, made by C(mmdebstrap), and an C(ext4) disk made of that tree. Neither
     Python nor a secret is in it.
   - The tree is kept, so that kernel modules can be built in it natively.
+  - With O(images[].cloud) it is a vendor's disk image instead. It is downloaded once; an interrupted download is gone
+    on with, and nothing becomes an image before its checksum was found right.
   - Building needs root, or C(sudo) without a password. It takes about a minute with a near mirror and is
     told step by step. Runs that need the same image at the same time build it once.
 author:
@@ -62,6 +64,30 @@ options:
         description: Overrides O(mirror) for this image.
         type: list
         elements: str
+      cloud:
+        description:
+          - A vendor's disk image for clouds, with cloud-init in it, for x86_64. No other option goes with it.
+          - Needs one of O(images[].cloud.sha256) and O(images[].cloud.checksums).
+        type: dict
+        suboptions:
+          url:
+            description: Where the image is, an C(http), C(https) or C(file) URL of a qcow2 or raw disk.
+            type: str
+            required: true
+          sha256:
+            description: Its SHA-256 sum.
+            type: str
+          checksums:
+            description:
+              - URL of a list of checksums that has the image's SHA-256 or SHA-512 sum, such as C(SHA256SUMS).
+              - The sum guards against a damaged or replaced image as well as the list itself is guarded; when its URL
+                is C(https), it is not taken from anything else.
+            type: str
+          firmware:
+            description: What boots the disk.
+            type: str
+            choices: [bios, uefi]
+            default: bios
   cache_dir:
     description:
       - Directory of the images. When empty, E(KEDR_CACHE), else C(kedr-lab) in E(XDG_CACHE_HOME) or in
@@ -76,7 +102,8 @@ options:
     elements: str
     default: []
   refresh:
-    description: Build again what is cached, to get the newest packages.
+    description:
+      - Build again what is cached, to get the newest packages; download again what its vendor has replaced.
     type: bool
     default: false
 attributes:
@@ -100,6 +127,13 @@ EXAMPLES = r"""
       - suite: trixie
       - suite: bookworm
         kernel: linux-image-cloud-amd64
+
+- name: Download a vendor's image
+  kedr.lab.lab_image:
+    images:
+      - cloud:
+          url: https://mirror.example/images/server.qcow2
+          checksums: https://mirror.example/images/SHA256SUMS
 """
 
 RETURN = r"""
@@ -109,25 +143,25 @@ images:
   returned: success, not in check mode
   contains:
     release:
-      description: Release of the kernel in the image.
+      description: Release of the kernel in the image; empty for a cloud image, which tells it when it runs.
       type: str
     tree:
-      description: Root tree.
+      description: Root tree; a cloud image has none.
       type: str
     disk:
       description: Base disk for overlays.
       type: str
     kernel:
-      description: Kernel to boot.
+      description: Kernel to boot; a cloud image has its own boot loader.
       type: str
     cached:
       description: Whether the image was there already.
       type: bool
     seconds:
-      description: How long the build took.
+      description: How long the build or the download took.
       type: float
     tree_mb:
-      description: Size of the tree in MB.
+      description: Size of the tree in MB; not for a cloud image.
       type: int
     disk_mb:
       description: Space that the disk takes in MB.

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
+from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cpio import Cpio, base_initramfs
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import image_dir, read_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
@@ -28,9 +29,11 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     qemu_version,
     qmp_quit,
     spawn,
+    uefi_firmware,
     wait_gone,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    CloudSpec,
     GuestSpec,
     LabError,
     Progress,
@@ -49,9 +52,16 @@ RETRY_SECONDS = 0.5
 POWEROFF_SECONDS = 15.0
 NEWS_SECONDS = 5.0
 CONSOLE_LINES = 15
+CLOUD_DISK_MB = 16384
+"""Size of a cloud guest's disk: cloud-init lets the root file system grow, headers and a compiler need room."""
 
 # QEMU's user networking always looks the same from inside.
 _NETWORK = {"KEDR_ADDRESS": "10.0.2.15/24", "KEDR_GATEWAY": "10.0.2.2", "KEDR_NAMESERVER": "10.0.2.3"}
+
+# What goes with a guest; its console and QEMU's log stay.
+_GUEST_FILES = (
+    "guest.json", "initramfs", "overlay.qcow2", "host_key", "host_key.pub", "qemu.pid", "seed.iso", "uefi-variables",
+)  # fmt: skip
 
 _SSHD_CONFIG = """\
 HostKey /etc/ssh/kedr_host_key
@@ -232,15 +242,18 @@ class Lab:
             raise LabError(f"guest {spec.name}: its image {spec.image.key} is not in the cache; build it first")
         own = private_dir(os.path.join(self.directory, spec.name))
         consoles = private_dir(os.path.join(console_root, spec.name)) if console_root else own
+        cloud = isinstance(spec.image, CloudSpec)
         files = GuestFiles(
             directory=own,
-            kernel=os.path.join(directory, "vmlinuz"),
-            disk=os.path.join(directory, "disk.raw"),
+            kernel="" if cloud else os.path.join(directory, "vmlinuz"),
+            disk=os.path.join(directory, image["disk"] if cloud else "disk.raw"),
+            disk_format=image["format"] if cloud else "raw",
             console=os.path.join(consoles, "console.log"),
             qmp=os.path.join(socket_dir(self.directory, spec.name), "qmp"),
         )
         tool = find_tool(spec.image.qemu, "qemu-system-x86")
-        base = base_initramfs(os.path.join(directory, "tree"), image["release"], guest_script("initramfs.sh"))
+        tree = os.path.join(directory, "tree")
+        base = b"" if cloud else base_initramfs(tree, image["release"], guest_script("initramfs.sh"))
         chosen = choose_accelerator(accelerator, tool, files.kernel, base, self.cache, self.progress)
         host_key = os.path.join(own, "host_key")
         make_ssh_key(host_key, spec.name)
@@ -248,9 +261,22 @@ class Lab:
             client = stream.read()
         with open(host_key, "rb") as stream:
             private = stream.read()
-        write_private(files.initrd, base + guest_archive(spec.name, private, client))
-        make_overlay(files)
+        if cloud:
+            self._prepare_cloud(spec, files, image, private, client)
+        else:
+            write_private(files.initrd, base + guest_archive(spec.name, private, client))
+            make_overlay(files)
         return _Boot(self, spec, files, image, tool, chosen)
+
+    def _prepare_cloud(
+        self, spec: GuestSpec, files: GuestFiles, image: dict[str, Any], host_key: bytes, client_key: bytes
+    ) -> None:
+        with open(os.path.join(files.directory, "host_key.pub"), "rb") as stream:
+            public = stream.read()
+        lab_cloud.make_seed(files.seed, lab_cloud.seed_files(spec.name, host_key, public, client_key))
+        if isinstance(spec.image, CloudSpec) and spec.image.firmware == "uefi":
+            shutil.copyfile(uefi_firmware()[1], files.uefi_variables)
+        make_overlay(files, max(int(image["virtual_mb"]), CLOUD_DISK_MB))
 
     # Ending
 
@@ -279,7 +305,7 @@ class Lab:
 
     def _forget(self, name: str, qmp: str) -> None:
         own = os.path.join(self.directory, name)
-        for file in ("guest.json", "initramfs", "overlay.qcow2", "host_key", "host_key.pub", "qemu.pid"):
+        for file in _GUEST_FILES:
             if os.path.lexists(os.path.join(own, file)):
                 os.unlink(os.path.join(own, file))
         if os.path.lexists(qmp):
@@ -344,6 +370,8 @@ class _Boot:
     ) -> None:  # fmt: skip
         self.lab, self.spec, self.files, self.image, self.tool = lab, spec, files, image, tool
         self.accelerator = accelerator
+        self.cloud = isinstance(spec.image, CloudSpec)
+        self.release = str(image["release"])
         self.problem = ""
         self.refused = ""
         self.boot_seconds = 0.0
@@ -375,8 +403,8 @@ class _Boot:
         guest = Guest(
             name=self.spec.name, pid=pid, port=self.port, console=self.files.console,
             qmp=self.files.qmp, pidfile=self.files.pidfile,
-            tree=os.path.join(image_dir(self.lab.cache, self.spec.image), "tree"),
-            image=self.spec.image.key, kernel_release=self.image["release"], suite=self.spec.image.suite,
+            tree="" if self.cloud else os.path.join(image_dir(self.lab.cache, self.spec.image), "tree"),
+            image=self.spec.image.key, kernel_release=self.release, suite=self.spec.image.suite,
             architecture=self.spec.image.architecture, accelerator=self.accelerator[0],
             accelerator_reason=self.accelerator[1], qemu_version=qemu_version(self.tool),
             host_key=self.host_key, digest=self.spec.digest, started=self.started,
@@ -400,14 +428,27 @@ class _Boot:
             if time.monotonic() - self.login_started > LOGIN_SECONDS:
                 self.login.kill()
             return False
-        said = self.login.communicate()[1].decode(errors="replace").strip().splitlines()
+        output, complaints = (part.decode(errors="replace") for part in self.login.communicate())
         self.login = None
-        if result != 0:
-            self.refused = f"ssh: {said[-1]}" if said else f"ssh ended with status {result}"
+        if result != 0 or not self._finished(output):
+            said = complaints.strip().splitlines() or [f"it ended with status {result}"]
+            self.refused = f"ssh: {said[-1]}"
             self.login_started = time.monotonic()
             return False
         self.boot_seconds = time.time() - self.started
         self._record()
+        return True
+
+    def _finished(self, output: str) -> bool:
+        """Take what the login of a cloud guest printed; False when cloud-init is still at work."""
+        if not self.cloud:
+            return True
+        try:
+            self.release, complaints = lab_cloud.read_finished(output)
+        except LabError:
+            return False
+        for complaint in complaints:
+            self.lab.progress(f"{self.spec.name}: cloud-init complains: {complaint}")
         return True
 
     def _ended(self, code: int) -> bool:
@@ -423,8 +464,8 @@ class _Boot:
         self.lab.write_known_hosts({**keys, self.port: self.host_key})
         self.login_started = time.monotonic()
         self.login = subprocess.Popen(
-            [*self.lab.ssh(self.port), "true"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            [*self.lab.ssh(self.port), lab_cloud.FINISHED if self.cloud else "true"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,
         )  # fmt: skip
 

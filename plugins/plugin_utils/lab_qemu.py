@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    CloudSpec,
     GuestSpec,
     LabError,
     Progress,
@@ -35,6 +36,17 @@ KVM = "/dev/kvm"
 # An oops must not let the guest live on, and with -no-reboot a panic ends QEMU.
 CMDLINE = "console=ttyS0 panic=-1 oops=panic"
 
+# Where Debian, openSUSE and Fedora keep the UEFI firmware for QEMU: code, and the variables that a guest starts with.
+_UEFI = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ("/usr/share/qemu/ovmf-x86_64-4m-code.bin", "/usr/share/qemu/ovmf-x86_64-4m-vars.bin"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+)
+
+# A boot record that writes the text after it to the first serial port and resets the machine.
+_BOOT_RECORD = bytes.fromhex("fafc31c08ed8be197cbaf803ac84c07403eeebf8ea0000ffff")
+
 # Hardware passes its own processor through. Emulation offers all it can but the fifth level of page
 # tables: without it a boot takes a fifth less processor time.
 _CPU = {"kvm": "host", "tcg": "max,la57=off"}
@@ -43,13 +55,17 @@ _ACCEL = {"kvm": ["-accel", "kvm"], "tcg": ["-accel", "tcg,thread=multi,tb-size=
 
 @dataclass(frozen=True)
 class GuestFiles:
-    """Paths of one guest's files; ``kernel`` and ``disk`` are shared, the rest is its own."""
+    """Paths of one guest's files; ``kernel`` and ``disk`` are shared, the rest is its own.
+
+    Without a kernel the machine's firmware boots the disk, which then is a cloud image.
+    """
 
     directory: str
     kernel: str
     disk: str
     console: str
     qmp: str
+    disk_format: str = "raw"
 
     @property
     def initrd(self) -> str:
@@ -60,6 +76,16 @@ class GuestFiles:
     def overlay(self) -> str:
         """Copy-on-write disk above the image's disk."""
         return os.path.join(self.directory, "overlay.qcow2")
+
+    @property
+    def seed(self) -> str:
+        """Disk from which cloud-init learns who the guest is, with the guest's secrets."""
+        return os.path.join(self.directory, "seed.iso")
+
+    @property
+    def uefi_variables(self) -> str:
+        """The guest's own copy of its firmware's memory."""
+        return os.path.join(self.directory, "uefi-variables")
 
     @property
     def pidfile(self) -> str:
@@ -86,15 +112,47 @@ def machine_arguments(kernel: str, initrd: str, cmdline: str, accelerator: str, 
     ]  # fmt: skip
 
 
+def disk_arguments(spec: GuestSpec, files: GuestFiles, accelerator: str) -> list[str]:
+    """Return the part of a guest's command line that boots it from its disk, and gives it its seed.
+
+    The guest may restart itself, into a new kernel for instance. A panic that it tells of ends QEMU.
+    """
+    arguments = [
+        "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-machine", "pc",
+        *_ACCEL[accelerator], "-cpu", spec.cpu or _CPU[accelerator],
+        "-drive", f"if=none,id=seed,format=raw,readonly=on,file={_option(files.seed)}",
+        "-device", "virtio-blk-pci,drive=seed", "-device", "pvpanic", "-action", "panic=shutdown",
+    ]  # fmt: skip
+    if isinstance(spec.image, CloudSpec) and spec.image.firmware == "uefi":
+        code, dummy = uefi_firmware()
+        arguments += [
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={_option(files.uefi_variables)}",
+        ]  # fmt: skip
+    return arguments
+
+
+def uefi_firmware() -> tuple[str, str]:
+    """Return the paths of the UEFI firmware's code and of its variables as they are at first."""
+    for pair in _UEFI:
+        if all(os.path.isfile(path) for path in pair):
+            return pair
+    raise LabError("the UEFI firmware for QEMU is missing on the control node; install the package ovmf")
+
+
 def guest_arguments(spec: GuestSpec, files: GuestFiles, port: int, accelerator: str) -> list[str]:
     """Return QEMU's arguments for a guest whose SSH server is to be at ``port`` of the loopback address."""
     cmdline = f"{CMDLINE} {spec.cmdline}".strip()
+    if files.kernel:
+        machine = machine_arguments(files.kernel, files.initrd, cmdline, accelerator, spec.cpu)
+    else:
+        machine = disk_arguments(spec, files, accelerator)
     return [
         "-name", f"guest={_option(spec.name)}",
-        *machine_arguments(files.kernel, files.initrd, cmdline, accelerator, spec.cpu),
+        *machine,
         "-smp", str(spec.cpus), "-m", f"{spec.memory}M",
         "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={_option(files.overlay)}",
-        "-device", "virtio-blk-pci,drive=disk",
+        "-device", "virtio-blk-pci,drive=disk" + ("" if files.kernel else ",bootindex=1"),
         "-netdev", f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22",
         "-device", "virtio-net-pci,netdev=net,romfile=",
         "-chardev", f"file,id=console,path={_option(files.console)}", "-serial", "chardev:console",
@@ -119,11 +177,21 @@ def boot_id() -> str:
 
 
 def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool, str]:
-    """Boot the kernel with hardware acceleration up to its first user process; returns (works, why)."""
+    """Boot the kernel with hardware acceleration up to its first user process; returns (works, why).
+
+    Without a kernel a boot record runs, after the machine's firmware: all that can be had before a cloud image runs.
+    """
     with tempfile.TemporaryDirectory(dir=work, prefix=".probe-") as directory:
         initrd, console = os.path.join(directory, "initramfs"), os.path.join(directory, "console.log")
-        write_private(initrd, initramfs)
-        arguments = machine_arguments(kernel, initrd, f"{CMDLINE} quiet kedr.probe", "kvm")
+        if kernel:
+            write_private(initrd, initramfs)
+            arguments = machine_arguments(kernel, initrd, f"{CMDLINE} quiet kedr.probe", "kvm")
+        else:
+            write_private(initrd, (_BOOT_RECORD + PROBE_TOKEN).ljust(510, b"\0") + b"\x55\xaa" + bytes(2**20))
+            arguments = [
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc",
+                *_ACCEL["kvm"], "-cpu", _CPU["kvm"], "-drive", f"if=ide,format=raw,file={_option(initrd)}",
+            ]  # fmt: skip
         process = subprocess.Popen(
             [tool, *arguments, "-m", "512M", "-chardev", f"file,id=console,path={_option(console)}",
              "-serial", "chardev:console"],
@@ -160,27 +228,35 @@ def choose_accelerator(
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg", f"{KVM} is missing or may not be used by this user"
     path = os.path.join(cache, "accelerator.json")
+    weaker = os.path.join(cache, "accelerator-firmware.json")
     key = f"{boot_id()} {qemu_version(tool)} {os.getuid()}"
     with lock(os.path.join(cache, ".accelerator.lock"), lambda: progress("waiting for another probe of KVM")):
-        try:
-            with open(path, encoding="utf-8") as stream:
-                known = json.load(stream)
-            if known["key"] == key:
-                return str(known["accelerator"]), str(known["reason"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        known = _known_probe(path, key) or (None if kernel else _known_probe(weaker, key))
+        if known:
+            return known
         progress(f"probing whether KVM works (at most {PROBE_SECONDS:.0f} s, once per boot of this machine)")
         works, reason = run_probe(tool, kernel, initramfs, cache)
         accelerator = "kvm" if works else "tcg"
         content = {"key": key, "accelerator": accelerator, "reason": reason}
-        write_private(path, json.dumps(content).encode() + b"\n")
+        write_private(path if kernel else weaker, json.dumps(content).encode() + b"\n")
         return accelerator, reason
 
 
-def make_overlay(files: GuestFiles) -> None:
-    """Make a fresh overlay; whatever an earlier guest wrote is gone."""
+def _known_probe(path: str, key: str) -> tuple[str, str] | None:
+    """Return what an earlier probe found, if it was made for the same key."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            known = json.load(stream)
+        return (str(known["accelerator"]), str(known["reason"])) if known["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def make_overlay(files: GuestFiles, size_mb: int = 0) -> None:
+    """Make a fresh overlay; whatever an earlier guest wrote is gone. ``size_mb``: its size, else the disk's."""
     tool = find_tool("qemu-img", "qemu-utils")
-    command = [tool, "create", "-q", "-f", "qcow2", "-b", files.disk, "-F", "raw", files.overlay]
+    command = [tool, "create", "-q", "-f", "qcow2", "-b", files.disk, "-F", files.disk_format, files.overlay]
+    command += [f"{size_mb}M"] if size_mb else []
     if os.path.lexists(files.overlay):
         os.unlink(files.overlay)
     done = subprocess.run(command, capture_output=True, text=True, check=False)

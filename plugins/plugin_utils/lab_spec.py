@@ -15,13 +15,17 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
 Progress = Callable[[str], None]
 """Gets one line of plain text for the user, without a newline."""
 
 TREE_VERSION = "1"
 """Part of every image's key: raise it when the way an image is made changes what is in it."""
+
+FIRMWARES = ("bios", "uefi")
+"""What may start a cloud image's boot loader."""
 
 BASE_PACKAGES = (
     "busybox-static", "gcc", "iproute2", "kmod", "libc6-dev", "make", "openssh-server", "procps",
@@ -33,6 +37,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+(/[A-Za-z0-9.+_-]+)?\Z")
 _CMDLINE = re.compile(r"[\x20-\x7e]*\Z")
+_URL = re.compile(r"(https?://[^\s/?#]+/|file:///)[\x21-\x7e]+\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _OWN_FILES = ("inventory.yml", "known_hosts", "ssh_key", "ssh_key.pub")
 
 
@@ -133,11 +139,76 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class CloudSpec:
+    """A vendor's disk image for clouds: where it comes from, how its content is checked, what firmware boots it.
+
+    Exactly one of ``sha256`` (64 hexadecimal digits) and ``checksums`` (URL of a list of sums) is set.
+    """
+
+    url: str
+    sha256: str = ""
+    checksums: str = ""
+    firmware: str = "bios"
+    suite: ClassVar[str] = ""
+    architecture: ClassVar[str] = "amd64"
+
+    @classmethod
+    def load(cls, data: Any) -> CloudSpec:
+        """Check a user's mapping; LabInputError when it is wrong."""
+        if not isinstance(data, Mapping):
+            raise LabInputError(f"image: cloud: a mapping is needed, not {data!r}")
+        given = {str(name): str(value) for name, value in data.items() if value not in (None, "")}
+        _known(given, cls, "image: cloud")
+        for name in ("url", "checksums"):
+            if not _URL.match(given.get(name, "https://host/file")):
+                raise LabInputError(f"image: cloud: {name} {given[name]!r} is not an http, https or file URL")
+        sha256 = given.get("sha256", "").lower()
+        if not given.get("url"):
+            raise LabInputError("image: cloud: the url of the image is needed")
+        if bool(sha256) == bool(given.get("checksums")):
+            raise LabInputError("image: cloud: either sha256 or checksums is needed, to tell a wrong file")
+        if sha256 and not _SHA256.match(sha256):
+            raise LabInputError(f"image: cloud: sha256 {sha256!r} is not 64 hexadecimal digits")
+        firmware = given.get("firmware", cls.firmware)
+        if firmware not in FIRMWARES:
+            raise LabInputError(f"image: cloud: firmware {firmware!r} is not one of {', '.join(FIRMWARES)}")
+        return cls(given["url"], sha256, given.get("checksums", ""), firmware)
+
+    @property
+    def key(self) -> str:
+        """Name of the image in the cache: the file's own name, then a digest of where it comes from."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.file).removesuffix(".qcow2").removesuffix(".img")[:60]
+        digest = hashlib.sha256(json.dumps([self.url, self.sha256, self.checksums]).encode()).hexdigest()
+        return f"cloud-{stem}-{digest[:12]}"
+
+    @property
+    def file(self) -> str:
+        """Name of the image's file at its vendor, as lists of checksums have it."""
+        return unquote(os.path.basename(urlsplit(self.url).path))
+
+    @property
+    def qemu(self) -> str:
+        """Program that emulates this architecture."""
+        return _QEMU[self.architecture]
+
+
+def load_image(data: Any, mirror: Any = ()) -> ImageSpec | CloudSpec:
+    """Check a user's description of an image: one that is built, or with ``cloud`` one that is downloaded."""
+    if not isinstance(data, Mapping) or not data.get("cloud"):
+        rest = {key: value for key, value in data.items() if key != "cloud"} if isinstance(data, Mapping) else data
+        return ImageSpec.load(rest, mirror)
+    others = {key: value for key, value in data.items() if key != "cloud"}
+    if ImageSpec.load(others, mirror) != ImageSpec.load({}, mirror):
+        raise LabInputError(f"image: cloud goes with no other option, and there is {', '.join(sorted(others))}")
+    return CloudSpec.load(data["cloud"])
+
+
+@dataclass(frozen=True)
 class GuestSpec:
     """One guest. ``memory`` is in MiB; ``cmdline`` is added to the kernel's command line."""
 
     name: str
-    image: ImageSpec = field(default_factory=ImageSpec)
+    image: ImageSpec | CloudSpec = field(default_factory=ImageSpec)
     memory: int = 1024
     cpus: int = 1
     cmdline: str = ""
@@ -158,9 +229,12 @@ class GuestSpec:
             raise LabInputError(f"{what}: cmdline holds a character that is not printable ASCII")
         if cpu and not re.fullmatch(r"[A-Za-z0-9._=,+-]+", cpu):
             raise LabInputError(f"{what}: cpu {cpu!r} is not a QEMU processor model with features")
+        image = load_image(merged.get("image") or {}, mirror)
+        if cmdline and isinstance(image, CloudSpec):
+            raise LabInputError(f"{what}: cmdline cannot be set, the boot loader of its cloud image has its own")
         return cls(
             name=name,
-            image=ImageSpec.load(merged.get("image") or {}, mirror),
+            image=image,
             memory=_whole(merged.get("memory", cls.memory), 128, 1048576, f"{what}: memory"),
             cpus=_whole(merged.get("cpus", cls.cpus), 1, 255, f"{what}: cpus"),
             cmdline=cmdline,
@@ -170,7 +244,7 @@ class GuestSpec:
     @property
     def digest(self) -> str:
         """Changes when a running guest is no longer what is asked for."""
-        content = [self.image.key, self.memory, self.cpus, self.cmdline, self.cpu]
+        content = [self.image.key, self.memory, self.cpus, self.cmdline, self.cpu, getattr(self.image, "firmware", "")]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -203,7 +277,7 @@ def cache_root(option: str, environ: Mapping[str, str]) -> str:
     return os.path.abspath(os.path.join(home, "kedr-lab"))
 
 
-def image_dir(cache: str, spec: ImageSpec) -> str:
+def image_dir(cache: str, spec: ImageSpec | CloudSpec) -> str:
     """Where an image lies in the cache once it is complete."""
     return os.path.join(cache, "images", spec.key)
 
