@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible.release import __version__ as ansible_version
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect, load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
     HIDDEN,
     RunError,
@@ -34,12 +36,17 @@ class ActionModule(ControlAction):
         if self._task.check_mode:
             path = os.path.join(runs_dir, run_id)
             return {"changed": True, "run_id": run_id, "run_dir": path}
+        hostvars = task_vars.get("hostvars", {})
+        known = {name: self._about(hostvars, name) for name in hosts if name != "localhost"}
+        mistakes = _mistakes(known)
+        if mistakes:
+            return {"failed": True, "msg": "\n".join(mistakes)}
         about = {
             "started": round(time.time(), 3),
             "command": without_secrets(sys.argv),
             "directory": os.getcwd(),
             "ansible": ansible_version,
-            "hosts": {name: _about(task_vars.get("hostvars", {}), name) for name in hosts if name != "localhost"},
+            "hosts": known,
             "parameters": {
                 key: HIDDEN if is_secret(key) else str(value) for key, value in options["parameters"].items()
             },
@@ -50,20 +57,39 @@ class ActionModule(ControlAction):
             return {"failed": True, "msg": str(error)}
         return {"changed": True, "run_id": run_id, "run_dir": path}
 
+    def _about(self, hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """What the judgement must know about a host and the host cannot tell."""
+        variables: Mapping[str, Any] = {}
+        if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
+            variables = hostvars[name]
+        embedded, pidfile = variables.get("kedr_embedded") is True, str(variables.get("kedr_qemu_pidfile") or "")
+        row = variables.get("kedr_row")
+        target = str(variables.get("kedr_target") or "cp_target")
+        expect = str(variables.get("kedr_expect") or "")
+        return {
+            "embedded": embedded,
+            "alive": guest_alive(pidfile) if embedded else None,
+            "test_host": variables.get("kedr_test_host") is True,
+            "console": str(variables.get("kedr_console") or ""),
+            "pidfile": pidfile,
+            "system": str(variables.get("kedr_system") or ""),
+            "target": target,
+            "expect": self.path(expect) if expect else default_expect(target),
+            **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
+        }
 
-def _about(hostvars: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What the judgement must know about a host and the host cannot tell."""
-    variables: Mapping[str, Any] = {}
-    if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
-        variables = hostvars[name]
-    embedded, pidfile = variables.get("kedr_embedded") is True, str(variables.get("kedr_qemu_pidfile") or "")
-    row = variables.get("kedr_row")
-    return {
-        "embedded": embedded,
-        "alive": guest_alive(pidfile) if embedded else None,
-        "test_host": variables.get("kedr_test_host") is True,
-        "console": str(variables.get("kedr_console") or ""),
-        "pidfile": pidfile,
-        "system": str(variables.get("kedr_system") or ""),
-        **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
-    }
+
+def _mistakes(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Mistakes of the expectation files, which are better told now than after hours of work."""
+    mistakes: list[str] = []
+    for target, path in dict.fromkeys((about["target"], about["expect"]) for about in hosts.values()):
+        try:
+            expect = load_expect(path)
+        except DataFileError as error:
+            mistakes += error.problems
+            if not os.path.exists(path):
+                mistakes.append(f"the target {target} needs a file of expectations: name it with kedr_expect")
+            continue
+        if expect.target != target.replace("-", "_"):
+            mistakes.append(f"{path}: it is about the target {expect.target}, and kedr_target is {target}")
+    return mistakes

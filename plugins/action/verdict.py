@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, default_expect, load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts, hide_values
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
@@ -31,10 +31,11 @@ class ActionModule(ControlAction):
             check_hosts(hosts)
             if self._task.check_mode:
                 return {"changed": False, "msg": "nothing to judge in check mode"}
-            expect = load_expect(self.path(options["expect"] or os.path.join(DATA, "expect", "cp_target.yml")))
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
-            self._keep_guests(run_dir, hosts)
-            results = verdict.judge_run(run_dir, hosts, expect, policy, options["reproduce"] or _reproduce())
+            known = verdict.read_run(run_dir)["hosts"]
+            expects = self._expects(options["expect"], hosts, known)
+            _keep_guests(run_dir, hosts, known)
+            results = verdict.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
             changed = _write(run_dir, results)
         except RunError as error:
             return {"failed": True, "msg": str(error)}
@@ -48,11 +49,20 @@ class ActionModule(ControlAction):
         Display().display("\n" + table + "\n")
         return {"changed": changed, **_outcome(run_dir, results, table)}
 
-    def _keep_guests(self, run_dir: str, hosts: list[str]) -> None:
-        known = verdict.read_run(run_dir)["hosts"]
+    def _expects(self, given: str | None, hosts: list[str], known: Mapping[str, Any]) -> dict[str, Expect]:
+        """The expectations of each host: what was given for all, else what run.json names, else the default."""
+        paths = {}
         for name in hosts:
-            if isinstance(known.get(name), dict):
-                verdict.keep_guest(run_dir, name, known[name])
+            about = known.get(name) if isinstance(known.get(name), dict) else {}
+            paths[name] = self.path(given) if given else str((about or {}).get("expect") or default_expect("cp_target"))
+        files = {path: load_expect(path) for path in dict.fromkeys(paths.values())}
+        return {name: files[path] for name, path in paths.items()}
+
+
+def _keep_guests(run_dir: str, hosts: list[str], known: Mapping[str, Any]) -> None:
+    for name in hosts:
+        if isinstance(known.get(name), dict):
+            verdict.keep_guest(run_dir, name, known[name])
 
 
 def _reproduce() -> str:

@@ -14,6 +14,8 @@ description:
   - The directory gets C(run.json) with the command line, the version of Ansible and the hosts of the run.
   - Of a host with C(kedr_embedded) it also says whether its guest lives at this moment, so that a guest that
     was never started is not taken for one that died.
+  - A host whose file of expectations has a mistake, or is about another target than the host's, fails the task
+    before anything is done. The file is C(kedr_expect) of the host, or C(data/expect/<kedr_target>.yml).
   - Extra variables whose names contain C(pass), C(secret), C(key) or C(token) are kept without their values. In
     a text C(name=value), what follows the first of them is left out as well. Extra variables in JSON or YAML
     are left out whole when such a word or a backslash is in them.
@@ -34,7 +36,7 @@ options:
     description:
       - Names of the hosts of the run. The default is every host of the inventory.
       - Of each host the variables C(kedr_embedded), C(kedr_test_host), C(kedr_console),
-        C(kedr_qemu_pidfile) and C(kedr_system) are kept.
+        C(kedr_qemu_pidfile), C(kedr_system), C(kedr_target) and C(kedr_expect) are kept.
     type: list
     elements: str
   parameters:

@@ -33,8 +33,9 @@ options:
     required: true
   expect:
     description:
-      - What the trace must show.
-      - The default is C(data/expect/cp_target.yml) of the collection.
+      - What the trace of every host must show.
+      - Without it each host is judged by the file that C(run.json) names for it, which M(kedr.lab.run) takes from the
+        host's variable C(kedr_expect). The default of that is C(data/expect/<kedr_target>.yml) of the collection.
     type: path
   splats:
     description:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -258,6 +259,12 @@ class Expect:
 
 
 # -- reading -----------------------------------------------------------------------------------------
+
+
+def default_expect(target: str) -> str:
+    """The file of this collection that says what a run with ``target`` must show; it need not be there."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return os.path.join(root, "data", "expect", f"{target.replace('-', '_')}.yml")
 
 
 def load_expect(path: str) -> Expect:

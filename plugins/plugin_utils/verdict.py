@@ -769,10 +769,15 @@ def _escape(char: str) -> str:
 
 
 def judge_run(
-    run_dir: str, hosts: Iterable[str], expect: Expect, policy: splat.Policy, reproduce: str = ""
+    run_dir: str,
+    hosts: Iterable[str],
+    expects: Mapping[str, Expect],
+    policy: splat.Policy,
+    reproduce: str = "",
 ) -> list[dict[str, Any]]:
     """Judge all hosts of a run, in the order given; returns what results.json holds.
 
+    ``expects`` has the expectations of each host by its name.
     ``reproduce`` is the command that repeats a host, used as it is; without it the command line in run.json
     is taken, limited to the host.
     Raises EvidenceError when run.json is missing or unusable.
@@ -784,7 +789,7 @@ def judge_run(
         about = info["hosts"].get(name)
         again = reproduce or f"{command} --limit {shlex.quote(name)}"
         known = about if isinstance(about, dict) else {}
-        results.append(judge_host(run_dir, name, expect, policy, known, plain(again, 4000)))
+        results.append(judge_host(run_dir, name, expects[name], policy, known, plain(again, 4000)))
     return results
 
 

@@ -57,8 +57,20 @@ def test_a_function_that_no_kernel_exports_is_named_with_the_names_tried(lab, ve
     assert run.results["one"]["kernel"] in reason
 
 
-def test_a_target_that_does_not_exist_fails(lab, verify, clean_host) -> None:
-    word, reason = verdict(verify(lab, limit=clean_host, kedr_target="no_such_module"))
+def test_a_target_that_does_not_exist_fails(lab, verify, clean_host, tmp_path) -> None:
+    expect = tmp_path / "expect.yml"
+    expect.write_text((DATA / "expect" / "cp_target.yml").read_text().replace("cp_target", "no_such_module"))
+    script = str(DATA.parent / "roles" / "cp_target" / "files" / "exercise.sh")
+    word, reason = verdict(
+        verify(
+            lab,
+            limit=clean_host,
+            kedr_target="no_such_module",
+            kedr_expect=str(expect),
+            kedr_payloads=PAYLOADS,
+            kedr_exercise=script,
+        )
+    )
     assert word == "FAIL"
     assert "no_such_module" in reason
 

@@ -21,6 +21,7 @@ from ansible_collections.kedr.lab.plugins.action import run as run_action
 from ansible_collections.kedr.lab.plugins.action import verdict as verdict_action
 from ansible_collections.kedr.lab.plugins.modules import run as run_module
 from ansible_collections.kedr.lab.plugins.modules import verdict as verdict_module
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
 
 HOSTVARS: dict[str, dict[str, Any]] = {
     "one": {"kedr_embedded": True, "kedr_test_host": True, "kedr_console": "/c", "kedr_qemu_pidfile": "/p"},
@@ -67,9 +68,10 @@ def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path
     about = json.loads((path / "run.json").read_text())
     assert about["run_id"] == result["run_id"]
     assert about["parameters"] == {"target": "cp_target"}
+    watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": ""}
     assert about["hosts"] == {
-        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pidfile": "/p", "system": ""},
-        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pidfile": "", "system": ""},
+        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pidfile": "/p", **watched},
+        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pidfile": "", **watched},
     }
 
 
@@ -155,6 +157,51 @@ def test_a_run_keeps_what_is_no_secret(tmp_path: pathlib.Path, word: str) -> Non
         path = do(run_action, {"runs_dir": str(tmp_path)}, tmp_path)["run_dir"]
     command = json.loads(pathlib.Path(path, "run.json").read_text())["command"]
     assert command == ["ansible-playbook", word, '{"a": "b"}']
+
+
+def expectations(path: pathlib.Path, target: str) -> str:
+    """A copy of the sample target's expectations that is about another target."""
+    text = pathlib.Path(default_expect("cp_target")).read_text()
+    path.write_text(text.replace("target: cp_target", f"target: {target}"))
+    return str(path)
+
+
+def test_each_host_is_judged_by_the_expectations_that_its_variables_name(tmp_path: pathlib.Path) -> None:
+    own = {"kedr_target": "my-target", "kedr_expect": expectations(tmp_path / "my.yml", "my_target")}
+    with mock.patch.dict(HOSTVARS, {"two": own}):
+        run_dir = do(run_action, {"runs_dir": "runs", "hosts": ["one", "two"]}, tmp_path)["run_dir"]
+    asked: dict[str, str] = {}
+
+    def judged(_run: str, _hosts: list[str], expects: dict[str, Any], *_more: Any) -> list[dict[str, Any]]:
+        asked.update({name: expect.target for name, expect in expects.items()})
+        return []
+
+    with mock.patch.object(verdict_action.verdict, "judge_run", judged):
+        do(verdict_action, {"run_dir": run_dir, "hosts": ["one", "two"]}, tmp_path)
+        assert asked == {"one": "cp_target", "two": "my_target"}
+        do(verdict_action, {"run_dir": run_dir, "hosts": ["one", "two"], "expect": own["kedr_expect"]}, tmp_path)
+        assert asked == {"one": "my_target", "two": "my_target"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"kedr_target": "zero"}, ["data/expect/zero.yml", "the target zero needs a file of expectations"]),
+        ({"kedr_target": "zero", "kedr_expect": "other.yml"}, ["about the target other, and kedr_target is zero"]),
+        ({"kedr_expect": "mistake.yml"}, ["mistake.yml:1: "]),
+    ],
+)
+def test_a_mistake_of_expectations_ends_the_run_before_it_begins(
+    tmp_path: pathlib.Path, variables: dict[str, str], said: list[str]
+) -> None:
+    expectations(tmp_path / "other.yml", "other")
+    (tmp_path / "mistake.yml").write_text("target: 5\n")
+    with mock.patch.dict(HOSTVARS, {"two": variables}):
+        result = do(run_action, {"runs_dir": "runs"}, tmp_path)
+    assert result["failed"] is True
+    for words in said:
+        assert words in result["msg"]
+    assert not (tmp_path / "runs").exists()
 
 
 # -- verdict -----------------------------------------------------------------------------------------

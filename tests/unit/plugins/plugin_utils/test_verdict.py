@@ -258,7 +258,7 @@ class RunDir:
     def judge(self, hosts: tuple[str, ...] = (HOST,)) -> list[dict[str, Any]]:
         about = {"command": ["ansible-playbook", "verify.yml"], "hosts": {HOST: self.info}}
         (self.path / "run.json").write_text(json.dumps(about))
-        results = verdict.judge_run(str(self.path), hosts, EXPECT, POLICY)
+        results = verdict.judge_run(str(self.path), hosts, dict.fromkeys(hosts, EXPECT), POLICY)
         jsonschema.Draft202012Validator(SCHEMA).validate(results)
         assert report.table(results) and report.markdown(results)
         return results
@@ -768,7 +768,7 @@ def test_splats_from_before_the_run_do_not_decide(run: RunDir) -> None:
 
 def test_a_run_without_run_json_cannot_be_judged(run: RunDir) -> None:
     with pytest.raises(verdict.EvidenceError, match="not there"):
-        verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
+        verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY)
 
 
 # -- hosts that mean harm ------------------------------------------------------------------------------
@@ -849,17 +849,17 @@ PLAYBOOK = "ansible-playbook v.yml"
 )
 def test_the_command_that_repeats_a_host_has_its_limit_alone(run: RunDir, words: list[str], again: str) -> None:
     (run.path / "run.json").write_text(json.dumps({"command": [*PLAYBOOK.split(), *words], "hosts": {}}))
-    (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
+    (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY)
     assert row["reproduce"] == f"{PLAYBOOK}{again} --limit debian13"
 
 
 def test_without_a_command_the_playbook_is_named(run: RunDir) -> None:
     (run.path / "run.json").write_text(json.dumps({"command": [], "hosts": {}}))
-    (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY)
+    (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY)
     assert row["reproduce"] == "ansible-playbook playbooks/verify.yml --limit debian13"
 
 
 def test_a_command_that_was_given_is_used_as_it_is(run: RunDir) -> None:
     (run.path / "run.json").write_text(json.dumps({"command": PLAYBOOK.split(), "hosts": {}}))
-    (row,) = verdict.judge_run(str(run.path), [HOST], EXPECT, POLICY, "cd /lab && make verify")
+    (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY, "cd /lab && make verify")
     assert row["reproduce"] == "cd /lab && make verify"
