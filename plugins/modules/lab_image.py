@@ -64,6 +64,11 @@ options:
         description: Overrides O(mirror) for this image.
         type: list
         elements: str
+      security:
+        description:
+          - Whether the suite's security updates are taken. Not every mirror has them for every architecture.
+        type: bool
+        default: true
       cloud:
         description:
           - A vendor's disk image for clouds, with cloud-init in it, for x86_64. No other option goes with it.

@@ -106,6 +106,8 @@ def mmdebstrap_command(spec: ImageSpec, tree: str, tool: str, apt_options: Seque
     command += [f"--aptopt={option}" for option in (retry, *apt_options, *spec.apt_options)]
     command += ["--dpkgopt=force-unsafe-io"]
     command += [f"--dpkgopt=path-exclude={path}" for path in _EXCLUDES]
+    if not spec.security:
+        command += ["--setup-hook=sed -i '/-security /d' \"$1\"/etc/apt/sources.list"]
     for pocket in spec.pockets:
         # The pocket lies on the mirror that mmdebstrap chose for the suite.
         pattern = rf"s/^\(deb .* \){re.escape(spec.suite)}\( .*\)$/\1{pocket}\2/p"

@@ -68,6 +68,12 @@ def _whole(value: Any, low: int, high: int, what: str) -> int:
     return number
 
 
+def _boolean(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise LabInputError(f"{what}: {value!r} is neither true nor false")
+    return value
+
+
 def _words(value: Any, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise LabInputError(f"{what}: a list is needed, not {value!r}")
@@ -79,7 +85,10 @@ def _words(value: Any, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """One root tree and the disk made of it. ``mirror``, where packages come from, is no part of the key."""
+    """One root tree and the disk made of it. ``mirror``, where packages come from, is no part of the key.
+
+    Without ``security`` the suite is taken as released, without its security updates.
+    """
 
     suite: str = "trixie"
     architecture: str = "amd64"
@@ -88,6 +97,7 @@ class ImageSpec:
     pockets: tuple[str, ...] = ()
     apt_options: tuple[str, ...] = ()
     mirror: tuple[str, ...] = ()
+    security: bool = True
 
     @classmethod
     def load(cls, data: Any, mirror: Any = ()) -> ImageSpec:
@@ -117,6 +127,7 @@ class ImageSpec:
             pockets=_words(data.get("pockets", ()), _WORD, "image: pockets"),
             apt_options=_words(data.get("apt_options", ()), any_text, "image: apt_options"),
             mirror=_words([mirrors] if isinstance(mirrors, str) else mirrors, any_text, "image: mirror"),
+            security=_boolean(data.get("security", True), "image: security"),
         )
 
     @property
@@ -129,7 +140,8 @@ class ImageSpec:
     def key(self) -> str:
         """Name of the image in the cache: readable front, then a digest of all that decides its content."""
         content = [TREE_VERSION, self.suite, self.architecture, self.all_packages, sorted(self.pockets)]
-        digest = hashlib.sha256(json.dumps([*content, list(self.apt_options)]).encode()).hexdigest()
+        content += [list(self.apt_options)] + ([] if self.security else ["no security updates"])
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         return f"{self.suite}-{self.architecture}-{digest[:12]}"
 
     @property

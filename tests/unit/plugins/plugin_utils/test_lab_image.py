@@ -190,6 +190,17 @@ def test_a_pocket_becomes_a_source_of_the_same_mirror(tmp_path):
     assert (lists / "bookworm-backports.list").read_text() == "deb file:///m bookworm-backports main\n"
 
 
+def test_a_suite_without_its_security_updates_keeps_its_other_sources(tmp_path):
+    spec = ImageSpec(suite="bookworm", security=False)
+    (hook,) = (word for word in mmdebstrap_command(spec, "/t", "m", []) if word.startswith("--setup-hook="))
+    sources = tmp_path / "etc/apt/sources.list"
+    sources.parent.mkdir(parents=True)
+    sources.write_text("deb file:///m bookworm main\ndeb file:///s bookworm-security main\n")
+    status = os.spawnlp(os.P_WAIT, "sh", "sh", "-c", hook.removeprefix("--setup-hook="), "hook", str(tmp_path))
+    assert status == 0
+    assert sources.read_text() == "deb file:///m bookworm main\n"
+
+
 def test_only_proxies_are_taken_from_the_machines_apt():
     dump = (
         'Acquire "";\nAcquire::http "";\nAcquire::http::Proxy "http://p:3142";\n'

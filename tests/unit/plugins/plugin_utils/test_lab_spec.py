@@ -61,6 +61,7 @@ def test_i386_takes_a_32_bit_kernel():
         {"packages": ["gdb"]},
         {"pockets": ["trixie-backports"]},
         {"apt_options": ['Acquire::Check-Valid-Until "false"']},
+        {"security": False},
     ],
 )
 def test_what_decides_the_content_decides_the_key(data):
@@ -89,6 +90,7 @@ def test_an_image_takes_the_mirror_of_the_lab_unless_it_has_its_own():
         ({"packages": ["gdb; reboot"]}, "'gdb; reboot' is not a valid name"),
         ({"pockets": ["a b"]}, "'a b' is not a valid name"),
         ({"apt_options": ["a\nb"]}, "is not a valid name"),
+        ({"security": "no"}, "'no' is neither true nor false"),
         ("trixie", "a mapping is needed"),
     ],
 )
