@@ -22,7 +22,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.kmod)."""
 
     changes_host = True
-    recorded = ("changed_modules", "unchanged_modules", "kernel_log")
+    recorded = ("changed_modules", "unchanged_modules", "kernel_log", "no_file")
 
     def step_name(self) -> str:
         """Return the usual step: load or unload."""
@@ -72,12 +72,29 @@ class ActionModule(HostAction):
                 files[file] = module.content
             lines.append(kmods.call("load", module.name, f"./{file}" if file else "", fresh,
                                     identity.srcversion, identity.build_id, *module.parameters))
+            if not file and self.host_dir:
+                lines.append(kmods.call("bring", module.name))
         try:
             answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit(),
                               hostshell.make_tar(files))
         except HostStopped as error:
             raise self._explained(error) from error
-        return self._outcome_of(answer, [module.name for module in wanted], present=True)
+        outcome = self._outcome_of(answer, [module.name for module in wanted], present=True)
+        own = [module.name for module in wanted if not module.content and self.host_dir]
+        return {**outcome, "no_file": {name: why for name in own if (why := self._keep_file(answer, name))}}
+
+    def _keep_file(self, answer: hostshell.Answer, name: str) -> str:
+        """Keep the file of a module that the host brings, if it is what was loaded; else return why it is not."""
+        path = hostshell.printable(_rest_of(answer, "origin", name), 300)
+        if not path:
+            return "neither modinfo nor modules.dep of the host says where its file is"
+        try:
+            content = kmods.unpacked(answer.blobs.get(f"{name}.ko", b""))
+            kmods.same_build(content, _rest_of(answer, "identity", name))
+        except ValueError as error:
+            return f"{path} of the host is of no use: {error}"
+        self.keep(f"modules/{name}.ko", content)
+        return ""
 
     def _limit(self) -> dict[str, int]:
         return {"k_timeout": self.options["timeout"]}
@@ -109,8 +126,9 @@ class ActionModule(HostAction):
         return StepError(kind, "\n".join(parts), module=name, kernel_log=log)
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
+        rest = "yes" if self.options["dependencies"] else "no"
         lines = ["need_root 'Unloading modules'\nprivate_dir\nremember_log\n",
-                 *(kmods.call("unload", name) for name in names)]
+                 *(kmods.call("unload", name, rest) for name in names)]
         lines.append("new_log | text log\n")
         answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit())
         stuck = answer.all("stuck")
@@ -141,6 +159,11 @@ class ActionModule(HostAction):
             return {}
         after = set(names) if present else set()
         return {"diff": {"before": _listed(names, before), "after": _listed(names, after)}}
+
+
+def _rest_of(answer: hostshell.Answer, key: str, name: str) -> str:
+    """What the host said about module `name` under `key`."""
+    return next((rest for word, _blank, rest in (line.partition(" ") for line in answer.all(key)) if word == name), "")
 
 
 def _listed(names: list[str], there: set[str]) -> str:

@@ -35,7 +35,9 @@ options:
       ko:
         description:
           - File of the module on the control node.
-          - Without it the host's own module of this name is loaded, with what it depends on.
+          - Without it the host's own module of this name is loaded by modprobe, with what it depends on. Its file
+            comes to C(<run_dir>/<inventory_hostname>/modules/<name>.ko) in the same round trip, unpacked, when there
+            is O(run_dir).
         type: path
       params:
         description: Module parameters.
@@ -43,6 +45,10 @@ options:
         default: {}
   fresh:
     description: Whether it is a failure when a module is loaded already.
+    type: bool
+    default: false
+  dependencies:
+    description: Whether modprobe unloads a module, together with what it depended on and nothing else uses.
     type: bool
     default: false
   timeout:
@@ -100,6 +106,11 @@ unchanged_modules:
   type: list
   elements: str
   sample: []
+no_file:
+  description: Modules of the host whose file was not kept in the run directory, and why.
+  returned: success, when modules were loaded
+  type: dict
+  sample: {}
 module:
   description: The module that could not be loaded or unloaded.
   returned: when one could not

@@ -10,6 +10,8 @@ import shlex
 from typing import Any, NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.unpack import UnpackError, is_packed, unpack
 
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NO_ELFTOOLS = ("pyelftools is missing for the Python that runs ansible: "
@@ -48,6 +50,27 @@ def identity(content: bytes) -> Identity:
     return Identity(info.get("srcversion", ""), build_id, info.get("vermagic", ""))
 
 
+def unpacked(content: bytes) -> bytes:
+    """Return a module file as it was before it was compressed; raises ValueError when that cannot be done."""
+    try:
+        return unpack(content) if is_packed(content) else content
+    except UnpackError as error:
+        raise ValueError(str(error)) from error
+
+
+def same_build(content: bytes, loaded: str) -> None:
+    """Raise ValueError unless the file `content` is the build that is loaded.
+
+    `loaded` is ``SRCVERSION BUILD_ID`` as the host tells them; what it does not tell is ``-`` or missing.
+    """
+    srcversion, _blank, note = loaded.partition(" ")
+    file = identity(content)
+    if srcversion not in ("", "-") and file.srcversion and srcversion != file.srcversion:
+        raise ValueError(f"its srcversion is {file.srcversion}, that of the loaded module {printable(srcversion, 80)}")
+    if note and file.build_id and not note.endswith(file.build_id):
+        raise ValueError("it is another build than the loaded module")
+
+
 def _modinfo(data: bytes) -> list[tuple[str, str]]:
     pairs = (entry.decode("utf-8", "replace").partition("=") for entry in data.split(b"\0") if entry)
     return [(name, value) for name, _equals, value in pairs]
@@ -78,6 +101,7 @@ _MEANINGS = (
     (r"Operation not permitted", "the kernel is locked down, or module loading is disabled (kernel.modules_disabled), "
                                  "or this is a container"),
     (r"File exists", "a module of this name is loaded or built in, or it makes something that exists already"),
+    (r"built into this kernel", "choose a module that the kernel has as a file (see modules.dep), or another kernel"),
     (r"not found in directory|[Mm]odule \S+ not found|No such file", "the host has no module of this name"),
     (r"o space left", "no space left on the host"),
     (r"Cannot allocate memory", "the host has not enough memory"),

@@ -465,6 +465,9 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
 def _judge_sites(host: Host, expect: Expect) -> None:
     symbols = {event["function"]: event["symbol"] for plan in host.plans for event in plan["events"]}
     name = f"modules/{expect.target}.ko"
+    why = _why_no_file(host, expect.target)
+    if why:
+        raise EvidenceError(name, f"the file did not come, so no call site can be checked: {why}")
     try:
         with _open(host, name) as stream:
             expected = sites.expected_sites(stream, symbols.values())
@@ -482,6 +485,16 @@ def _judge_sites(host: Host, expect: Expect) -> None:
     for function, symbol in symbols.items():
         host.sites[function].update(report.functions.get(symbol, {"call": 0, "jmp": 0}))
     _compare_sites(host, expected, report, symbols)
+
+
+def _why_no_file(host: Host, target: str) -> str:
+    """Why the step that loaded a target of the host could not bring its file; nothing when it did."""
+    for step in host.steps:
+        data = step.get("data")
+        reasons = data.get("no_file") if step["step"] == "target" and isinstance(data, dict) else None
+        if isinstance(reasons, dict) and reasons.get(target):
+            return str(reasons[target])
+    return ""
 
 
 def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, symbols: Mapping[str, str]) -> None:

@@ -7,6 +7,8 @@ k_taken=
 k_mark=
 k_seen=
 k_status=
+k_line=
+k_tree=/lib/modules/$(uname -r)
 
 # tool NAME ARGUMENTS...: becomes insmod, rmmod or modprobe, also where only busybox or kmod bring them.
 tool() {
@@ -111,6 +113,46 @@ remember_log() {
 		END { print NR, seen + 0 }')
 }
 
+# built_in MODULE: whether the kernel has it in itself.
+built_in() {
+	tr - _ <"$k_tree/modules.builtin" 2>/dev/null | grep -q "/$1\.ko"
+}
+
+# users MODULE: sets k_users to the modules that use a loaded one, or to how often it is in use.
+users() {
+	k_users=$(awk -v name="$1" '
+		$1 == name && $4 != "-" { sub(",$", "", $4); gsub(",", ", ", $4); print ", used by " $4; exit }
+		$1 == name && $3 > 0 { print ", in use " $3 " times" }' /proc/modules)
+}
+
+# origin MODULE: sets k_origin to the file that modprobe takes for it, or to nothing.
+origin() {
+	k_origin=$(tool modinfo -n "$1" 2>/dev/null)
+	[ ! -f "$k_origin" ] || return 0
+	k_origin=$(awk -F: -v name="$1" '{
+		base = $1; sub(".*/", "", base); sub("[.]ko.*", "", base); gsub("-", "_", base)
+		if (base == name) { print $1; exit }
+	}' "$k_tree/modules.dep" 2>/dev/null)
+	case $k_origin in
+	'' | /*) ;;
+	*) k_origin=$k_tree/$k_origin ;;
+	esac
+}
+
+# bring MODULE: sends the file of a loaded module, unpacked where only the host may be able to, and what is loaded.
+bring() {
+	origin "$1"
+	[ -r "$k_origin" ] || return 0
+	value origin "$1 $k_origin"
+	first_line "/sys/module/$1/srcversion"
+	value identity "$1 ${k_line:--} $(build_id "$1")"
+	case $k_origin in
+	*.zst) ! zstd -dcq "$k_origin" >"$k_dir/unpacked" 2>/dev/null || k_origin=$k_dir/unpacked ;;
+	esac
+	blob "$1.ko" "$k_origin"
+	rm -f "$k_dir/unpacked"
+}
+
 # load MODULE FILE FRESH SRCVERSION BUILDID PARAMETERS...: FILE empty means modprobe by name.
 load() {
 	k_module=$1
@@ -121,7 +163,8 @@ load() {
 	shift 5
 	if loaded "$k_module"; then
 		if [ "$k_fresh" = yes ]; then
-			stop FAIL "$k_module is already loaded on the host, and it has to be loaded afresh: unload it first"
+			users "$k_module"
+			stop FAIL "$k_module is already loaded on the host$k_users, and it has to be loaded afresh: unload it first"
 		fi
 		different "$k_module" "$k_source" "$k_build" "$@"
 		if [ -n "$k_why" ]; then
@@ -140,7 +183,10 @@ load() {
 		value changed "$k_module"
 		return
 	fi
-	[ "$k_status" != 0 ] || k_error="no error was told, but $k_module is not in /proc/modules"
+	if [ "$k_status" = 0 ]; then
+		k_error="no error was told, but $k_module is not in /proc/modules"
+		! built_in "$k_module" || k_error="$k_module is built into this kernel: it is never loaded, so nothing can be done before it runs"
+	fi
 	value refused "$k_module"
 	new_log | tail -n 60 | text log
 	stop FAIL "$k_error"
@@ -155,16 +201,18 @@ undo() {
 	k_taken=
 }
 
-# unload MODULE: until it is gone, for about a second while somebody lets go of it.
+# unload MODULE REST: until it is gone, for about a second while somebody lets go of it.
+# REST: yes to unload as well what it depended on and nothing uses now.
 unload() {
 	k_module=$1
+	k_rest=$2
 	if ! loaded "$1"; then
 		value unchanged "$1"
 		return
 	fi
 	k_tries=0
 	while :; do
-		limited rmmod "$1"
+		if [ "$k_rest" = yes ]; then limited modprobe -r "$1"; else limited rmmod "$1"; fi
 		if ! loaded "$1"; then
 			value changed "$1"
 			return

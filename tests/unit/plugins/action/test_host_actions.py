@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import json
 import os
@@ -361,6 +362,34 @@ def test_modules_are_reported_as_loaded_or_already_there(task: Task) -> None:
     assert result["diff"] == {"before": "loop: loaded\nzram: not loaded\n", "after": "loop: loaded\nzram: loaded\n"}
     assert b"load zram '' no '' '' num_devices=2\n" in task.calls[0]
     assert task.steps[0]["step"] == "load"
+
+
+def test_the_file_of_a_module_of_the_host_is_kept_unpacked(task: Task, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "m.c").write_text('__attribute__((section(".modinfo"), used)) static char info[] = "srcversion=ABC";')
+    subprocess.run(["gcc", "-c", "-o", tmp_path / "m.o", tmp_path / "m.c"], check=True)
+    content = (tmp_path / "m.o").read_bytes()
+    packed = gzip.compress(content)
+    said = f"v changed zram\nv origin zram /lib/zram.ko.gz\nv identity zram ABC \nfile zram.ko {len(packed)}\n"
+    task.answer = said + packed.decode("utf-8", "surrogateescape") + "\n"
+    result = task("kmod", modules=[{"name": "zram"}])
+    assert (result["no_file"], result["round_trips"]) == ({}, 1)
+    assert (task.host_dir / "modules" / "zram.ko").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("", "neither modinfo nor modules.dep"),
+        ("v origin zram /x/zram.ko\nfile zram.ko 4\ntext\n", "/x/zram.ko of the host"),
+    ],
+)
+def test_a_file_that_is_of_no_use_is_not_kept_and_the_step_says_why(task: Task, said: str, reason: str) -> None:
+    task.answer = f"v changed zram\n{said}"
+    result = task("kmod", modules=[{"name": "zram"}])
+    assert result["changed"] is True
+    assert reason in result["no_file"]["zram"]
+    assert task.steps[0]["data"]["no_file"] == result["no_file"]
+    assert not (task.host_dir / "modules").exists()
 
 
 def test_a_refused_module_is_told_with_the_reason_its_meaning_and_the_kernels_lines(task: Task) -> None:

@@ -236,6 +236,9 @@ tool() {
     insmod:lazy.ko) return 0 ;;
     insmod:hang.ko) exec sleep 30 ;;
     insmod:*) k_n=${2##*/}; echo "${k_n%.ko} 1 0 -" >>"$k_kernel/modules" ;;
+    modprobe:-r) grep -v "^$3 " "$k_kernel/modules" >"$k_kernel/m"; mv "$k_kernel/m" "$k_kernel/modules" ;;
+    modprobe:in_kernel) return 0 ;;
+    modinfo:*) echo "modinfo: not found"; return 1 ;;
     modprobe:nope) echo "modprobe: FATAL: Module nope not found"; return 1 ;;
     modprobe:*) echo "$2 1 0 -" >>"$k_kernel/modules" ;;
     rmmod:busy) echo "rmmod: ERROR: Module busy is in use"; return 1 ;;
@@ -245,6 +248,7 @@ tool() {
 dmesg() { cat "$k_kernel/log"; }
 mark() { [ "$k_kmsg" = no ] || echo "[1] $1" >>"$k_kernel/log"; }
 rest() { :; }
+k_tree=$k_kernel/tree
 private_dir
 remember_log
 """
@@ -329,12 +333,49 @@ def test_a_module_without_a_file_is_loaded_by_its_name(run, kernel: pathlib.Path
 
 def test_modules_are_unloaded_in_order_and_the_stuck_one_is_named_with_its_users(run, kernel: pathlib.Path) -> None:
     (kernel / "modules").write_text("one 1 0 -\nbusy 1 0 -\ntwo 1 0 -\n")
-    got = kmod(run, kernel, *(kmods.call("unload", name) for name in ("one", "busy", "gone", "two")))
+    got = kmod(run, kernel, *(kmods.call("unload", name, "no") for name in ("one", "busy", "gone", "two")))
     assert got.all("changed") == ["one", "two"]
     assert got.all("unchanged") == ["gone"]
     assert got.all("stuck") == ["busy"]
     assert "in use" in got.text("error-busy")
     assert (kernel / "calls").read_text().count("rmmod busy\n") == 10
+
+
+def test_a_module_is_unloaded_with_what_it_depended_on_when_that_is_asked_for(run, kernel: pathlib.Path) -> None:
+    (kernel / "modules").write_text("zram 1 0 -\n")
+    assert kmod(run, kernel, kmods.call("unload", "zram", "yes")).all("changed") == ["zram"]
+    assert (kernel / "calls").read_text() == "modprobe -r zram\n"
+
+
+def test_a_module_that_the_kernel_has_in_itself_cannot_be_loaded(run, kernel: pathlib.Path) -> None:
+    (kernel / "tree").mkdir()
+    (kernel / "tree" / "modules.builtin").write_text("kernel/a/other.ko\nkernel/a/in-kernel.ko\n")
+    got = kmod(run, kernel, load("in_kernel", file=False))
+    assert (got.one("failed"), "in_kernel is built into this kernel" in got.text("reason")) == ("FAIL", True)
+
+
+@pytest.mark.parametrize("packed", ["", ".xz"])
+def test_the_file_of_a_loaded_module_is_found_without_modinfo_and_sent_as_it_is(run, kernel, packed: str) -> None:
+    (kernel / "tree" / "kernel").mkdir(parents=True)
+    (kernel / "tree" / "modules.dep").write_text(f"kernel/my.ko: \nkernel/my-own.ko{packed}: kernel/my.ko\n")
+    (kernel / "tree" / "kernel" / f"my-own.ko{packed}").write_bytes(b"\0\xff\n")
+    got = kmod(run, kernel, kmods.call("bring", "my_own"))
+    assert got.blobs["my_own.ko"] == b"\0\xff\n"
+    assert got.one("origin") == f"my_own {kernel}/tree/kernel/my-own.ko{packed}"
+    assert got.one("identity").strip() == "my_own -"
+
+
+@pytest.mark.parametrize(("zstd", "sent"), [("printf module", b"module"), ("return 127", b"packed")])
+def test_a_file_packed_with_zstd_is_unpacked_by_a_host_that_can(run, kernel: pathlib.Path, zstd: str, sent) -> None:
+    (kernel / "tree").mkdir()
+    (kernel / "tree" / "modules.dep").write_text("my.ko.zst:\n")
+    (kernel / "tree" / "my.ko.zst").write_bytes(b"packed")
+    assert kmod(run, kernel, f"zstd() {{ {zstd}; }}\n", kmods.call("bring", "my")).blobs["my.ko"] == sent
+
+
+def test_a_module_whose_file_is_nowhere_sends_nothing(run, kernel: pathlib.Path) -> None:
+    got = kmod(run, kernel, kmods.call("bring", "lost"))
+    assert (got.blobs, got.values) == ({}, {})
 
 
 def test_a_loaded_module_counts_only_with_the_same_parameters(run) -> None:

@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import lzma
+import os
 import struct
 import sys
+from collections.abc import Callable
+from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kmods
@@ -42,6 +48,40 @@ def test_the_identity_of_a_module_is_read_from_its_file() -> None:
 def test_the_build_id_is_read_from_its_note() -> None:
     content = elf(_modinfo=b"name=x\0", **{"_note_gnu_build-id": NOTE})
     assert kmods.identity(content).build_id == "deadbeef"
+
+
+@pytest.mark.parametrize("pack", [bytes, lzma.compress, gzip.compress])
+def test_a_module_of_a_distribution_is_unpacked(pack: Callable[[bytes], bytes]) -> None:
+    content = elf(_modinfo=b"name=x\0")
+    assert kmods.unpacked(pack(content)) == content
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, gzip.compress])
+def test_a_packed_module_that_is_cut_off_is_refused(pack: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        kmods.unpacked(pack(elf(_modinfo=b"name=x\0"))[:-20])
+
+
+def test_without_the_program_zstd_the_message_names_it() -> None:
+    with mock.patch.dict(os.environ, PATH="/nonexistent"), pytest.raises(ValueError, match="no program zstd; install"):
+        kmods.unpacked(b"\x28\xb5\x2f\xfd" + bytes(20))
+
+
+@pytest.mark.parametrize(
+    ("loaded", "said"),
+    [
+        ("", ""),
+        ("-", ""),
+        ("ABC deadbeef", ""),
+        ("- 0400deadbeef", ""),
+        ("ABD", "srcversion"),
+        ("- beef", "another build"),
+    ],
+)
+def test_the_file_must_be_the_build_that_is_loaded(loaded: str, said: str) -> None:
+    content = elf(_modinfo=b"srcversion=ABC\0", **{"_note_gnu_build-id": NOTE})
+    with pytest.raises(ValueError, match=said) if said else contextlib.nullcontext():
+        kmods.same_build(content, loaded)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x7fELF", elf(_text=b"x"), elf(_modinfo=b"name=x\0")[:100]])
