@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -37,6 +36,7 @@ class ActionModule(ControlAction):
             _keep_guests(run_dir, hosts, known)
             results = verdict.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
             changed = _write(run_dir, results)
+            matrix = report.matrix(results)
         except RunError as error:
             return {"failed": True, "msg": str(error)}
         except DataFileError as error:
@@ -45,9 +45,9 @@ class ActionModule(ControlAction):
             return {"failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
-        table = report.table(results)
+        table = report.terminal(matrix)
         Display().display("\n" + table + "\n")
-        return {"changed": changed, **_outcome(run_dir, results, table)}
+        return {"changed": changed, **_outcome(run_dir, results, table, report.summary(matrix))}
 
     def _expects(self, given: str | None, hosts: list[str], known: Mapping[str, Any]) -> dict[str, Expect]:
         """The expectations of each host: what was given for all, else what run.json names, else the default."""
@@ -71,32 +71,25 @@ def _reproduce() -> str:
 
 
 def _write(run_dir: str, results: list[dict[str, Any]]) -> bool:
-    """Write the results of all hosts and of each; returns whether the results are new."""
+    """Write the results of all hosts, of each, and the reports; returns whether the results are new."""
     for entry in results:
         path = os.path.join(run_dir, entry["host"])
         if os.path.isdir(path):
-            verdict.write_file(os.path.join(path, "verdict.json"), _dump(entry))
-    target = os.path.join(run_dir, "results.json")
-    text = _dump(results)
+            verdict.write_file(os.path.join(path, "verdict.json"), report.dump(entry))
     try:
-        with open(target, encoding="utf-8") as stream:
-            changed = stream.read() != text
+        with open(os.path.join(run_dir, "results.json"), encoding="utf-8") as stream:
+            changed = stream.read() != report.dump(results)
     except OSError:
         changed = True
     if changed:
-        verdict.write_file(target, text)
-        verdict.write_file(os.path.join(run_dir, "results.md"), report.markdown(results))
+        report.write(run_dir, results, [os.path.basename(run_dir)])
     return changed
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, indent=1) + "\n"
-
-
-def _outcome(run_dir: str, results: list[dict[str, Any]], table: str) -> dict[str, Any]:
+def _outcome(run_dir: str, results: list[dict[str, Any]], table: str, summary: str) -> dict[str, Any]:
     verdicts = {entry["host"]: entry["verdict"] for entry in results}
     outcome: dict[str, Any] = {"verdicts": verdicts, "results_file": os.path.join(run_dir, "results.json")}
     if results and set(verdicts.values()) == {"OK"}:
         return {**outcome, "results": results, "table": table}
     # The table was shown above; here it would be shown once more, with every line break escaped.
-    return {**outcome, "failed": True, "msg": report.summary(results)}
+    return {**outcome, "failed": True, "msg": summary}

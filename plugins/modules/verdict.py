@@ -9,8 +9,8 @@ module: verdict
 short_description: Judge the hosts of a run by the evidence in its directory
 version_added: 0.1.0
 description:
-  - Judges every host by what C(<run_dir>/<host>/) holds, shows a table, and writes C(results.json) and
-    C(results.md) of the run and C(verdict.json) of each host. It connects to no host.
+  - Judges every host by what C(<run_dir>/<host>/) holds, shows a table, and writes C(results.json) and its reports
+    C(report.html), C(report.md) and C(junit.xml) of the run, and C(verdict.json) of each host. It connects to no host.
   - A verdict is V(OK), V(FAIL) (modules or target misbehaved), V(CRASH) (the system died), V(INFRA) (lab
     or network), V(SKIP) (not tried), or V(NO-RESULT) (evidence is missing). Missing evidence is never
     V(OK), and neither is a host that left no directory.

@@ -1,104 +1,180 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results of all hosts -> tables that people read.
-
-What hosts say ends up here, so every text is made harmless first: no control characters, no bytes that are
-no text, no endless lines.
-"""
+"""results.json -> what people read: a table for the terminal, Markdown, and the files of a run directory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import json
+import os
+from collections.abc import Iterable, Sequence
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import report_html, report_junit, systems
+from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
+    Line,
+    Result,
+    columns,
+    events,
+    lines,
+    seconds,
+    short_compiler,
+    sites,
+    summary,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS, write_file
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import plain as clean
-
-Result = Mapping[str, Any]
 
 _MARKUP = {"<": "&lt;", "&": "&amp;", **{char: "\\" + char for char in "\\`*_[]|>#~!"}}
 
-HEADINGS = ("host", "system", "kernel", "arch", "verdict", "events", "sites", "seconds")
+HEADINGS = ("host", "system", "kernel", "arch", "compiler", "verdict", "steps", "events", "sites", "seconds")
+_RIGHT = ("steps", "events", "sites", "seconds")
 _WIDTHS = {"host": 32, "system": 36, "kernel": 40, "arch": 12}
+_STATUS = {"ok": "ok", "failed": "FAILED", "unreachable": "LOST", "refused": "refused", "skipped": "skipped"}
 
 
-def row(result: Result) -> tuple[str, ...]:
-    """The cells of one host, in the order of HEADINGS."""
-    events = sum(result["events"].values())
-    patched = sum(site["call"] + site["jmp"] for site in result["sites"].values())
-    expected = sum(site["expected"] for site in result["sites"].values())
-    sites = f"{patched}/{expected}" if result["sites"] else "-"
-    cells = {
-        "host": result["host"],
-        "system": result["system"],
-        "kernel": result["kernel"],
-        "arch": result["arch"],
-        "verdict": result["verdict"],
-        "events": events,
-        "sites": sites,
-        "seconds": f"{sum(result['durations'].values()):.1f}",
+def matrix(results: Sequence[Result]) -> list[Line]:
+    """The lines of the matrix: the results, and the systems of data/systems.yml beside its rows.
+
+    Raises DataFileError for a mistake in that file.
+    """
+    shipped = systems.load_systems(systems.SHIPPED) if any("row" in result for result in results) else []
+    return lines(results, [row.about() for row in shipped])
+
+
+def write(directory: str, results: Sequence[Result], runs: Sequence[str]) -> list[str]:
+    """Write the results and every report of them into a directory; returns the names of the files.
+
+    ``runs`` are the names of the runs that the results are of.  Raises OSError and DataFileError.
+    """
+    table = matrix(results)
+    files = {
+        "results.json": dump(results),
+        "report.md": markdown(table),
+        "junit.xml": report_junit.junit(table),
+        "report.html": report_html.page(table, title(results, runs)),
     }
-    return tuple(clean(cells[name] if cells[name] != "" else "-", _WIDTHS.get(name, 20)) for name in HEADINGS)
+    for name, content in files.items():
+        write_file(os.path.join(directory, name), content)
+    return list(files)
 
 
-def table(results: Sequence[Result], evidence: bool = True) -> str:
-    """The table for a terminal, and below it what decided each host; ``evidence`` adds every line of it."""
-    rows = [row(result) for result in results]
-    widths = [max(len(cells[index]) for cells in [HEADINGS, *rows]) for index in range(len(HEADINGS))]
-    lines = [_line(HEADINGS, widths), _line(tuple("-" * width for width in widths), widths)]
-    lines += [_line(cells, widths) for cells in rows]
-    for result in results:
-        lines += ["", *_details(result, evidence)]
-    lines += ["", summary(results)]
-    return "\n".join(lines)
+def title(results: Sequence[Result], runs: Sequence[str]) -> str:
+    """Which runs these are, and when the last of them ended."""
+    last = max((str(result.get("finished", "")) for result in results), default="")
+    ended = f", finished {last.replace('T', ' ').replace('Z', ' UTC')}" if last else ""
+    return f"Run{'s' if len(runs) != 1 else ''} {', '.join(runs)}{ended}"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    right = {HEADINGS.index(name) for name in ("events", "sites", "seconds")}
+def dump(value: object) -> str:
+    """JSON as it stands in files."""
+    return json.dumps(value, indent=1) + "\n"
+
+
+# -- the terminal ------------------------------------------------------------------------------------
+
+
+def terminal(table: Sequence[Line]) -> str:
+    """The table, below it what decided the hosts that are not OK; an only host tells its evidence in any case."""
+    rows = [cells(line) for line in table]
+    widths = [max(len(row[index]) for row in [HEADINGS, *rows]) for index in range(len(HEADINGS))]
+    shown = [_line(HEADINGS, widths), _line(tuple("-" * width for width in widths), widths)]
+    shown += [_line(row, widths) for row in rows]
+    for line in table:
+        if line.result and (line.bad or len(table) == 1):
+            shown += ["", *_details(line.result)]
+    return "\n".join([*shown, "", summary(table)])
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """The cells of one line, in the order of HEADINGS; a dash for what is not known."""
+    result = line.result
+    values = {
+        "host": line.name,
+        "system": line.known("system"),
+        "kernel": line.known("kernel"),
+        "arch": line.known("arch"),
+        "compiler": short_compiler(line.known("compiler")),
+        "verdict": line.verdict,
+        "steps": _done(line) if result else "",
+        "events": events(result) if result else "",
+        "sites": sites(result) if result else "",
+        "seconds": seconds(result) if result else "",
+    }
+    return tuple(clean(values[name] or "-", _WIDTHS.get(name, 20)) for name in HEADINGS)
+
+
+def _done(line: Line) -> str:
+    done = sum((line.step(name) or {}).get("status") == "ok" for name in STEPS)
+    return f"{done}/{len(STEPS)}"
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(
-        cell.rjust(width) if index in right else cell.ljust(width)
-        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        cell.rjust(width) if name in _RIGHT else cell.ljust(width)
+        for name, cell, width in zip(HEADINGS, row, widths, strict=True)
     ).rstrip()
 
 
-def _details(result: Result, evidence: bool) -> list[str]:
-    lines = [f"{clean(result['host'], 100)}: {result['verdict']}: {clean(result['reason'], 500)}"]
-    for finding in result.get("evidence", ()) if evidence else ():
-        lines.append(f"  {finding['outcome']:<7} {clean(finding['source'], 60)}: {clean(finding['text'], 500)}")
+def _details(result: Result) -> list[str]:
+    shown = [f"{clean(result['host'], 100)}: {result['verdict']}: {clean(result['reason'], 500)}"]
+    for finding in result.get("evidence", ()):
+        shown.append(f"  {finding['outcome']:<7} {clean(finding['source'], 60)}: {clean(finding['text'], 500)}")
     for item in result.get("unresolved", ()):
         tried = ", ".join(clean(name, 80) for name in item["tried"])
-        lines.append(f"  not there: optional function {clean(item['function'], 80)}; tried: {tried}")
+        shown.append(f"  not there: optional function {clean(item['function'], 80)}; tried: {tried}")
     if result.get("console"):
-        lines.append("  the last lines of the console:")
-        lines += [f"    | {clean(line, 200)}" for line in result["console"]]
+        shown.append("  the last lines of the console:")
+        shown += [f"    | {clean(line, 200)}" for line in result["console"]]
     if result["verdict"] != "OK":
-        lines.append(f"  again: {clean(result['reproduce'], 1000)}")
-    return lines
+        shown.append(f"  again: {clean(result['reproduce'], 1000)}")
+    return shown
 
 
-def summary(results: Sequence[Result]) -> str:
-    """``3 hosts: 2 OK, 1 CRASH``."""
-    if not results:
-        return "no host was judged"
-    counts: dict[str, int] = {}
-    for result in results:
-        counts[result["verdict"]] = counts.get(result["verdict"], 0) + 1
-    parts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{len(results)} host{'s' if len(results) != 1 else ''}: {parts}"
+# -- Markdown ----------------------------------------------------------------------------------------
 
 
-def markdown(results: Sequence[Result]) -> str:
-    """The table in Markdown, with the reason of each host as the last column."""
-    headings = (*HEADINGS, "reason")
-    lines = [_markdown_line(headings), _markdown_line(["---"] * len(headings))]
-    for result in results:
-        cells = [_markdown_cell(cell) for cell in (*row(result), clean(result["reason"], 300))]
-        lines.append(_markdown_line(cells))
-    return "\n".join([*lines, "", summary(results), ""])
+def markdown(table: Sequence[Line]) -> str:
+    """The matrix in Markdown with a column for each step, and below it a part for each host that is not OK."""
+    steps = columns(table)
+    headings = ["host", "system", "kernel", "arch", "compiler", "target", *steps, "verdict", "events", "sites"]
+    shown = markdown_table(headings, ([_text(cell) for cell in _markdown_cells(line, steps)] for line in table))
+    for line in table:
+        if line.result and line.bad:
+            shown += ["", *_markdown_part(line.result)]
+    return "\n".join([*shown, "", summary(table), ""])
 
 
-def _markdown_line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; cells are Markdown."""
+    return [f"| {' | '.join(row)} |" for row in ([_text(name) for name in headings], ["---"] * len(headings), *rows)]
 
 
-def _markdown_cell(text: str) -> str:
+def _markdown_cells(line: Line, steps: Sequence[str]) -> list[str]:
+    about = [line.name, *(line.known(name) for name in ("system", "kernel", "arch", "compiler", "target"))]
+    records = [line.step(name) for name in steps]
+    result = line.result
+    return [
+        *about,
+        *(_STATUS[record["status"]] if record else "" for record in records),
+        line.verdict,
+        events(result) if result else "",
+        sites(result) if result else "",
+    ]
+
+
+def _markdown_part(result: Result) -> list[str]:
+    shown = [f"## {_text(result['host'])}: {result['verdict']}", "", _text(result["reason"], 1000)]
+    evidence = [finding for finding in result.get("evidence", ()) if finding["outcome"] != "ok"]
+    if evidence:
+        shown += ["", *(f"- {one['outcome']}: {_text(one['source'])}: {_text(one['text'], 500)}" for one in evidence)]
+    if result.get("console"):
+        shown += ["", "The last lines of the console:", "", *_code(result["console"])]
+    return [*shown, "", "Again:", "", *_code([result["reproduce"]])]
+
+
+def _code(texts: Iterable[str]) -> list[str]:
+    """A block of code: indented, since no text can end that."""
+    return [f"    {clean(text, 4000)}" for text in texts]
+
+
+def _text(text: str, limit: int = 300) -> str:
     """Text that is shown as it is: neither markup nor HTML nor a cell border."""
-    return "".join(_MARKUP.get(char, char) for char in text)
+    return "".join(_MARKUP.get(char, char) for char in clean(text, limit))

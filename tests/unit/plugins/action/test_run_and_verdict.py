@@ -238,9 +238,11 @@ def test_a_run_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.P
     assert not (begun / "one").exists()
     assert (begun / "results.json").stat().st_mode & 0o777 == 0o600
     text = shown.call_args.args[0]
-    assert re.search(r"^one +- +- +- +NO-RESULT", text, re.MULTILINE)
+    assert re.search(r"^one +- +- +- +- +NO-RESULT +0/10", text, re.MULTILINE)
     assert "two: SKIP: load: not marked" in text
-    assert "| one |" in (begun / "results.md").read_text()
+    assert "| one |" in (begun / "report.md").read_text()
+    for name in ("report.html", "junit.xml"):
+        assert "NO-RESULT" in (begun / name).read_text()
 
 
 def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock) -> None:

@@ -260,7 +260,7 @@ class RunDir:
         (self.path / "run.json").write_text(json.dumps(about))
         results = verdict.judge_run(str(self.path), hosts, dict.fromkeys(hosts, EXPECT), POLICY)
         jsonschema.Draft202012Validator(SCHEMA).validate(results)
-        assert report.table(results) and report.markdown(results)
+        assert report.terminal(report.matrix(results)) and report.markdown(report.matrix(results))
         return results
 
     def row(self) -> dict[str, Any]:
@@ -364,7 +364,7 @@ def test_optional_functions_that_are_not_there_are_listed(run: RunDir) -> None:
     row = run.row()
     assert row["verdict"] == "OK", row
     assert row["unresolved"] == [{"function": "down_killable", "tried": ["down_killable"]}]
-    assert "down_killable" in report.table([row])
+    assert "down_killable" in report.terminal(report.matrix([row]))
 
 
 # -- the steps ---------------------------------------------------------------------------------------
@@ -459,7 +459,7 @@ def test_a_guest_whose_process_is_gone_is_a_crash_with_its_console(run: RunDir) 
     assert row["verdict"] == "CRASH"
     assert "QEMU process has ended" in row["reason"]
     assert row["console"] == [f"line {number}" for number in range(25, 40)]
-    assert "| line 39" in report.table([row])
+    assert "| line 39" in report.terminal(report.matrix([row]))
 
 
 def test_a_guest_that_was_never_reached_and_is_gone_is_a_crash(run: RunDir) -> None:
@@ -782,11 +782,11 @@ def test_what_a_host_says_harms_no_report_and_no_other_host(run: RunDir, tmp_pat
     run.steps([*(step(one) for one in verdict.STEPS), step(NASTY, "failed", reason=NASTY, seconds=float("nan"))])
     (run.host / "dmesg.txt").write_bytes(b"\x1b[2JBUG: \xff\xfe" + b"B" * 1000000)
     (row,) = run.judge()
-    shown = report.table([row]) + report.markdown([row])
+    shown = report.terminal(report.matrix([row])) + report.markdown(report.matrix([row]))
     assert row["verdict"] == "FAIL"
     assert shown.replace("\n", "").isprintable()
     assert len(shown) < 20000
-    assert "<b>" not in report.markdown([row])
+    assert "<b>" not in report.markdown(report.matrix([row]))
 
 
 def test_deep_json_is_no_result(run: RunDir) -> None:
