@@ -69,6 +69,13 @@ options:
           - Whether the suite's security updates are taken. Not every mirror has them for every architecture.
         type: bool
         default: true
+      kernel_tree:
+        description:
+          - Absolute path of a directory with C(boot), C(usr/lib/modules) and C(usr/src) of a kernel that is in no
+            package, such as C(scripts/debug-kernel.sh) makes. No kernel package is installed then.
+          - The last part of the path stands for the content; another kernel needs another name.
+        type: path
+        default: ''
       cloud:
         description:
           - A vendor's disk image for clouds, with cloud-init in it, for x86_64. No other option goes with it.

@@ -113,6 +113,8 @@ def mmdebstrap_command(spec: ImageSpec, tree: str, tool: str, apt_options: Seque
         pattern = rf"s/^\(deb .* \){re.escape(spec.suite)}\( .*\)$/\1{pocket}\2/p"
         file = '"$1"/etc/apt/sources.list'
         command += [f"--setup-hook=sed -n {shlex.quote(pattern)} {file} > {file}.d/{pocket}.list"]
+    if spec.kernel_tree:
+        command += [f'--customize-hook=cp -a {shlex.quote(spec.kernel_tree)}/. "$1"/']
     command += [f"--customize-hook={_CLEAN}", spec.suite, tree, *spec.mirror]
     return command
 

@@ -87,7 +87,9 @@ def _words(value: Any, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
 class ImageSpec:
     """One root tree and the disk made of it. ``mirror``, where packages come from, is no part of the key.
 
-    Without ``security`` the suite is taken as released, without its security updates.
+    Without ``security`` the suite is taken as released, without its security updates. ``kernel_tree`` is a
+    directory whose last part names its content, with ``boot``, ``usr/lib/modules`` and ``usr/src`` of a kernel that
+    is in no package; its content is copied into the tree, and no kernel package is installed.
     """
 
     suite: str = "trixie"
@@ -98,6 +100,7 @@ class ImageSpec:
     apt_options: tuple[str, ...] = ()
     mirror: tuple[str, ...] = ()
     security: bool = True
+    kernel_tree: str = ""
 
     @classmethod
     def load(cls, data: Any, mirror: Any = ()) -> ImageSpec:
@@ -117,6 +120,9 @@ class ImageSpec:
         kernel = str(data.get("kernel") or _KERNELS[architecture])
         if not kernel.startswith("linux-image-") or not _PACKAGE.match(kernel):
             raise LabInputError(f"image: kernel {kernel!r} is not a kernel package; its name begins with linux-image-")
+        kernel_tree = str(data.get("kernel_tree") or "")
+        if kernel_tree and (data.get("kernel") or not os.path.isabs(kernel_tree)):
+            raise LabInputError(f"image: kernel_tree {kernel_tree!r} must be an absolute path, and goes without kernel")
         any_text = re.compile(r"[^\0\n]+\Z")
         mirrors = data.get("mirror", mirror) or ()
         return cls(
@@ -128,19 +134,22 @@ class ImageSpec:
             apt_options=_words(data.get("apt_options", ()), any_text, "image: apt_options"),
             mirror=_words([mirrors] if isinstance(mirrors, str) else mirrors, any_text, "image: mirror"),
             security=_boolean(data.get("security", True), "image: security"),
+            kernel_tree=kernel_tree.rstrip("/"),
         )
 
     @property
     def all_packages(self) -> list[str]:
         """Package names for apt: kernel, its headers, the base set and the image's own, without repeats."""
         headers = self.kernel.replace("linux-image-", "linux-headers-", 1)
-        return sorted({self.kernel, headers, *BASE_PACKAGES, *self.packages})
+        kernel = set() if self.kernel_tree else {self.kernel, headers}
+        return sorted({*kernel, *BASE_PACKAGES, *self.packages})
 
     @property
     def key(self) -> str:
         """Name of the image in the cache: readable front, then a digest of all that decides its content."""
         content = [TREE_VERSION, self.suite, self.architecture, self.all_packages, sorted(self.pockets)]
         content += [list(self.apt_options)] + ([] if self.security else ["no security updates"])
+        content += [os.path.basename(self.kernel_tree)] if self.kernel_tree else []
         digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         return f"{self.suite}-{self.architecture}-{digest[:12]}"
 

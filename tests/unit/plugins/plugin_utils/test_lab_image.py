@@ -201,6 +201,18 @@ def test_a_suite_without_its_security_updates_keeps_its_other_sources(tmp_path):
     assert sources.read_text() == "deb file:///m bookworm main\n"
 
 
+def test_a_kernel_tree_is_copied_into_the_root_tree(tmp_path):
+    kernel, tree = tmp_path / "a kernel-0123", tmp_path / "tree"
+    (kernel / "boot").mkdir(parents=True)
+    (kernel / "boot/vmlinuz-6.12").write_text("kernel")
+    tree.mkdir()
+    command = mmdebstrap_command(ImageSpec(kernel_tree=str(kernel)), "/t", "m", [])
+    hook = next(word for word in command if word.startswith("--customize-hook="))
+    status = os.spawnlp(os.P_WAIT, "sh", "sh", "-c", hook.removeprefix("--customize-hook="), "hook", str(tree))
+    assert status == 0
+    assert (tree / "boot/vmlinuz-6.12").read_text() == "kernel"
+
+
 def test_only_proxies_are_taken_from_the_machines_apt():
     dump = (
         'Acquire "";\nAcquire::http "";\nAcquire::http::Proxy "http://p:3142";\n'

@@ -62,10 +62,22 @@ def test_i386_takes_a_32_bit_kernel():
         {"pockets": ["trixie-backports"]},
         {"apt_options": ['Acquire::Check-Valid-Until "false"']},
         {"security": False},
+        {"kernel_tree": "/cache/kernels/debug-0123"},
     ],
 )
 def test_what_decides_the_content_decides_the_key(data):
     assert ImageSpec.load(data).key != ImageSpec.load({}).key
+
+
+def test_a_kernel_that_is_in_no_package_takes_the_place_of_the_packages():
+    packages = ImageSpec.load({"kernel_tree": "/cache/kernels/debug-0123"}).all_packages
+    assert not [name for name in packages if name.startswith("linux-")]
+    assert "kmod" in packages
+
+
+def test_where_a_kernel_tree_lies_is_no_part_of_the_key():
+    here, there = ({"kernel_tree": f"/{place}/debug-0123/"} for place in ("here", "there"))
+    assert ImageSpec.load(here).key == ImageSpec.load(there).key
 
 
 def test_the_key_does_not_depend_on_mirror_or_order():
@@ -91,6 +103,8 @@ def test_an_image_takes_the_mirror_of_the_lab_unless_it_has_its_own():
         ({"pockets": ["a b"]}, "'a b' is not a valid name"),
         ({"apt_options": ["a\nb"]}, "is not a valid name"),
         ({"security": "no"}, "'no' is neither true nor false"),
+        ({"kernel_tree": "kernels/debug"}, "'kernels/debug' must be an absolute path"),
+        ({"kernel_tree": "/k", "kernel": "linux-image-amd64"}, "goes without kernel"),
         ("trixie", "a mapping is needed"),
     ],
 )
