@@ -118,7 +118,7 @@ def disk_arguments(spec: GuestSpec, files: GuestFiles, accelerator: str) -> list
     The guest may restart itself, into a new kernel for instance. A panic that it tells of ends QEMU.
     """
     arguments = [
-        "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-machine", "pc",
+        "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc",
         *_ACCEL[accelerator], "-cpu", spec.cpu or _CPU[accelerator],
         "-drive", f"if=none,id=seed,format=raw,readonly=on,file={_option(files.seed)}",
         "-device", "virtio-blk-pci,drive=seed", "-device", "pvpanic", "-action", "panic=shutdown",
