@@ -57,7 +57,7 @@ options:
       group:
         description: The part of the matrix.
         type: str
-        choices: [seed, base, variant, target]
+        choices: [seed, base, variant, target, cloud]
         required: true
       why:
         description: Why the row exists, in a sentence.
@@ -77,6 +77,17 @@ options:
           - Inventory variables of a host that is there already, such as C(ansible_host). Nothing is loaded there
             unless C(kedr_test_host) is true.
         type: dict
+      ssh:
+        description:
+          - V(legacy) for a host of 2009 to 2012, which knows key exchange with SHA-1, host keys of the kinds ssh-rsa
+            and ssh-dss, and ciphers in CBC mode only. Its C(ansible_ssh_common_args) get what the control node's
+            C(ssh) still has of it, or the client that C(ansible_ssh_executable) in C(remote) names. No other host's
+            do.
+        type: str
+        choices: [legacy]
+      checked:
+        description: When the row was last run where it was written, or V(never).
+        type: str
       target:
         description: Kernel module to be watched, loaded by its name; C(cp_target) when not given.
         type: str
@@ -145,12 +156,11 @@ class InventoryModule(BaseInventoryPlugin):
         """Add the hosts, their groups and variables."""
         super().parse(inventory, loader, path, cache)
         try:
-            rows = load_systems(os.path.abspath(path))
+            hosts = [(row, row.variables()) for row in load_systems(os.path.abspath(path)) if row.is_host]
         except DataFileError as error:
             raise AnsibleParserError("\n".join(error.problems)) from error
-        for row in rows:
-            if row.is_host:
-                self._add(row.name, row.groups(), row.variables())
+        for row, variables in hosts:
+            self._add(row.name, row.groups(), variables)
 
     def _add(self, name: str, groups: list[str], variables: dict[str, Any]) -> None:
         self.inventory.add_host(name)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import ssh_legacy
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError, Node, load
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabInputError, load_guests
 
 PLUGIN = "kedr.lab.systems"
-GROUPS = ("seed", "base", "variant", "target")
+GROUPS = ("seed", "base", "variant", "target", "cloud")
 """Parts of the matrix."""
 
 ARCHITECTURES = ("i386", "x86_64")
@@ -39,6 +40,8 @@ _MORE = {
     "payloads": "list",
     "expect": "text",
     "exercise": "text",
+    "ssh": "text",
+    "checked": "text",
 }
 
 
@@ -65,6 +68,8 @@ class Row:
     payloads: tuple[str, ...] = ()
     expect: str = ""
     exercise: str = ""
+    ssh: str = ""
+    checked: str = ""
 
     @property
     def is_host(self) -> bool:
@@ -86,7 +91,7 @@ class Row:
         return {name: text for name, text in words.items() if text}
 
     def variables(self) -> dict[str, Any]:
-        """Variables of the row's host."""
+        """Variables of the row's host.  Raises DataFileError when its SSH options cannot be found out."""
         found: dict[str, Any] = {"kedr_row": self.about(), "kedr_system": self.system}
         if self.image is not None:
             guest = {"name": self.name, "image": dict(self.image), **self.guest}
@@ -99,7 +104,15 @@ class Row:
             "kedr_exercise": self.exercise,
         }
         found.update((name, value) for name, value in chosen.items() if value)
-        return {**found, **(self.remote or {})}
+        return {**found, **(self.remote or {}), **self._ssh_variables()}
+
+    def _ssh_variables(self) -> dict[str, str]:
+        if not self.ssh or self.remote is None:
+            return {}
+        try:
+            return ssh_legacy.variables(self.remote)
+        except ssh_legacy.NoClientError as error:
+            raise self.place.error(str(error)) from error
 
 
 def safe_group(words: str) -> str:
@@ -157,6 +170,10 @@ def _row(node: Node) -> Row:
         raise given["guest"].error("'guest' is for rows with an 'image'")
     if "image" in given and "remote" in given:
         raise given["remote"].error("a row has 'image' (a guest here) or 'remote' (a host elsewhere), not both")
+    if "ssh" in given:
+        _choice(given["ssh"], "ssh", (ssh_legacy.LEGACY,))
+        if "image" in given:
+            raise given["ssh"].error("'ssh' is for rows with 'remote': guests of the lab need no old algorithms")
     for name in ("expect", "exercise"):
         if name in given:
             words[name] = _file(given[name])
