@@ -153,6 +153,22 @@ facts:
       description: Whether only signed modules are loaded.
       type: bool
       returned: always
+    keys:
+      description:
+        - Certificates that the kernel knows, those that it trusts for modules and others; empty where it does not
+          show them.
+      type: list
+      elements: str
+      returned: always
+      sample: ["Debian Secure Boot CA: 6ccece7e4c6c0d1f6149f3dd27dfcc5cbb419ea1"]
+    lacks:
+      description:
+        - What building kernel modules needs and the host does not have, as words of C(data/packages.yml).
+        - M(kedr.lab.host_packages) installs it.
+      type: list
+      elements: str
+      returned: always
+      sample: ["headers", "make"]
     cpus:
       description: Number of processors.
       type: int

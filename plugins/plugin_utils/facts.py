@@ -9,8 +9,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import packages
 from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Answer, AnswerError, printable
 
+PURPOSES = (*packages.NEEDED, "compiler_version")
 _MODULE = re.compile(r"[A-Za-z0-9_]+\Z")
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _TREE = re.compile(r"/[A-Za-z0-9/._+~-]+\Z")
@@ -45,6 +47,8 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "modules": module_names(answer.text("modules")),
         "lockdown": lockdown.group(1) if lockdown else "",
         "sig_enforce": answer.one("sig_enforce") == "Y",
+        "keys": [_plain(line.strip()) for line in answer.text("keys").splitlines() if line.strip()],
+        "lacks": lacking(answer.all("lacks")),
         "cpus": answer.number("cpus"),
         "boot_id": _plain(answer.one("boot_id")),
         "uptime": seconds(answer.one("uptime")),
@@ -58,6 +62,14 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "root": answer.one("root") == "yes",
         "marker": answer.one("marker") == "yes",
     }
+
+
+def lacking(purposes: list[str]) -> list[str]:
+    """Return `purposes` of packages as a host named them; raises AnswerError for one that is none."""
+    for name in purposes:
+        if name not in PURPOSES:
+            raise AnswerError(f"the host says that it lacks '{printable(name, 80)}', which means nothing")
+    return purposes
 
 
 def module_names(text: str) -> list[str]:
@@ -87,31 +99,13 @@ def kernel_compiler(version: str) -> str:
 
 def headers_package(facts: Mapping[str, Any]) -> str:
     """Return what installs the kernel's headers on the system that `facts` describe."""
-    release = facts["release"]
-    names = [facts["os_id"], *facts.get("os_like", [])]
-    if any(name in ("debian", "ubuntu") for name in names):
-        return f"apt install linux-headers-{release}"
-    if any(name in ("fedora", "rhel", "centos") for name in names):
-        return f"dnf install kernel-devel-{release}"
-    if any(name.startswith(("suse", "opensuse", "sles")) for name in names):
-        return f"zypper install kernel-default-devel (for {release})"
-    if "arch" in names:
-        return "pacman -S linux-headers"
-    if "alpine" in names:
-        return "apk add linux-lts-dev (or the -dev package of the running kernel's flavour)"
-    return f"the package with the headers of kernel {release}"
+    return packages.advice(packages.load(), facts, ["headers"]) or \
+        f"the package with the headers of kernel {facts['release']}"
 
 
 def compiler_packages(facts: Mapping[str, Any]) -> str:
     """Return what installs gcc and make on the system that `facts` describe."""
-    names = [facts["os_id"], *facts.get("os_like", [])]
-    if any(name in ("debian", "ubuntu") for name in names):
-        return "apt install gcc make libc6-dev"
-    if any(name in ("fedora", "rhel", "centos") for name in names):
-        return "dnf install gcc make elfutils-libelf-devel"
-    if any(name.startswith(("suse", "opensuse", "sles")) for name in names):
-        return "zypper install gcc make libelf-devel"
-    return "gcc and make"
+    return packages.advice(packages.load(), facts, ["compiler", "make", "libc", "elf"]) or "gcc and make"
 
 
 def _plain(text: str) -> str:

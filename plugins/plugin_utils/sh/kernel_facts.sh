@@ -1,20 +1,12 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What this host is and what it can do; after tracefs.sh. Changes nothing but a line in the kernel log when k_marker is set.
+# What this host is and what it can do; after tracefs.sh and prepared.sh. Changes nothing but a line in the kernel log when k_marker is set.
 # k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
-: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_newline?}"
+: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_newline?}" "${k_tree?}" "${k_compiler?}"
 k_tracing=
 k_watched=/sys/module/cp_controller/parameters/target_name
 k_line=
 k_uptime=
-
-# kernel_tree RELEASE: sets k_tree to a directory modules can be built in, or to nothing.
-kernel_tree() {
-	for k_tree in "/lib/modules/$1/build" "/usr/src/linux-headers-$1" "/usr/src/kernels/$1"; do
-		[ -f "$k_tree/Makefile" ] && return 0
-	done
-	k_tree=
-}
 
 # config_source RELEASE: prints the kernel's configuration.
 config_source() {
@@ -69,7 +61,9 @@ value kernel_tree "$k_tree"
 for k_tool in make gcc ld tar awk insmod rmmod modprobe dmesg timeout busybox; do
 	if have "$k_tool"; then value tool "$k_tool yes"; else value tool "$k_tool no"; fi
 done
-! have gcc || value compiler "$(gcc --version 2>/dev/null | head -n 1)"
+compiler
+[ -z "$k_compiler" ] || value compiler "$k_compiler"
+lacks "$k_release"
 k_config=$(config_source "$k_release")
 if [ -n "$k_config" ]; then
 	value config_sum "$(printf '%s\n' "$k_config" | cksum | tr ' ' -)"
@@ -106,6 +100,7 @@ first_line /sys/kernel/security/lockdown
 value lockdown "$k_line"
 first_line /sys/module/module/parameters/sig_enforce
 value sig_enforce "$k_line"
+[ ! -r /proc/keys ] || awk '$8 == "asymmetri" { sub(/^.*asymmetri +/, ""); sub(/: X509\..*$/, ""); print }' /proc/keys | text keys
 value cpus "$(grep -c '^processor' /proc/cpuinfo)"
 uptime
 value uptime "$k_uptime"

@@ -21,7 +21,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
 from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
 
 ROOT = pathlib.Path(base.__file__).resolve().parents[2]
-ACTIONS = ["kernel_facts", "payload_render", "kmod_build", "kmod", "trace", "trace_collect", "exercise"]
+ACTIONS = ["kernel_facts", "host_packages", "host_reboot", "payload_render", "kmod_build", "kmod", "trace",
+           "trace_collect", "exercise"]
 FACTS = {"release": "6.12.1", "machine": "x86_64", "kernel_tree": "", "os_id": "debian", "tools": {}}
 
 
@@ -109,6 +110,7 @@ def test_a_step_can_be_named(task: Task, script: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(("name", "options"), [
     ("kmod", {"modules": [{"name": "x"}]}), ("trace", {}), ("exercise", {"script": "/nowhere"}),
+    ("host_packages", {}), ("host_reboot", {}),
 ])
 @pytest.mark.parametrize("mark", [None, False, "true", "yes", 1])
 def test_an_unmarked_host_is_refused_before_anything_is_sent(task: Task, name: str, options: dict, mark: Any) -> None:
@@ -513,3 +515,92 @@ def test_loading_and_unloading_have_a_time_limit(task: Task, state: str) -> None
     task("kmod", modules=[{"name": "x"}], state=state)
     task("kmod", modules=[{"name": "x"}], state=state, timeout=7)
     assert [b"k_timeout=120\n" in task.calls[0], b"k_timeout=7\n" in task.calls[1]] == [True, True]
+
+
+PACKAGES = "v release 6.1\nv lacking make\nv manager apt\nv wanted make\nv boot \nv manager_seconds 7\n"
+
+
+def test_packages_that_came_are_told_and_recorded(task: Task) -> None:
+    task.answer = PACKAGES + "text installed\n|make:amd64 4.4-1\n.\n"
+    result = task("host_packages")
+    assert (result["changed"], result["installed"], result["manager_seconds"]) == (True, ["make:amd64 4.4-1"], 7)
+    assert task.steps[0]["data"]["installed"] == ["make:amd64 4.4-1"]
+    assert b"k_upgrade=no" in task.calls[0]
+    assert b"linux-headers-{release}" in task.calls[0]
+
+
+def test_a_host_that_lacks_nothing_is_not_changed(task: Task) -> None:
+    task.answer = "v release 6.1\n"
+    result = task("host_packages")
+    assert (result["changed"], result["wanted"], result["boot"], result["round_trips"]) == (False, [], "", 1)
+
+
+def test_a_failure_tells_what_was_installed_all_the_same(task: Task) -> None:
+    task.answer = PACKAGES + "v failed INFRA\ntext reason\n|the disk is full\n.\ntext installed\n|make 4\n.\n"
+    result = task("host_packages")
+    assert (result["failed"], result["changed"], result["msg"]) == (True, True, "the disk is full")
+
+
+def test_a_check_foretells_packages(task: Task) -> None:
+    task.answer = PACKAGES + "v absent headers\n"
+    result = task("host_packages", check=True)
+    assert result["changed"] is True
+    assert "nothing for headers" in result["msg"]
+    assert "would install make" in result["msg"]
+    assert b"k_check=yes" in task.calls[0]
+
+
+def test_a_table_with_a_mistake_is_named_before_anything_is_sent(task: Task, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "p.yml").write_text("families:\n  - name: x\n")
+    result = task("host_packages", packages=str(tmp_path / "p.yml"))
+    assert (result["kind"], task.calls) == ("INFRA", [])
+    assert "p.yml:2: " in result["msg"]
+
+
+BOOTS = ["aaaaaaaa-1", "aaaaaaaa-1", "lost", "bbbbbbbb-2"]
+
+
+@pytest.fixture
+def booting(task: Task, monkeypatch: pytest.MonkeyPatch):
+    """A host that answers a reboot with BOOTS, one per question, and then with the kernel `release`."""
+    module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.host_reboot")
+    monkeypatch.setattr(module, "PAUSE", 0)
+    execute, boots = task.execute, iter(BOOTS)
+
+    def answered(command: str, in_data: bytes) -> dict[str, Any]:
+        boot = next(boots, BOOTS[-1])
+        task.answer = (AnsibleConnectionFailure("refused") if boot == "lost" else
+                       f"v release {'6.2' if boot == BOOTS[-1] else '6.1'}\nv boot_id {boot}\n")
+        return execute(command, in_data)
+
+    task.execute = answered
+    return task
+
+
+def test_a_reboot_waits_for_another_boot_through_lost_connections(booting: Task) -> None:
+    result = booting("host_reboot", release="6.2")
+    assert (result["changed"], result["before"], result["release"], result["round_trips"]) == (True, "6.1", "6.2", 4)
+    assert [b"k_reboot=yes" in call for call in booting.calls] == [True, False, False, False]
+    assert [step["status"] for step in booting.steps] == ["ok"]
+
+
+def test_a_host_that_comes_back_with_another_kernel_is_told(booting: Task) -> None:
+    result = booting("host_reboot", release="6.3")
+    assert (result["failed"], result["kind"]) == (True, "INFRA")
+    assert "came back with kernel 6.2 and not with 6.3" in result["msg"]
+
+
+def test_a_host_that_does_not_reboot_is_told(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.host_reboot")
+    monkeypatch.setattr(module, "PAUSE", 0.2)
+    task.answer = "v release 6.1\nv boot_id aaaaaaaa-1\n"
+    result = task("host_reboot", timeout=1)
+    assert (result["failed"], result["kind"]) == (True, "INFRA")
+    assert "did not come back within 1 s" in result["msg"]
+
+
+def test_a_check_reboots_nothing(task: Task) -> None:
+    task.answer = "v release 6.1\nv boot_id aaaaaaaa-1\n"
+    result = task("host_reboot", check=True, release="6.2")
+    assert result["msg"] == "would reboot the host into 6.2"
+    assert b"k_reboot=no" in task.calls[0]

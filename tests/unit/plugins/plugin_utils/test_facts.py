@@ -24,7 +24,7 @@ def answer(**values: str | list[str]) -> hostshell.Answer:
 
 
 def test_what_this_machine_answers_becomes_facts() -> None:
-    call = hostshell.frame(hostshell.load_script("tracefs", "kernel_facts"), {
+    call = hostshell.frame(hostshell.load_script("tracefs", "prepared", "kernel_facts"), {
         "k_symbols": ["kfree"], "k_configs": ["CONFIG_X86_64"], "k_target": "cp_target", "k_marker": ""})
     done = subprocess.run(call.command, shell=True, input=call.stdin, capture_output=True, check=False, timeout=60)
     found = facts.facts_of_answer(hostshell.parse(done.stdout, call.nonce))
@@ -45,7 +45,8 @@ def test_texts_of_a_host_are_read() -> None:
         CLOCKS="[local] global mono\n", MODULES="ext4 1 2 - Live 0x0\ncrc16 1 1 ext4, Live 0x0\n",
         EXPORTS="kfree\n", CONFIG="CONFIG_SLAB_BUCKETS\n", lockdown="none [integrity] confidentiality",
         sig_enforce="Y", left_module=["my_payload1", "cp_controller"], left_instance=["kedr-1"],
-        tool=["gcc yes", "make no"], config_sum="1-2", symvers_sum="3-4", taint="4096"))
+        tool=["gcc yes", "make no"], lacks=["make", "libc"], KEYS="Debian Secure Boot CA: 6ccece7e\n",
+        config_sum="1-2", symvers_sum="3-4", taint="4096"))
     assert found["system"] == "Debian GNU/Linux 13 (trixie)"
     assert (found["os_id"], found["os_version"]) == ("debian", "13")
     assert found["kernel_compiler"] == "gcc-14 (Debian 14.2.0-19) 14.2.0, GNU ld 2.44"
@@ -56,6 +57,7 @@ def test_texts_of_a_host_are_read() -> None:
     assert found["leftovers"] == {"modules": [{"name": "my_payload1"}, {"name": "cp_controller"}],
                                   "instances": ["kedr-1"]}
     assert found["tools"] == {"gcc": True, "make": False}
+    assert (found["lacks"], found["keys"]) == (["make", "libc"], ["Debian Secure Boot CA: 6ccece7e"])
     assert found["config_sum"] == "1-2:3-4"
 
 
@@ -68,6 +70,7 @@ def test_a_host_without_a_kernel_tree_still_has_facts() -> None:
     {"release": "6.12; rm -rf /"}, {"release": "../../x"}, {"release": ""}, {"machine": "x\x1b[2J"},
     {"kernel_tree": "relative"}, {"kernel_tree": "/lib/$(x)"}, {"left_module": ["a b"]}, {"left_instance": ["../.."]},
     {"EXPORTS": "kfree;x"}, {"MODULES": "ev/il 1 2"}, {"taint": "lots"},
+    {"lacks": ["everything"]},
 ])
 def test_a_name_that_cannot_be_one_is_an_error(odd: dict) -> None:
     with pytest.raises(AnswerError) as error:
@@ -78,7 +81,8 @@ def test_a_name_that_cannot_be_one_is_an_error(odd: dict) -> None:
 @pytest.mark.parametrize(("os_id", "like", "words"), [
     ("debian", [], "apt install linux-headers-6.1"), ("mint", ["ubuntu", "debian"], "apt install linux-headers-6.1"),
     ("fedora", [], "dnf install kernel-devel-6.1"), ("rocky", ["rhel", "centos", "fedora"], "kernel-devel-6.1"),
-    ("opensuse-leap", ["suse", "opensuse"], "zypper install kernel-default-devel"), ("arch", [], "linux-headers"),
+    ("opensuse-leap", ["suse", "opensuse"], "zypper install 'kernel-default-devel = 6.1'"),
+    ("arch", [], "pacman -S linux-headers"),
     ("alpine", [], "apk add"), ("", [], "headers of kernel 6.1"),
 ])
 def test_the_package_with_the_headers_is_named(os_id: str, like: list[str], words: str) -> None:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Make sure that a host has what building kernel modules for its running kernel needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, packages
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.host_packages)."""
+
+    default_step = "packages"
+    changes_host = True
+    recorded = ("lacking", "installed", "gone", "boot", "newest", "manager", "manager_seconds")
+
+    def perform(self) -> dict[str, Any]:
+        """Look and install in one round trip."""
+        path = self.options["packages"]
+        try:
+            families = packages.load(self.path(path) if path else packages.DEFAULT)
+        except DataFileError as error:
+            raise StepError("INFRA", "\n".join(error.problems)) from error
+        try:
+            answer = self.ask(hostshell.load_script("prepared", "host_packages"), {
+                "k_data": packages.lines(families), "k_upgrade": "yes" if self.options["upgrade_kernel"] else "no",
+                "k_check": "yes" if self.check_mode() else "no",
+            })
+        except HostStopped as error:
+            told = self._told(error.answer)
+            raise StepError(error.kind, error.reason, **told, changed=bool(told["installed"])) from error
+        told = self._told(answer)
+        if told["installed"]:
+            self.say(f"{told['manager']} installed {len(told['installed'])} packages in {told['manager_seconds']} s")
+        if self.check_mode():
+            absent = hostshell.printable(", ".join(answer.all("absent")), 300)
+            return {**told, "changed": bool(told["wanted"] or absent), "msg": _foretold(told, absent)}
+        return {**told, "changed": bool(told["installed"] or told["gone"])}
+
+    @staticmethod
+    def _told(answer: hostshell.Answer) -> dict[str, Any]:
+        """Return what the host said, made printable."""
+        def many(lines: list[str]) -> list[str]:
+            return [hostshell.printable(line, 300) for line in lines if line]
+
+        return {
+            "lacking": many(answer.all("lacking")), "wanted": many(answer.all("wanted")),
+            "installed": many(answer.text("installed").splitlines()), "gone": many(answer.text("gone").splitlines()),
+            **{key: hostshell.printable(answer.one(key), 200) for key in ("boot", "newest", "manager")},
+            "manager_seconds": answer.number("manager_seconds"),
+        }
+
+
+def _foretold(told: dict[str, Any], absent: str) -> str:
+    if not told["lacking"]:
+        return "the host has what building kernel modules needs"
+    first = f"would fetch the lists of packages, which have nothing for {absent}, and look again; " if absent else ""
+    return first + (f"would install {', '.join(told['wanted'])}" if told["wanted"] else "would install nothing")

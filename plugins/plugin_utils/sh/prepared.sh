@@ -1,0 +1,87 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Words for what building kernel modules needs: where the kernel's tree is, which gcc, and what is lacking.
+k_tree=
+k_gcc=
+k_compiler=
+k_line=
+
+# compiler: sets k_compiler to what gcc says it is, or to nothing.
+compiler() {
+	k_compiler=
+	! have gcc || k_compiler=$(gcc --version 2>/dev/null | head -n 1)
+}
+
+# kernel_tree RELEASE: sets k_tree to a directory modules can be built in, or to nothing.
+kernel_tree() {
+	for k_tree in "/lib/modules/$1/build" "/usr/src/linux-headers-$1" "/usr/src/kernels/$1"; do
+		[ -f "$k_tree/Makefile" ] && return 0
+	done
+	k_tree=
+}
+
+# gcc_of TEXT: sets k_gcc to the version of the gcc that the text of /proc/version or of gcc --version names, as its
+# packages are called: 12, and 4.5 before gcc 5; to nothing where it names none.
+gcc_of() {
+	k_gcc=
+	case $1 in
+	*'gcc version '[0-9]*) k_gcc=${1##*gcc version } ;;
+	*gcc*') '[0-9]*)
+		k_gcc=${1#*gcc}
+		k_gcc=${k_gcc#*) }
+		;;
+	esac
+	case $k_gcc in
+	[1-4].[0-9]*)
+		k_minor=${k_gcc#*.}
+		k_gcc=${k_gcc%%.*}.${k_minor%%[!0-9]*}
+		;;
+	*) k_gcc=${k_gcc%%[!0-9]*} ;;
+	esac
+}
+
+# kernel_gcc: sets k_gcc to the version of gcc that built the running kernel, or to nothing.
+kernel_gcc() {
+	first_line /proc/version
+	gcc_of "$k_line"
+}
+
+# gcc_fits VERSION: whether the gcc of k_compiler is of that version, or one of it is beside it.
+gcc_fits() {
+	gcc_of "$k_compiler"
+	[ -z "$1" ] || [ "$k_gcc" = "$1" ] || have "gcc-$1" || have "x86_64-linux-gnu-gcc-$1"
+}
+
+# elf_needed RELEASE: whether building in k_tree needs the headers of libelf and they are not there. Some kernels stop
+# any build without them; others need them to build the objtool that their package did not bring.
+elf_needed() {
+	for k_file in /usr/include/libelf.h /usr/include/*/libelf.h; do
+		[ ! -f "$k_file" ] || return 1
+	done
+	# shellcheck disable=SC2016  # text of a Makefile
+	if grep -qs '^CONFIG_UNWINDER_ORC=y' "$k_tree/include/config/auto.conf" "$k_tree/.config" &&
+		grep -qs '$(error "Cannot generate ORC' "$k_tree/Makefile" "/lib/modules/$1/source/Makefile"; then
+		return 0
+	fi
+	[ -f "$k_tree/tools/objtool/Makefile" ] && [ ! -x "$k_tree/tools/objtool/objtool" ] &&
+		grep -qs -e '^CONFIG_STACK_VALIDATION=y' -e '^CONFIG_OBJTOOL=y' "$k_tree/include/config/auto.conf" "$k_tree/.config"
+}
+
+# lacks RELEASE: the values `lacks`, by the purposes of packages; k_tree and k_compiler are set before.
+lacks() {
+	if [ -z "$k_tree" ]; then
+		value lacks headers
+	elif elf_needed "$1"; then
+		value lacks elf
+	fi
+	if [ -n "$k_compiler" ]; then
+		kernel_gcc
+		gcc_fits "$k_gcc" || value lacks compiler_version
+	else
+		value lacks compiler
+	fi
+	have make || value lacks make
+	[ -f /usr/include/stdio.h ] || value lacks libc
+	have modprobe || have kmod || have busybox || value lacks kmod
+	have tar || value lacks tar
+}
