@@ -22,7 +22,11 @@
 #include "controller.h"
 #include "insn_length.h"
 
-#define IS_64BIT (sizeof(long) == 8)
+#ifdef CONFIG_X86_64
+#define IS_64BIT 1
+#else
+#define IS_64BIT 0
+#endif
 
 /* After so many instructions others get a chance to run. */
 #define BREATH 65536
@@ -37,6 +41,7 @@
  * @at: offset of the next instruction
  * @limit: offset that the next instruction must not reach over
  * @next_start: index of the first start after @at
+ * @zeros_end: all bytes from @at up to this offset are zero
  */
 struct walk {
 	const char *module;
@@ -47,6 +52,7 @@ struct walk {
 	unsigned long at;
 	unsigned long limit;
 	unsigned int next_start;
+	unsigned long zeros_end;
 };
 
 static const unsigned char *byte_at(const struct walk *walk, unsigned long at)
@@ -68,14 +74,15 @@ static void find_limit(struct walk *walk)
 		walk->limit = area->size;
 }
 
-static bool only_zeros_to_limit(const struct walk *walk)
+/* No byte is looked at twice, however often this is asked on the way. */
+static bool only_zeros_to_limit(struct walk *walk)
 {
-	unsigned long at;
-
-	for (at = walk->at; at < walk->limit; at++)
-		if (*byte_at(walk, at))
-			return false;
-	return true;
+	if (walk->zeros_end < walk->at)
+		walk->zeros_end = walk->at;
+	while (walk->zeros_end < walk->limit &&
+	       !*byte_at(walk, walk->zeros_end))
+		walk->zeros_end++;
+	return walk->zeros_end == walk->limit;
 }
 
 static int make_room(struct kedr_sites *sites)
