@@ -85,8 +85,9 @@ document.getElementById("matrix").addEventListener("focusin", (event) => choose(
 
 function nextBad() {
   const bad = seen().filter((row) => !["OK", "not run"].includes(row.dataset.verdict));
-  const from = current ? rows.indexOf(current.closest("tr")) : -1;
-  const row = bad.find((one) => rows.indexOf(one) > from) || bad[0];
+  // From the row that has the focus to the next; where none has it, the row that Tab leads to may be the one.
+  const from = current ? rows.indexOf(current.closest("tr")) + (document.activeElement === current) : 0;
+  const row = bad.find((one) => rows.indexOf(one) >= from) || bad[0];
   if (row) choose(links(row)[0], true);
 }
 
