@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # No logic here: every target calls a script. ARGS goes to ansible-playbook.
 
-.PHONY: help verify test lint bench lab-up lab-down setup clean clean-cache
+.PHONY: help verify matrix test lint bench lab-up lab-down setup clean clean-cache
 
 help:
 	@echo 'make verify      the whole way on an embedded guest: build, load, trace, judge'
+	@echo 'make matrix      the same on every kernel of data/systems.yml, each in a guest of its own'
 	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
 	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-e2e'
 	@echo 'make lint        the same as make test-lint test-types'
@@ -15,6 +16,9 @@ help:
 
 verify:
 	@scripts/verify.sh $(ARGS)
+
+matrix:
+	@scripts/matrix.sh $(ARGS)
 
 test:
 	@scripts/test.sh

@@ -5,36 +5,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, given
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Lab
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    LabError,
     cache_root,
     interruptible,
     load_guests,
 )
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import keep_guest
 
 
-class ActionModule(ControlAction):
+class ActionModule(LabAction):
     """Starts or ends embedded guests on the control node."""
 
-    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    def step(self, options: dict[str, Any]) -> str:
+        """Starting is a step of a run; ending belongs to no host's own work."""
+        return "guest" if options["state"] == "started" else ""
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return ``guests`` (name -> description and inventory variables) or the names that were ended."""
         lab = Lab(options["lab_dir"], cache_root(options["cache_dir"], os.environ), Display().display)
-        try:
-            with interruptible():
-                if options["state"] == "stopped":
-                    return self._stop(lab, options)
-                return self._start(lab, options)
-        except LabError as error:
-            return {"failed": True, "kind": error.kind, "msg": str(error)}
-        except OSError as error:
-            return {"failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
+        with interruptible():
+            return self._stop(lab, options) if options["state"] == "stopped" else self._start(lab, options)
 
     def _start(self, lab: Lab, options: dict[str, Any]) -> dict[str, Any]:
         specs = load_guests(given(options["guests"]), {name: options[name] for name in ("memory", "cpus", "cmdline")})
@@ -54,5 +51,9 @@ class ActionModule(ControlAction):
         if self._task.check_mode:
             ended = [guest.name for guest in lab.guests() if guest.running and (not names or guest.name in names)]
         else:
+            if options["run_dir"]:
+                for guest in lab.guests():
+                    known = {"embedded": True, "console": guest.console, "pidfile": guest.pidfile}
+                    keep_guest(self.path(options["run_dir"]), guest.name, known)
             ended = lab.stop(names)
         return {"changed": bool(ended), "stopped": ended}

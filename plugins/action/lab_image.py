@@ -5,17 +5,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, given
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import ensure_cloud
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image, read_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     CloudSpec,
     ImageSpec,
-    LabError,
     Progress,
     cache_root,
     image_dir,
@@ -24,27 +23,24 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
 )
 
 
-class ActionModule(ControlAction):
+class ActionModule(LabAction):
     """Makes sure that the images are in the cache; builds those that are not."""
 
-    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    def step(self, options: dict[str, Any]) -> str:
+        """The step of a run is named after what it makes."""
+        return "image"
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return ``images`` (key -> description) and whether one was built."""
         display = Display()
-        try:
-            wanted = [load_image(item, options["mirror"]) for item in given(options["images"])]
-            specs = {spec.key: spec for spec in wanted}
-            cache = cache_root(options["cache_dir"], os.environ)
-            if self._task.check_mode:
-                missing = [key for key, spec in specs.items() if not read_image(image_dir(cache, spec))]
-                return {"changed": bool(missing or options["refresh"]), "missing": missing}
-            with interruptible():
-                images = {
-                    key: ensure(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()
-                }
-        except LabError as error:
-            return {"failed": True, "kind": error.kind, "msg": str(error)}
-        except OSError as error:
-            return {"failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
+        wanted = [load_image(item, options["mirror"]) for item in given(options["images"])]
+        specs = {spec.key: spec for spec in wanted}
+        cache = cache_root(options["cache_dir"], os.environ)
+        if self._task.check_mode:
+            missing = [key for key, spec in specs.items() if not read_image(image_dir(cache, spec))]
+            return {"changed": bool(missing or options["refresh"]), "missing": missing}
+        with interruptible():
+            images = {key: ensure(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()}
         return {"changed": any(not image["cached"] for image in images.values()), "images": images}
 
 

@@ -91,6 +91,12 @@ options:
     description: Seconds in which all guests must take a login.
     type: int
     default: 300
+  run_dir:
+    description:
+      - Directory of a run. With O(state=started) it keeps the outcome as the step C(guest) of the task's host, with
+        O(state=stopped) whether each guest still lived before it was ended, and its console.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full

@@ -118,6 +118,10 @@ options:
       - Build again what is cached, to get the newest packages; download again what its vendor has replaced.
     type: bool
     default: false
+  run_dir:
+    description: Directory of a run, which keeps the outcome as the step C(image) of the task's host.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full

@@ -44,7 +44,7 @@ options:
     type: path
   reproduce:
     description:
-      - Command that the results name for repeating a host. It is used as it is.
+      - Command that the results name for repeating a host, with C({host}) in place of the host's name.
       - The default is the environment variable E(KEDR_REPRODUCE) of the control node, of which everything
         after a name that contains C(pass), C(secret), C(key) or C(token) and has a value is left out.
       - Without both it is the command line in C(run.json), with C(--limit) for the host.

@@ -97,7 +97,7 @@ class DriverIndex:
     def _lines(self, name: str) -> Iterator[str]:
         path = os.path.join(self.dir, name)
         try:
-            with open(path, encoding="utf-8") as stream:
+            with open(path, encoding="utf-8", errors="surrogateescape") as stream:  # aliases may hold any byte
                 yield from (line.strip() for line in stream if line.strip() and not line.startswith("#"))
         except OSError as error:
             raise LabError(f"the guest's kernel has no usable {path}: {error.strerror}") from error

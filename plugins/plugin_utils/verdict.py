@@ -791,8 +791,8 @@ def judge_run(
     """Judge all hosts of a run, in the order given; returns what results.json holds.
 
     ``expects`` has the expectations of each host by its name.
-    ``reproduce`` is the command that repeats a host, used as it is; without it the command line in run.json
-    is taken, limited to the host.
+    ``reproduce`` is the command that repeats a host, with ``{host}`` for the host's name; without it the command
+    line in run.json is taken, limited to the host.
     Raises EvidenceError when run.json is missing or unusable.
     """
     info = read_run(run_dir)
@@ -800,7 +800,7 @@ def judge_run(
     results = []
     for name in dict.fromkeys(hosts):
         about = info["hosts"].get(name)
-        again = reproduce or f"{command} --limit {shlex.quote(name)}"
+        again = reproduce.replace("{host}", name) or f"{command} --limit {shlex.quote(name)}"
         known = about if isinstance(about, dict) else {}
         results.append(judge_host(run_dir, name, expects[name], policy, known, plain(again, 4000)))
     return results

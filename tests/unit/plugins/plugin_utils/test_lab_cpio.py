@@ -97,7 +97,9 @@ def tree(tmp_path):
         "kernel/fs/jbd2.ko:\n"
         "kernel/fs/ext4.ko.gz: kernel/fs/jbd2.ko\n"
     )
-    (modules / "modules.alias").write_text("alias crypto-crc crc_fast\nalias crypto-crc crc_generic\n")
+    (modules / "modules.alias").write_bytes(
+        b"alias pnp:\x80 nothing\nalias crypto-crc crc_fast\nalias crypto-crc crc_generic\n"
+    )
     (modules / "modules.softdep").write_text("softdep ext4 pre: crypto-crc nothing-there post: virtio-net\n")
     (modules / "kernel/net").mkdir(parents=True)
     for name in ("crc", "fs"):

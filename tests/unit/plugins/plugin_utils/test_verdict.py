@@ -859,6 +859,12 @@ def test_without_a_command_the_playbook_is_named(run: RunDir) -> None:
     assert row["reproduce"] == "ansible-playbook playbooks/verify.yml --limit debian13"
 
 
+def test_a_command_that_was_given_names_the_host_where_it_asks_for_it(run: RunDir) -> None:
+    given = "make matrix ARGS='--limit {host}'"
+    (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY, given)
+    assert row["reproduce"] == "make matrix ARGS='--limit debian13'"
+
+
 def test_a_command_that_was_given_is_used_as_it_is(run: RunDir) -> None:
     (run.path / "run.json").write_text(json.dumps({"command": PLAYBOOK.split(), "hosts": {}}))
     (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY, "cd /lab && make verify")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Base of the actions that make images and guests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, append_step
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
+
+
+class LabAction(ControlAction):
+    """An action of the lab. With ``run_dir`` its outcome is a step of the host that the task is for."""
+
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the work; a failure is told with its kind, and recorded."""
+        started, clock = time.time(), time.monotonic()
+        host_dir = ""
+        try:
+            host_dir = self._host_dir(options, task_vars)
+            outcome = self.work(options)
+        except (LabError, RunError) as error:
+            outcome = {"failed": True, "kind": getattr(error, "kind", "INPUT"), "msg": str(error)}
+        except OSError as error:
+            outcome = {"failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
+        except Exception as error:
+            outcome = {"failed": True, "msg": f"internal error: {type(error).__name__}: {error}"}
+            self._record(host_dir, options, outcome, started, clock)
+            raise
+        self._record(host_dir, options, outcome, started, clock)
+        return outcome
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Do the work with checked options; return what the documentation promises. Raises LabError, OSError."""
+        raise NotImplementedError
+
+    def step(self, options: dict[str, Any]) -> str:
+        """Return the name of the step that this is, or nothing when it is none."""
+        raise NotImplementedError
+
+    def _record(
+        self, host_dir: str, options: dict[str, Any], outcome: dict[str, Any], started: float, clock: float
+    ) -> None:
+        step = self.step(options)
+        if step and host_dir:
+            failed = bool(outcome.get("failed"))
+            append_step(host_dir, {
+                "step": step, "status": "failed" if failed else "ok", "kind": "INFRA" if failed else "",
+                "reason": outcome.get("msg", ""), "started": round(started, 3),
+                "seconds": round(time.monotonic() - clock, 3), "round_trips": 0, "data": {},
+            })  # fmt: skip
+
+    def _host_dir(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
+        if not options["run_dir"] or self._task.check_mode:
+            return ""
+        name = str(task_vars.get("inventory_hostname", "localhost"))
+        check_hosts([name])
+        return os.path.join(self.path(options["run_dir"]), name)

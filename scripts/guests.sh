@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+# Read by the scripts that run playbooks on guests of their own: afterwards the guests are ended, whatever happens.
+# Needs lib.sh, and KEDR_LAB_DIR for the guests' files.
+
+child=
+
+# Only one run at a time has its guests there; $1 names the run.
+begin() {
+    mkdir -p "$KEDR_LAB_DIR"
+    exec 9>"$KEDR_LAB_DIR/lock"
+    flock -n 9 || die "another $1 is running in this checkout; wait for it to end"
+    trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    lab_down || exit 1
+}
+
+# Job control gives a playbook a process group, so that a signal reaches all of it and none of the guests.
+set -m
+play() {
+    ansible-playbook "$@" </dev/null 9>&- &
+    child=$!
+    wait "$child"
+    local status=$?
+    child=
+    return "$status"
+}
+
+# The lab directories in which guests were started and not ended: a run that was killed leaves some, and the next one
+# ends them.
+labs_in_use() {
+    find "$KEDR_LAB_DIR" -mindepth 2 -maxdepth 3 -name guest.json -printf '%h\0' | xargs -0 -r -n 1 dirname | sort -u
+}
+
+# Ending guests is quiet, so that the verdicts stay the last lines.
+lab_down() {
+    local status=0 lab
+    while read -r lab; do
+        if ! KEDR_LAB_DIR=$lab play playbooks/lab_down.yml >"$lab/down.log" 2>&1; then
+            cat "$lab/down.log" >&2
+            status=1
+        fi
+    done < <(labs_in_use)
+    return "$status"
+}
+
+finish() {
+    local status=$?
+    trap '' INT TERM HUP
+    trap - EXIT
+    if [ -n "$child" ]; then
+        kill -INT -- "-$child" 2>/dev/null
+        for _ in {1..100}; do kill -0 -- "-$child" 2>/dev/null || break; sleep 0.1; done
+        kill -KILL -- "-$child" 2>/dev/null
+        wait "$child" 2>/dev/null
+    fi
+    lab_down || say "some guests could not be ended; see $KEDR_LAB_DIR"
+    give_back
+    exit "$status"
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Usage: matrix.sh [ARGUMENT of ansible-playbook...]
+# Runs playbooks/matrix.yml on the systems of data/systems.yml, or of the inventory that is given with -i, and exits
+# as it did: 0 only if every system is OK. KEDR_GUESTS guests run at a time, 3 when it is not set.
+# Guests end in every case: after a failure, after Ctrl-C (exit 130), after a termination (143).
+set -u
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/guests.sh"
+
+KEDR_GUESTS=${KEDR_GUESTS:-3}
+"$root/scripts/setup.sh" run || exit 1
+become_root "$@"
+venv=$("$root/scripts/venv.sh" newest run) || exit 1
+PATH=$venv/bin:$PATH
+cd "$root" || exit 1
+
+# The arguments without those that choose rows: with a limit of its own they repeat one row.
+without_limit() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            -l | --limit) shift ;;
+            -l* | --limit=*) ;;
+            *) printf '%s ' "$1" ;;
+        esac
+        shift
+    done
+}
+
+KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/matrix
+# shellcheck disable=SC2089 # a person reads it
+printf -v KEDR_REPRODUCE "cd %s && make matrix ARGS='%s--limit {host}'" "$root" "$(without_limit "$@")"
+# shellcheck disable=SC2090
+export KEDR_LAB_DIR KEDR_REPRODUCE
+begin "make matrix"
+
+case " $* " in *' -i'* | *' --inventory'*) ;; *) set -- -i data/systems.yml "$@" ;; esac
+play playbooks/matrix.yml --forks "$KEDR_GUESTS" -e "kedr_guests_at_once=$KEDR_GUESTS" "$@"
+status=$?
+say "the matrix took $SECONDS s"
+exit "$status"
