@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: matrix.sh [ARGUMENT of ansible-playbook...]
 # Runs playbooks/matrix.yml on the systems of data/systems.yml, or of the inventory that is given with -i, and exits
-# as it did: 0 only if every system is OK. KEDR_GUESTS guests run at a time, 3 when it is not set.
+# as it did: 0 only if every system is OK. The vendors' cloud images, which are big downloads, are run only when a
+# --limit chooses them. KEDR_GUESTS guests run at a time, 3 when it is not set.
 # Guests end in every case: after a failure, after Ctrl-C (exit 130), after a termination (143).
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -34,6 +35,7 @@ printf -v KEDR_REPRODUCE "cd %s && make matrix ARGS='%s--limit {host}'" "$root" 
 export KEDR_LAB_DIR KEDR_REPRODUCE
 begin "make matrix"
 
+case " $* " in *' -l'* | *' --limit'*) ;; *) set -- --limit 'all:!cloud' "$@" ;; esac
 case " $* " in *' -i'* | *' --inventory'*) ;; *) set -- -i data/systems.yml "$@" ;; esac
 play playbooks/matrix.yml --forks "$KEDR_GUESTS" -e "kedr_guests_at_once=$KEDR_GUESTS" "$@"
 status=$?

@@ -76,10 +76,16 @@ def test_the_shipped_systems_are_run_three_at_a_time_and_their_guests_ended(chec
     ]
 
 
+def test_without_a_limit_the_big_downloads_are_left_out(checkout):
+    assert run(checkout).returncode == 0
+    assert calls(checkout)[0][1].endswith("-i data/systems.yml --limit all:!cloud")
+
+
 @pytest.mark.parametrize("words", [("-i", "mine.yml"), ("--inventory=mine.yml",)])
 def test_an_inventory_of_ones_own_takes_the_place_of_the_shipped_one(checkout, words):
-    assert run(checkout, *words, KEDR_GUESTS="2").returncode == 0
-    assert calls(checkout)[0][1] == " ".join(["playbooks/matrix.yml --forks 2 -e kedr_guests_at_once=2", *words])
+    assert run(checkout, "--limit=a", *words, KEDR_GUESTS="2").returncode == 0
+    expected = " ".join(["playbooks/matrix.yml --forks 2 -e kedr_guests_at_once=2 --limit=a", *words])
+    assert calls(checkout)[0][1] == expected
 
 
 def test_the_exit_status_is_that_of_the_playbook(checkout):

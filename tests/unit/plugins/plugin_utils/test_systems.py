@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import load_guests
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED, load_systems
+from ansible_collections.kedr.lab.plugins.plugin_utils.systems import GROUPS, SHIPPED, load_systems
 
 HEAD = "plugin: kedr.lab.systems\nsystems:\n"
 ROW = """\
@@ -47,9 +47,8 @@ def test_the_shipped_rows_begin_with_the_seed_and_name_each_system_once():
         "Ubuntu 10.04",
         "Mandriva Cooker 2010",
     ]
-    assert [row.group for row in shipped] == sorted(
-        (row.group for row in shipped), key=["seed", "base", "variant", "target"].index
-    )
+    groups = [row.group for row in shipped]
+    assert groups == sorted(groups, key=GROUPS.index)
     assert len({row.name for row in shipped}) == len(shipped)
 
 

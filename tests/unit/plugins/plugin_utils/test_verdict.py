@@ -860,6 +860,7 @@ def test_without_a_command_the_playbook_is_named(run: RunDir) -> None:
 
 
 def test_a_command_that_was_given_names_the_host_where_it_asks_for_it(run: RunDir) -> None:
+    (run.path / "run.json").write_text(json.dumps({"command": PLAYBOOK.split(), "hosts": {}}))
     given = "make matrix ARGS='--limit {host}'"
     (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY, given)
     assert row["reproduce"] == "make matrix ARGS='--limit debian13'"
