@@ -7,7 +7,7 @@ help:
 	@echo 'make verify      the whole way on an embedded guest: build, load, trace, judge'
 	@echo 'make matrix      the same on every kernel of data/systems.yml, each in a guest of its own'
 	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
-	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-e2e'
+	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-distros, test-e2e'
 	@echo 'make lint        the same as make test-lint test-types'
 	@echo 'make bench       speeds and sizes, measured on this machine'
 	@echo 'make lab-up      start the embedded guests and leave them running; make lab-down ends them'

@@ -6,7 +6,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || set -- lint types unit mist sanity integration kernels browser e2e
+[ $# -gt 0 ] || set -- lint types unit mist sanity integration kernels browser distros e2e
 KEDR_NOTES=$(mktemp) || exit 1
 table=$(mktemp) || exit 1
 export KEDR_NOTES

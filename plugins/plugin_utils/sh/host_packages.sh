@@ -10,6 +10,8 @@ k_family=
 k_manager=
 k_wanted=
 k_absent=
+k_asked=
+k_offered=
 k_newest=
 k_boot=
 k_seconds=0
@@ -145,6 +147,14 @@ refresh() {
 # seek NAME: sets k_found to what to install for a package or a capability that the repositories have, or to nothing.
 seek() {
 	k_found=
+	case $k_asked in
+	*"$k_newline$1$k_newline"*)
+		case $k_newline$k_offered$k_newline in
+		*"$k_newline$1$k_newline"*) k_found=$1 ;;
+		esac
+		return
+		;;
+	esac
 	case $k_manager:$1 in
 	apt:*) [ -z "$(asked apt-cache show "$1")" ] || k_found=$1 ;;
 	dnf:*' = '*)
@@ -154,6 +164,25 @@ seek() {
 	dnf:*) [ -z "$(asked dnf_ repoquery "$1")" ] || k_found=$1 ;;
 	zypper:*' = '*) k_found=$(zypper_rows --provides "$1" | awk -F'|' '{ print $2 "=" $4; exit }') ;;
 	zypper:*) [ -z "$(zypper_rows "$1")" ] || k_found=$1 ;;
+	esac
+}
+
+# seek_at_once: asks for the packages of what is lacking that are the same for every kernel; sets k_asked to them and
+# k_offered to those that are there. dnf and zypper take their time for every question.
+seek_at_once() {
+	k_asked=$k_newline
+	k_offered=
+	for k_purpose in $k_lacking compiler_version; do
+		for k_template in $(names "$k_purpose" | grep -v -e release -e version -e ' = '); do
+			fill "$k_template" "$k_release"
+			[ -z "$k_filled" ] || k_asked=$k_asked$k_filled$k_newline
+		done
+	done
+	# shellcheck disable=SC2086  # names hold no blanks
+	case $k_manager in
+	dnf) k_offered=$(asked dnf_ repoquery --qf '%{name}\n' $k_asked) ;;
+	zypper) k_offered=$(zypper_rows $k_asked | awk -F'|' '{ print $2 }') ;;
+	*) k_asked= ;;
 	esac
 }
 
@@ -199,6 +228,7 @@ want_if_there() {
 choose() {
 	k_wanted=
 	k_absent=
+	seek_at_once
 	for k_purpose in $k_lacking; do
 		case $k_purpose in
 		compiler)

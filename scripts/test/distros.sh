@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Role host on stand-ins for Fedora, openSUSE, Debian and Ubuntu: the real package managers, made-up packages.
+set -u
+. "$(dirname "$0")/../lib.sh"
+
+become_root "$@"
+trap give_back EXIT
+venv=$("$root/scripts/venv.sh" newest test) || exit 1
+PATH=$venv/bin:$PATH
+missing=$(PYTHONPATH=.collections python tests/distros/trees.py "$KEDR_CACHE") || die "$missing"
+[ -z "$missing" ] || echo "distros.sh: not tried: $missing" | tee -a "${KEDR_NOTES:-/dev/null}"
+python -m pytest -q tests/distros
