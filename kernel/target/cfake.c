@@ -33,6 +33,8 @@
 #define MAX_DEVICES 256
 #define MAX_BUFFER_SIZE (1024 * 1024)
 #define MAX_MAJOR ((1 << (32 - MINORBITS)) - 1)
+/* of init: see cfake_fail_at */
+#define NR_STEPS (4 + cfake_ndevices)
 
 static int cfake_major;
 module_param(cfake_major, int, 0444);
@@ -56,25 +58,29 @@ module_param(cfake_block_size, int, 0444);
 MODULE_PARM_DESC(cfake_block_size,
 		 "Bytes read or written at a time, at most the size of the buffer (default 512)");
 
+static int cfake_fail_at;
+module_param(cfake_fail_at, int, 0444);
+MODULE_PARM_DESC(cfake_fail_at,
+		 "Let loading fail in place of this step: 1 array, 2 numbers, 3 class, then one for each node, at last the operations; 0: none");
+
 /**
  * struct cfake_device - one device
- * @semaphore: guards the other members, except @cdev
+ * @semaphore: guards the other members
  * @data: the buffer, NULL before the first open
  * @buffer_size: its size in bytes
  * @block_size: the most that one read or write transfers, in bytes
- * @cdev: the character device
  */
 struct cfake_device {
 	struct semaphore semaphore;
 	unsigned char *data;
 	unsigned int buffer_size;
 	unsigned int block_size;
-	struct cdev cdev;
 };
 
 static struct cfake_device *cfake_devices;
 static struct class *cfake_class;
 static dev_t cfake_first;
+static struct cdev cfake_cdev;
 
 /* ---- file operations ---- */
 
@@ -90,7 +96,7 @@ static int cfake_open(struct inode *inode, struct file *file)
 	struct cfake_device *dev;
 	int err;
 
-	dev = container_of(inode->i_cdev, struct cfake_device, cdev);
+	dev = &cfake_devices[iminor(inode) - MINOR(cfake_first)];
 	file->private_data = dev;
 	if (down_interruptible(&dev->semaphore))
 		return -ERESTARTSYS;
@@ -279,6 +285,17 @@ static const struct file_operations cfake_operations = {
 
 /* ---- coming and going ---- */
 
+/*
+ * Each step of init asks here first, so that a test can let any of them fail
+ * and see whether everything before it is taken back.
+ */
+static bool fails_here(void)
+{
+	static int step;
+
+	return ++step == cfake_fail_at;
+}
+
 static bool check_range(const char *name, int value, int least, int most)
 {
 	if (value >= least && value <= most)
@@ -297,13 +314,25 @@ static int check_parameters(void)
 	    !check_range("cfake_buffer_size", cfake_buffer_size, 1,
 			 MAX_BUFFER_SIZE) ||
 	    !check_range("cfake_block_size", cfake_block_size, 1,
-			 cfake_buffer_size))
+			 cfake_buffer_size) ||
+	    !check_range("cfake_fail_at", cfake_fail_at, 0, NR_STEPS))
 		return -EINVAL;
 	return 0;
 }
 
+static int allocate_devices(void)
+{
+	if (fails_here())
+		return -ENOMEM;
+	cfake_devices = kcalloc(cfake_ndevices, sizeof(*cfake_devices),
+				GFP_KERNEL);
+	return cfake_devices ? 0 : -ENOMEM;
+}
+
 static int get_numbers(void)
 {
+	if (fails_here())
+		return -ENOMEM;
 	if (!cfake_major)
 		return alloc_chrdev_region(&cfake_first, cfake_minor,
 					   cfake_ndevices, CFAKE_NAME);
@@ -313,6 +342,8 @@ static int get_numbers(void)
 
 static struct class *make_class(void)
 {
+	if (fails_here())
+		return ERR_PTR(-ENOMEM);
 #ifdef KEDR_HAVE_CLASS_CREATE_NAME
 	return class_create(CFAKE_NAME);
 #else
@@ -320,37 +351,32 @@ static struct class *make_class(void)
 #endif
 }
 
-static int add_device(unsigned int index)
+static dev_t number_of(int index)
+{
+	return MKDEV(MAJOR(cfake_first), MINOR(cfake_first) + index);
+}
+
+static int add_device(int index)
 {
 	struct cfake_device *dev = &cfake_devices[index];
-	dev_t number = MKDEV(MAJOR(cfake_first), MINOR(cfake_first) + index);
 	struct device *node;
-	int err;
 
 	sema_init(&dev->semaphore, 1);
 	dev->buffer_size = cfake_buffer_size;
 	dev->block_size = cfake_block_size;
-	cdev_init(&dev->cdev, &cfake_operations);
-	dev->cdev.owner = THIS_MODULE;
-	err = cdev_add(&dev->cdev, number, 1);
-	if (err)
-		return err;
-	node = device_create(cfake_class, NULL, number, NULL, CFAKE_NAME "%u",
-			     index);
-	if (IS_ERR(node)) {
-		cdev_del(&dev->cdev);
-		return PTR_ERR(node);
-	}
-	return 0;
+	if (fails_here())
+		return -ENOMEM;
+	node = device_create(cfake_class, NULL, number_of(index), NULL,
+			     CFAKE_NAME "%d", index);
+	return IS_ERR(node) ? PTR_ERR(node) : 0;
 }
 
-static void remove_device(unsigned int index)
+static void remove_devices(int nr)
 {
-	struct cfake_device *dev = &cfake_devices[index];
-
-	device_destroy(cfake_class, dev->cdev.dev);
-	cdev_del(&dev->cdev);
-	kfree(dev->data);
+	while (nr--) {
+		device_destroy(cfake_class, number_of(nr));
+		kfree(cfake_devices[nr].data);
+	}
 }
 
 static int add_devices(void)
@@ -362,12 +388,24 @@ static int add_devices(void)
 		if (err) {
 			pr_err("%s%d cannot be made, error %d\n", CFAKE_NAME, i,
 			       err);
-			while (i--)
-				remove_device(i);
+			remove_devices(i);
 			return err;
 		}
 	}
 	return 0;
+}
+
+/*
+ * The last step of init: from here on a node can be opened. A file that is
+ * open would not keep a module whose init fails.
+ */
+static int add_operations(void)
+{
+	if (fails_here())
+		return -ENOMEM;
+	cdev_init(&cfake_cdev, &cfake_operations);
+	cfake_cdev.owner = THIS_MODULE;
+	return cdev_add(&cfake_cdev, cfake_first, cfake_ndevices);
 }
 
 static int __init cfake_init(void)
@@ -376,10 +414,9 @@ static int __init cfake_init(void)
 
 	if (err)
 		return err;
-	cfake_devices = kcalloc(cfake_ndevices, sizeof(*cfake_devices),
-				GFP_KERNEL);
-	if (!cfake_devices)
-		return -ENOMEM;
+	err = allocate_devices();
+	if (err)
+		return err;
 	err = get_numbers();
 	if (err) {
 		pr_err("device numbers are not available, error %d\n", err);
@@ -394,8 +431,15 @@ static int __init cfake_init(void)
 	err = add_devices();
 	if (err)
 		goto out_class;
+	err = add_operations();
+	if (err) {
+		pr_err("operations cannot be added, error %d\n", err);
+		goto out_all_devices;
+	}
 	return 0;
 
+out_all_devices:
+	remove_devices(cfake_ndevices);
 out_class:
 	class_destroy(cfake_class);
 out_numbers:
@@ -407,10 +451,8 @@ out_devices:
 
 static void __exit cfake_exit(void)
 {
-	int i;
-
-	for (i = cfake_ndevices - 1; i >= 0; i--)
-		remove_device(i);
+	cdev_del(&cfake_cdev);
+	remove_devices(cfake_ndevices);
 	class_destroy(cfake_class);
 	unregister_chrdev_region(cfake_first, cfake_ndevices);
 	kfree(cfake_devices);
