@@ -93,19 +93,20 @@ static unsigned int get_symbols(struct module *mod, const Elf_Sym **symbols)
 #endif
 
 /*
- * Is it the start of a function or of a section? Where the kernel has no room
- * of its own for the letters that kallsyms shows, it puts them into st_info.
+ * Is it the start of a function or of a section? Kernels that have no room of
+ * their own for the letters that kallsyms shows put them into st_info. Taken
+ * as binding and type, a letter has a binding that no symbol has, so both
+ * meanings can be told apart.
  */
 static bool is_start(const Elf_Sym *symbol)
 {
-#ifdef KEDR_HAVE_KALLSYMS_TYPETAB
+	unsigned char binding = symbol->st_info >> 4;
 	unsigned char type = symbol->st_info & 0xf;
 
-	return type == STT_FUNC || type == STT_SECTION;
-#else
+	if (binding <= STB_WEAK)
+		return type == STT_FUNC || type == STT_SECTION;
 	return symbol->st_info == 't' || symbol->st_info == 'T' ||
 	       symbol->st_info == 'w' || symbol->st_info == 'W';
-#endif
 }
 
 static bool starts_in(const Elf_Sym *symbol, const struct kedr_area *area)

@@ -79,6 +79,17 @@ struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
 				       unsigned long address);
 void kedr_lookup_destroy(struct kedr_lookup *lookup);
 
+/* ---- presence.c: what is loaded ---- */
+
+enum kedr_presence {
+	KEDR_ABSENT,
+	KEDR_LOADED,
+	KEDR_BUILT_IN,
+};
+
+/* What is there under the name of a module? Called with or without kedr_lock. */
+enum kedr_presence kedr_presence(const char *name);
+
 /* ---- registry.c: the registered payloads ---- */
 
 /* The payloads known to the controller, in the order of registration. */
@@ -195,17 +206,19 @@ void kedr_report_exit(void);
 
 /* ---- target.c: the watched modules ---- */
 
-/* True while a watched module is loaded. */
+/* True while a watched module is loaded, or is refused and not gone yet. */
 bool kedr_target_loaded(void);
 /* Returns the report with this index, NULL after the last one. */
 const struct kedr_report *kedr_target_report(unsigned int index);
-/* Handle a module notifier's event. Errors veto the load. */
+/* Handle a module notifier's event. Errors end the load. */
 int kedr_target_coming(struct module *mod);
 void kedr_target_live(struct module *mod);
 void kedr_target_going(struct module *mod);
 /* Set from and print to the text of the parameter. */
 int kedr_target_set_names(const char *text);
 int kedr_target_get_names(char *buffer, size_t size);
+/* -EBUSY or -EINVAL, logged, if a watched module can no longer be patched. */
+int kedr_target_check_absent(void);
 /* Release whatever is still held. */
 void kedr_target_exit(void);
 

@@ -17,7 +17,7 @@
 
 #include <linux/hash.h>
 #include <linux/log2.h>
-#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include "controller.h"
@@ -35,11 +35,12 @@ int kedr_lookup_init(struct kedr_lookup *lookup, unsigned int nr)
 	lookup->nr = 0;
 	lookup->bits = order_base_2(2 * SLOTS_PER_FUNCTION * (nr + 1));
 	lookup->functions = vmalloc((nr + 1) * sizeof(*lookup->functions));
-	lookup->slots = vzalloc(sizeof(*lookup->slots) << lookup->bits);
+	lookup->slots = vmalloc(sizeof(*lookup->slots) << lookup->bits);
 	if (!lookup->functions || !lookup->slots) {
 		kedr_lookup_destroy(lookup);
 		return -ENOMEM;
 	}
+	memset(lookup->slots, 0, sizeof(*lookup->slots) << lookup->bits);
 	return 0;
 }
 

@@ -13,25 +13,28 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/init.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/notifier.h>
+
+#include <kedr/config.h>
 
 #include "controller.h"
 
 /* Guards the payloads, the targets and their reports. */
 DEFINE_MUTEX(kedr_lock);
 
-static int target_name_set(const char *value, const struct kernel_param *param)
+static int set_names(const char *text)
 {
 	int err;
 
 	mutex_lock(&kedr_lock);
-	err = kedr_target_set_names(value);
+	err = kedr_target_set_names(text);
 	mutex_unlock(&kedr_lock);
 	return err;
 }
 
-static int target_name_get(char *buffer, const struct kernel_param *param)
+static int get_names(char *buffer)
 {
 	int length;
 
@@ -41,14 +44,60 @@ static int target_name_get(char *buffer, const struct kernel_param *param)
 	return length;
 }
 
+#ifdef KEDR_HAVE_PARAM_OPS
+
+static int target_name_set(const char *value, const struct kernel_param *param)
+{
+	return set_names(value);
+}
+
+static int target_name_get(char *buffer, const struct kernel_param *param)
+{
+	return get_names(buffer);
+}
+
 static const struct kernel_param_ops target_name_ops = {
 	.set = target_name_set,
 	.get = target_name_get,
 };
 
 module_param_cb(target_name, &target_name_ops, NULL, 0644);
+
+#else
+
+static int target_name_set(const char *value, struct kernel_param *param)
+{
+	return set_names(value);
+}
+
+static int target_name_get(char *buffer, struct kernel_param *param)
+{
+	return get_names(buffer);
+}
+
+module_param_call(target_name, target_name_set, target_name_get, NULL, 0644);
+
+#endif
+
 MODULE_PARM_DESC(target_name,
 		 "Names of the modules to watch, separated by commas; none by default");
+
+#ifdef KEDR_HAVE_NOTIFIER_VETO
+
+static int answer(int err)
+{
+	return err ? notifier_from_errno(err) : NOTIFY_OK;
+}
+
+#else
+
+/* The kernel would not heed an error; it would only keep it from the others. */
+static int answer(int err)
+{
+	return NOTIFY_OK;
+}
+
+#endif
 
 static int on_module_event(struct notifier_block *block, unsigned long event,
 			   void *data)
@@ -71,7 +120,7 @@ static int on_module_event(struct notifier_block *block, unsigned long event,
 		break;
 	}
 	mutex_unlock(&kedr_lock);
-	return notifier_from_errno(err);
+	return answer(err);
 }
 
 /*
@@ -84,6 +133,17 @@ static struct notifier_block module_notifier = {
 	.priority = INT_MAX,
 };
 
+/* What is loaded now will not be announced any more. */
+static int __init check_targets(void)
+{
+	int err;
+
+	mutex_lock(&kedr_lock);
+	err = kedr_target_check_absent();
+	mutex_unlock(&kedr_lock);
+	return err;
+}
+
 static int __init controller_init(void)
 {
 	int err = kedr_report_init();
@@ -92,7 +152,19 @@ static int __init controller_init(void)
 		return err;
 	err = register_module_notifier(&module_notifier);
 	if (err)
-		kedr_report_exit();
+		goto out_report;
+	err = check_targets();
+	if (err)
+		goto out_notifier;
+	return 0;
+
+out_notifier:
+	unregister_module_notifier(&module_notifier);
+	mutex_lock(&kedr_lock);
+	kedr_target_exit();
+	mutex_unlock(&kedr_lock);
+out_report:
+	kedr_report_exit();
 	return err;
 }
 

@@ -31,6 +31,9 @@
 /* After so many instructions others get a chance to run. */
 #define BREATH 65536
 
+/* So many bytes are shown where the decoder is lost. */
+#define SHOWN_BYTES 16UL
+
 /**
  * struct walk - the state of a walk through one area
  * @module: name of the module, for messages
@@ -158,11 +161,14 @@ static int look_at_branch(struct walk *walk, const struct kedr_insn *insn)
 
 static int cannot_decode(const struct walk *walk)
 {
-	unsigned long shown = min(walk->area->size - walk->at, 16UL);
+	unsigned long nr = min(walk->area->size - walk->at, SHOWN_BYTES);
+	char bytes[3 * SHOWN_BYTES + 1] = "";
+	unsigned long i;
 
-	pr_err("%s: refused: %s text, offset 0x%lx is not an instruction; bytes %*ph\n",
-	       walk->module, walk->area->name, walk->at, (int)shown,
-	       byte_at(walk, walk->at));
+	for (i = 0; i < nr; i++)
+		snprintf(bytes + 3 * i, 4, " %02x", *byte_at(walk, walk->at + i));
+	pr_err("%s: refused: %s text, offset 0x%lx is not an instruction; bytes%s\n",
+	       walk->module, walk->area->name, walk->at, bytes);
 	return -ENOEXEC;
 }
 

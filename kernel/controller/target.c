@@ -10,11 +10,17 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/atomic.h>
 #include <linux/ctype.h>
-#include <linux/ktime.h>
+#include <linux/hrtimer.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+
+#include <kedr/config.h>
+#ifdef KEDR_HAVE_LINUX_ATOMIC
+#include <linux/atomic.h>
+#else
+#include <asm/atomic.h>
+#endif
 
 #include "controller.h"
 
@@ -22,6 +28,7 @@
  * struct target - a watched module
  * @name: its name, with underscores
  * @mod: the module while it is loaded, else NULL
+ * @refused: the module while its init is replaced and it is not gone, or NULL
  * @in_init: its init function is running or about to run
  * @held: the payload modules that are held while it is loaded
  * @nr_held: their number
@@ -30,6 +37,7 @@
 struct target {
 	char name[MODULE_NAME_LEN];
 	struct module *mod;
+	struct module *refused;
 	bool in_init;
 	struct module **held;
 	unsigned int nr_held;
@@ -72,7 +80,7 @@ bool kedr_target_loaded(void)
 	unsigned int i;
 
 	for (i = 0; i < nr_targets; i++)
-		if (targets[i].mod)
+		if (targets[i].mod || targets[i].refused)
 			return true;
 	return false;
 }
@@ -127,6 +135,46 @@ static int hold_payloads(struct target *target)
 		}
 	}
 	return 0;
+}
+
+/* ---- a module that must not be loaded ---- */
+
+#ifdef KEDR_HAVE_NOTIFIER_VETO
+
+/* The kernel gives up the load by itself when it gets the error. */
+static void block_load(struct target *target, struct module *mod)
+{
+}
+
+#else
+
+static int refusing_init(void)
+{
+	return -ENOEXEC;
+}
+
+/*
+ * The kernel would go on whatever a notifier answers, so the module gets an
+ * init function that fails. The controller must stay until it has run, which
+ * it cannot promise before its own init has ended or when it is unloaded.
+ */
+static void block_load(struct target *target, struct module *mod)
+{
+	if (THIS_MODULE->state != MODULE_STATE_LIVE ||
+	    !try_module_get(THIS_MODULE))
+		return;
+	mod->init = refusing_init;
+	target->refused = mod;
+}
+
+#endif
+
+static void forget_refusal(struct target *target)
+{
+	if (!target->refused)
+		return;
+	target->refused = NULL;
+	module_put(THIS_MODULE);
 }
 
 /* ---- a target comes and goes ---- */
@@ -212,8 +260,20 @@ static void forget_module(struct target *target)
 	target->mod = NULL;
 }
 
+static int prepare_module(struct target *target, struct module *mod)
+{
+	int err = hold_payloads(target);
+
+	if (err)
+		return err;
+	err = process_module(target, mod);
+	if (err)
+		release_payloads(target);
+	return err;
+}
+
 /*
- * If this fails, the kernel gives up loading the module without announcing
+ * If this fails, the kernel may give up loading the module without announcing
  * that it goes, so everything is released here.
  */
 int kedr_target_coming(struct module *mod)
@@ -226,13 +286,10 @@ int kedr_target_coming(struct module *mod)
 	if (target->mod)
 		forget_module(target);
 	kedr_report_destroy(&target->report);
-	err = hold_payloads(target);
-	if (err)
-		return err;
-	err = process_module(target, mod);
+	err = prepare_module(target, mod);
 	if (err) {
 		pr_err("%s: not loaded, error %d\n", target->name, err);
-		release_payloads(target);
+		block_load(target, mod);
 		return err;
 	}
 	target->mod = mod;
@@ -247,6 +304,9 @@ void kedr_target_live(struct module *mod)
 
 	if (target)
 		leave_init(target);
+	else if (find_by_name(mod->name))
+		pr_err("%s: was loaded without being patched: its calls are not seen\n",
+		       mod->name);
 }
 
 void kedr_target_going(struct module *mod)
@@ -255,6 +315,9 @@ void kedr_target_going(struct module *mod)
 
 	if (target)
 		forget_module(target);
+	target = find_by_name(mod->name);
+	if (target && target->refused == mod)
+		forget_refusal(target);
 }
 
 /* ---- the parameter ---- */
@@ -316,14 +379,63 @@ static int check_names(const char *text)
 	return 0;
 }
 
+/* Writes the name of a module as the kernel does, with underscores. */
+static void copy_name(char to[MODULE_NAME_LEN], const char *name, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		to[i] = name[i] == '-' ? '_' : name[i];
+	to[i] = '\0';
+}
+
+static int check_absent(const char *name)
+{
+	switch (kedr_presence(name)) {
+	case KEDR_LOADED:
+		pr_err("target_name: %s is loaded already, so it cannot be patched; unload it first\n",
+		       name);
+		return -EBUSY;
+	case KEDR_BUILT_IN:
+		pr_err("target_name: %s is built into the kernel, so it cannot be patched\n",
+		       name);
+		return -EINVAL;
+	default:
+		return 0;
+	}
+}
+
+static int check_all_absent(const char *text)
+{
+	char copy[MODULE_NAME_LEN];
+	const char *name;
+	size_t length;
+	int err = 0;
+
+	while (!err && (length = next_name(&text, &name))) {
+		copy_name(copy, name, length);
+		err = check_absent(copy);
+	}
+	return err;
+}
+
+int kedr_target_check_absent(void)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < nr_targets; i++)
+		if (!targets[i].mod)
+			err = check_absent(targets[i].name);
+	return err;
+}
+
 static void add_name(const char *name, size_t length)
 {
 	struct target *target = &targets[nr_targets];
-	size_t i;
 
 	memset(target, 0, sizeof(*target));
-	for (i = 0; i < length; i++)
-		target->name[i] = name[i] == '-' ? '_' : name[i];
+	copy_name(target->name, name, length);
 	if (!find_by_name(target->name))
 		nr_targets++;
 }
@@ -354,6 +466,8 @@ int kedr_target_set_names(const char *text)
 		return -EBUSY;
 	}
 	err = check_names(text);
+	if (!err)
+		err = check_all_absent(text);
 	if (err)
 		return err;
 	drop_targets();

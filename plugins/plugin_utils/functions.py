@@ -26,15 +26,17 @@ class Candidate:
     """One symbol that may stand for a function.
 
     `config` names options that must all be y; `arguments` is the symbol's full argument list where it differs
-    from the user's: an int is the user's argument of that number (from 1), an Extra is passed through.
+    from the user's: an int is the user's argument of that number (from 1), an Extra is passed through. `types` has
+    (number, type) of each of the user's arguments that the symbol takes as another type.
     """
 
     symbol: str
     config: tuple[str, ...] = ()
     arguments: tuple[int | Extra, ...] | None = None
+    types: tuple[tuple[int, CType], ...] = ()
 
 
-_KEYS = ("symbol", "config", "arguments")
+_KEYS = ("symbol", "config", "arguments", "types")
 _OPTION = re.compile(r"CONFIG_[A-Za-z0-9_]+\Z")
 
 FunctionDb = Mapping[str, Sequence[Candidate]]
@@ -124,7 +126,8 @@ def _candidate(entry: Node, problems: list[Problem]) -> Candidate | None:
         problems.append(Problem(symbol.path, symbol.line, text))
     config = _config(values["config"], problems) if "config" in values else ()
     arguments = _arguments(values["arguments"], problems) if "arguments" in values else None
-    return None if len(problems) > before else Candidate(symbol.value, config, arguments)
+    types = _types(values["types"], problems) if "types" in values else ()
+    return None if len(problems) > before else Candidate(symbol.value, config, arguments, types)
 
 
 def _config(node: Node, problems: list[Problem]) -> tuple[str, ...]:
@@ -156,6 +159,21 @@ def _arguments(node: Node, problems: list[Problem]) -> tuple[int | Extra, ...]:
         text = "arguments must hold each number of the function's arguments once, counted from 1"
         problems.append(Problem(node.path, node.line, text))
     return tuple(arguments)
+
+
+def _types(node: Node, problems: list[Problem]) -> tuple[tuple[int, CType], ...]:
+    entries = node.value if isinstance(node.value, dict) else {}
+    if not entries or not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in entries):
+        text = "types must map numbers of the function's arguments to C types"
+        problems.append(Problem(node.path, node.line, text))
+        return ()
+    types: list[tuple[int, CType]] = []
+    for number, entry in entries.items():
+        try:
+            types.append((number, cdecl.parse_type(str(entry.value))))
+        except ValueError as error:
+            problems.append(Problem(entry.path, entry.line, f"type {entry.value!r}: {error}"))
+    return tuple(types)
 
 
 def _candidates(name: str, db: FunctionDb) -> Sequence[Candidate]:

@@ -134,7 +134,11 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
 
 def passed(one: ResolvedFunction) -> list[tuple[str, str]]:
     """(type, name) of each argument of the symbol, in its order."""
-    own = [(argument.ctype.text, argument.name) for argument in one.function.arguments]
+    types = dict(one.candidate.types)
+    own = [
+        (types.get(number, argument.ctype).text, argument.name)
+        for number, argument in enumerate(one.function.arguments, 1)
+    ]
     if one.candidate.arguments is None:
         return own
     all_of_them: list[tuple[str, str]] = []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,10 @@ PARAMETER = "/sys/module/cp_controller/parameters/target_name"
 
 @pytest.fixture(scope="module")
 def modules(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
-    """Our modules, built for the guest; my_rival, which replaces kfree as my_payload1 does; veto."""
+    """Our modules, built for the guest; my_rival, which replaces kfree as my_payload1 does; veto; careless.
+
+    careless is the controller as it is built for a kernel that does not heed errors of module notifiers.
+    """
     directory = tmp_path_factory.mktemp("controller")
     run = Verify(directory / "runs")(lab, limit=HOST)
     assert run.status == 0, run.output
@@ -30,6 +34,9 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
     rival = directory / "my_rival.data"
     rival.write_text(text.replace("module.name = my_payload1", "module.name = my_rival"))
     kernel = str(ROOT / "kernel")
+    careless = directory / "careless"
+    shutil.copytree(kernel, careless)
+    (careless / "probes" / "notifier_veto.c").write_text("#error no\n")
     needed = [
         {"name": "cp_controller", "source": f"{kernel}/controller"},
         {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
@@ -37,17 +44,20 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
     ]
     build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
     build["build_root"] = "{{ kedr_build_root }}"
+    without_veto = {**build, "kernel_dir": str(careless), "run_dir": str(careless)}
     render = {"payloads": [str(rival)], "facts": "{{ read.facts }}", "dest": str(directory / "sources")}
     tasks = [
         {"kedr.lab.kernel_facts": {"payloads": [str(rival)]}, "register": "read"},
         {"kedr.lab.payload_render": render, "register": "rendered"},
         {"kedr.lab.kmod_build": {**build, "modules": needed, "run_dir": str(run_dir)}},
+        {"kedr.lab.kmod_build": {**without_veto, "modules": needed[:1]}},
     ]
     path = directory / "rival.yml"
     path.write_text(yaml.safe_dump([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
     done = playbook("-i", str(lab.inventory), str(path), lab=lab.directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    return {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", "veto")}
+    more = {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", "veto")}
+    return {**more, "careless": careless / HOST / "modules" / "cp_controller.ko"}
 
 
 @pytest.fixture
@@ -115,6 +125,36 @@ def test_a_target_that_cannot_be_patched_wholly_is_not_loaded_and_the_reason_is_
     assert "branch to kfree" in said
     rmmod(lab, "my_payload1")
     assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def test_a_kernel_that_heeds_no_refusal_gets_an_init_that_fails(lab, insmod) -> None:
+    insmod("careless", "target_name=veto")
+    insmod("my_payload1")
+    said = insmod("veto")
+    assert "veto" not in loaded_modules(lab, HOST)
+    assert "cp_controller: veto: refused: init text, offset 0x" in said
+    assert "was loaded without being patched" not in said
+    rmmod(lab, "my_payload1")
+    rmmod(lab, "cp_controller")
+    assert not loaded_modules(lab, HOST).intersection(OURS)
+
+
+def test_a_target_that_is_there_already_is_told_instead_of_watched_in_vain(lab, insmod) -> None:
+    insmod("cp_target")
+    said = insmod("cp_controller", "target_name=other,cp-target")
+    assert "cp_controller" not in loaded_modules(lab, HOST)
+    assert "cp_target is loaded already, so it cannot be patched; unload it first" in said
+    insmod("cp_controller", "target_name=other")
+    assert lab.ssh(HOST, f"echo cp_target 2>/dev/null >{PARAMETER} || echo refused").strip() == "refused"
+    assert lab.ssh(HOST, f"cat {PARAMETER}").strip() == "other"
+    rmmod(lab, "cp_target")
+    assert lab.ssh(HOST, f"echo cp_target >{PARAMETER} && cat {PARAMETER}").strip() == "cp_target"
+
+
+def test_what_is_built_into_the_kernel_cannot_be_watched(lab, insmod) -> None:
+    said = insmod("cp_controller", "target_name=printk")
+    assert "cp_controller" not in loaded_modules(lab, HOST)
+    assert "printk is built into the kernel" in said
 
 
 def test_the_controller_stays_while_a_payload_is_registered(lab, insmod) -> None:

@@ -68,7 +68,8 @@ def test_kernel_code_is_gpl_2_0_only_and_the_collection_is_gpl_3_0_or_later() ->
 
 
 def test_no_code_asks_for_the_version_of_a_kernel() -> None:
-    places = [path for path in project_files() if path.parts[0] in {"kernel", "data", "plugins", "roles"}]
+    folders = {"kernel", "data", "plugins", "roles", "playbooks", "bin", "scripts"}
+    places = [path for path in project_files() if path.parts[0] in folders or path.suffix in {".c", ".h", ".j2"}]
     assert lines_with(r"LINUX_VERSION_CODE|\bKERNEL_VERSION\s*\(", places) == []
 
 

@@ -7,7 +7,19 @@
 
 #include <linux/list.h>
 
+#include <kedr/config.h>
+
 struct module;
+
+/*
+ * The size that the functions behind copy_from_user() and copy_to_user() take:
+ * for long an unsigned int on x86_64.
+ */
+#if defined(KEDR_HAVE_COPY_SIZE_INT) || defined(KEDR_HAVE_COPY_SIZE_INT_DIRECT)
+typedef unsigned int kedr_copy_size_t;
+#else
+typedef unsigned long kedr_copy_size_t;
+#endif
 
 /**
  * struct kedr_payload - a set of functions to be replaced in target modules

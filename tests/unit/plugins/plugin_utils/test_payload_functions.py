@@ -21,6 +21,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.payload import (
     plan,
     resolve,
 )
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload_render import passed
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "..", "..", "data")
 
@@ -115,6 +116,29 @@ def test_the_first_candidate_whose_options_are_on_wins(
     (one,) = resolve(payload("alloc", arguments=two), db(tmp_path, NODE), exports, config, "1.0").functions
     assert one.symbol == symbol
     assert any(isinstance(argument, Extra) for argument in one.candidate.arguments or ()) is extra
+
+
+def test_an_argument_has_the_type_that_the_symbol_gives_it(tmp_path: Path) -> None:
+    two = "arg.type = int\narg.name = a\narg.type = unsigned long\narg.name = n\n"
+    typed = "alloc:\n  - symbol: alloc_noprof\n    types: {2: kedr_copy_size_t}\n    arguments: [int extra, 2, 1]\n"
+    (one,) = resolve(payload("alloc", arguments=two), db(tmp_path, typed), {"alloc_noprof"}, set(), "1.0").functions
+    assert passed(one) == [("int", "kedr_extra"), ("kedr_copy_size_t", "n"), ("int", "a")]
+
+
+@pytest.mark.parametrize(
+    ("types", "reason"),
+    [
+        ("[1]", "types must map numbers of the function's arguments to C types"),
+        ("{}", "types must map numbers of the function's arguments to C types"),
+        ("{0: int}", "types must map numbers of the function's arguments to C types"),
+        ("{true: int}", "types must map numbers of the function's arguments to C types"),
+        ("{1: 'int)'}", "type 'int)': "),
+    ],
+)
+def test_wrong_types_of_arguments_are_told(tmp_path: Path, types: str, reason: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        db(tmp_path, f"alloc:\n  - symbol: alloc\n    types: {types}\n")
+    assert f"functions.yml:3: {reason}" in str(caught.value)
 
 
 def test_what_cannot_be_resolved_names_function_kernel_and_names_tried(tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef STUB_COMMON_LINUX_MUTEX_H
+#define STUB_COMMON_LINUX_MUTEX_H
+
+struct mutex {
+	int count;
+};
+
+#define DEFINE_MUTEX(name) struct mutex name = { 1 }
+void mutex_lock(struct mutex *lock);
+void mutex_unlock(struct mutex *lock);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef STUB_COMMON_LINUX_STRING_H
+#define STUB_COMMON_LINUX_STRING_H
+
+#include <linux/types.h>
+
+void *memset(void *to, int byte, size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+int memcmp(const void *one, const void *other, size_t size);
+size_t strlen(const char *text);
+int strcmp(const char *one, const char *other);
+
+#endif
