@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ssh_legacy
 
 COLLECTION = "ansible_collections.kedr.lab"
 MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
@@ -29,7 +29,8 @@ TEXT_MARK = ("not marked as a test host: kedr_test_host is text; "
 class StepError(Exception):
     """An action could not do its step.
 
-    `kind` says whose fault it is: FAIL (the product or the target), INFRA (lab, host or network).
+    `kind` says whose fault it is: FAIL (the product or the target), INFRA (lab, host or network), SKIP (nobody's: the
+    host does not want it).
     `data` goes into the result of the task and the record of the step.
     """
 
@@ -189,7 +190,7 @@ class HostAction(ActionBase):
             outcome, status, kind = self._outcome()
         except AnsibleConnectionFailure as error:
             # A failure, not `unreachable`: the host stays in the play, whose rescue and judgement still see it.
-            reason = f"lost contact with the host: {hostshell.printable(str(error))}"
+            reason = f"lost contact with the host: {hostshell.printable(str(error))}{self._advice(str(error))}"
             outcome, status, kind = {"failed": True, "changed": False, "msg": reason}, "unreachable", "INFRA"
         except AnsibleError as error:
             self._record("failed", "INFRA", hostshell.printable(str(error)), started, clock, {})
@@ -204,6 +205,13 @@ class HostAction(ActionBase):
             data = {key: outcome[key] for key in outcome if key in self.recorded}
             self._record(status, kind, outcome.get("msg", "") if status != "ok" else "", started, clock, data)
         return result
+
+    def _advice(self, error: str) -> str:
+        """Return what to do about a lost connection, when that is known, to be put behind the error."""
+        if not self._connection.has_option("ssh_executable"):
+            return ""
+        advice = ssh_legacy.explain(error, self._connection.get_option("ssh_executable"))
+        return f"; {advice}" if advice else ""
 
     recorded: tuple[str, ...] = ()
     """Keys of the result that go into the record of the step."""
@@ -322,7 +330,7 @@ class HostAction(ActionBase):
         kind = answer.one("failed")
         if kind:
             reason = hostshell.printable(answer.text("reason")).strip()
-            raise HostStopped(kind if kind in ("FAIL", "INFRA") else "INFRA", reason, answer)
+            raise HostStopped(kind if kind in ("FAIL", "INFRA", "SKIP") else "INFRA", reason, answer)
         return answer
 
 
