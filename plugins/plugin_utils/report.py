@@ -135,7 +135,7 @@ def markdown(table: Sequence[Line]) -> str:
     """The matrix in Markdown with a column for each step, and below it a part for each host that is not OK."""
     steps = columns(table)
     headings = ["host", "system", "kernel", "arch", "compiler", "target", *steps, "verdict", "events", "sites"]
-    shown = markdown_table(headings, ([_text(cell) for cell in _markdown_cells(line, steps)] for line in table))
+    shown = markdown_table(headings, ([markdown_text(cell) for cell in _markdown_cells(line, steps)] for line in table))
     for line in table:
         if line.result and line.bad:
             shown += ["", *_markdown_part(line.result)]
@@ -144,7 +144,8 @@ def markdown(table: Sequence[Line]) -> str:
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a table; cells are Markdown."""
-    return [f"| {' | '.join(row)} |" for row in ([_text(name) for name in headings], ["---"] * len(headings), *rows)]
+    above = [[markdown_text(name) for name in headings], ["---"] * len(headings)]
+    return [f"| {' | '.join(row)} |" for row in (*above, *rows)]
 
 
 def _markdown_cells(line: Line, steps: Sequence[str]) -> list[str]:
@@ -161,10 +162,14 @@ def _markdown_cells(line: Line, steps: Sequence[str]) -> list[str]:
 
 
 def _markdown_part(result: Result) -> list[str]:
-    shown = [f"## {_text(result['host'])}: {result['verdict']}", "", _text(result["reason"], 1000)]
-    evidence = [finding for finding in result.get("evidence", ()) if finding["outcome"] != "ok"]
-    if evidence:
-        shown += ["", *(f"- {one['outcome']}: {_text(one['source'])}: {_text(one['text'], 500)}" for one in evidence)]
+    shown = [f"## {markdown_text(result['host'])}: {result['verdict']}", "", markdown_text(result["reason"], 1000)]
+    found = [
+        f"- {one['outcome']}: {markdown_text(one['source'])}: {markdown_text(one['text'], 500)}"
+        for one in result.get("evidence", ())
+        if one["outcome"] != "ok"
+    ]
+    if found:
+        shown += ["", *found]
     if result.get("console"):
         shown += ["", "The last lines of the console:", "", *_code(result["console"])]
     return [*shown, "", "Again:", "", *_code([result["reproduce"]])]
@@ -175,6 +180,6 @@ def _code(texts: Iterable[str]) -> list[str]:
     return [f"    {clean(text, 4000)}" for text in texts]
 
 
-def _text(text: str, limit: int = 300) -> str:
+def markdown_text(text: str, limit: int = 300) -> str:
     """Text that is shown as it is: neither markup nor HTML nor a cell border."""
     return "".join(_MARKUP.get(char, char) for char in clean(text, limit))

@@ -39,6 +39,7 @@ GROUPS = {
     "base": "Distribution kernels",
     "variant": "Boot variants",
     "target": "Modules of distributions as targets",
+    "cloud": "Images that vendors make for clouds",
 }
 LOOKS = {
     "OK": "ok",

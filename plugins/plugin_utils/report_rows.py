@@ -7,6 +7,7 @@ no text, no endless lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,9 +123,9 @@ def seconds(result: Result) -> str:
 
 
 def short_compiler(text: str) -> str:
-    """``gcc 14.2.0`` of ``gcc (Debian 14.2.0-19) 14.2.0``: its first and its last word."""
-    words = text.split()
-    return " ".join(words if len(words) < 3 else (words[0], words[-1]))
+    """``gcc 10.2.1`` of ``gcc (Debian 10.2.1-6) 10.2.1 20210110``: its name and its version."""
+    found = re.fullmatch(r"(\S+) .*?(?<!\S)(\d+(?:\.\d+)+)(?!\S).*", text)
+    return f"{found[1]} {found[2]}" if found else text
 
 
 def summary(table: Sequence[Line]) -> str:

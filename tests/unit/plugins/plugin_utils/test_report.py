@@ -158,6 +158,21 @@ def test_a_system_that_was_not_run_is_told_with_what_it_is_to_be() -> None:
     assert shown[-1] == "1 host: 1 OK; 1 system not run"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("gcc (Debian 14.2.0-19) 14.2.0", "gcc 14.2.0"),
+        ("gcc (Debian 10.2.1-6) 10.2.1 20210110", "gcc 10.2.1"),
+        ("gcc (GCC) 15.2.1 20251022 (Red Hat 15.2.1-3)", "gcc 15.2.1"),
+        ("gcc (SUSE Linux) 4.4.1 [gcc-4_4-branch revision 150839]", "gcc 4.4.1"),
+        ("clang", "clang"),
+        ("", ""),
+    ],
+)
+def test_the_table_names_the_compiler_and_its_version(text: str, shown: str) -> None:
+    assert report_rows.short_compiler(text) == shown
+
+
 def test_what_is_not_known_is_a_dash() -> None:
     empty = result(system="", kernel="", arch="", compiler="", sites={}, events={}, durations={}, steps=[])
     (line,) = lines(empty)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command kedr-report: reports of runs made again, of one or of several together; the table in README.md.
+
+It judges nothing: what it shows is what results.json of each run says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import jsonschema
+from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_readme, report_rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.report_readme import ReadmeError
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
+class ResultsError(Exception):
+    """Results that cannot be read; the text names the file and what is wrong with it."""
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Make the reports; returns 0, or 2 after a message when that was not possible."""
+    parser = _parser(program)
+    options = parser.parse_args(arguments)
+    if not options.runs and not options.readme:
+        parser.error("name a run directory, for example runs/latest")
+    if options.output and options.readme:
+        parser.error("--output and --readme exclude each other")
+    if len(options.runs) > 1 and not options.output and not options.readme:
+        parser.error("several runs need --output DIR, the directory for the reports of all of them")
+    try:
+        results = report_rows.merge(read(path) for path in options.runs)
+        if options.readme:
+            _readme(ROOT, results)
+        else:
+            _reports(options.output or _directory(options.runs[0]), results, options.runs)
+    except (ResultsError, ReadmeError) as error:
+        return _refuse(program, str(error))
+    except DataFileError as error:
+        return _refuse(program, "\n".join(error.problems))
+    except OSError as error:
+        return _refuse(program, f"{error.filename}: {error.strerror or error}")
+    return 0
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Makes the reports of runs again: results.json, report.html, report.md, junit.xml.",
+        epilog="A system that is in several runs is shown as it was in the run that finished last.",
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run directory, or a results.json")
+    parser.add_argument("-o", "--output", metavar="DIR", help="where the reports go; by default into a single RUN")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help=f"keep the results in {report_readme.KEPT} and write the table of README.md; without RUN only the table",
+    )
+    return parser
+
+
+def _refuse(program: str, text: str) -> int:
+    print(f"{program}: error: {text}", file=sys.stderr)
+    return 2
+
+
+def _directory(path: str) -> str:
+    return os.path.realpath(path if os.path.isdir(path) else os.path.dirname(path) or ".")
+
+
+def read(path: str) -> list[dict[str, Any]]:
+    """The results of a run, as the schema describes them.  Raises ResultsError."""
+    name = os.path.join(path, "results.json") if os.path.isdir(path) else path
+    try:
+        with open(name, "rb") as stream:
+            data = stream.read(MAX_JSON + 1)
+        if len(data) > MAX_JSON:
+            raise ResultsError(f"{name}: has more than {MAX_JSON} bytes")
+        results = json.loads(data)
+        validator().validate(results)
+    except OSError as error:
+        raise ResultsError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{name}: is no JSON: {str(error)[:200]}") from None
+    except jsonschema.ValidationError as error:
+        place = "/".join(str(part) for part in error.absolute_path) or "the whole"
+        raise ResultsError(f"{name}: {place[:200]}: {error.message[:200]}; see schemas/results.schema.json") from None
+    return list(results)
+
+
+def validator() -> jsonschema.Draft202012Validator:
+    """What tells whether results have the published form."""
+    with open(os.path.join(ROOT, "schemas", "results.schema.json"), encoding="utf-8") as stream:
+        return jsonschema.Draft202012Validator(json.load(stream))
+
+
+def _reports(directory: str, results: list[report_rows.Result], runs: Sequence[str]) -> None:
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    names = report.write(directory, results, [os.path.basename(_directory(path)) for path in runs])
+    print(report.terminal(report.matrix(results)))
+    print(f"\n{directory}: {', '.join(names)}")
+
+
+def _readme(root: str, results: Sequence[report_rows.Result]) -> None:
+    kept, readme = os.path.join(root, report_readme.KEPT), os.path.join(root, "README.md")
+    if results:
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        text = report.dump(report_readme.keep(results))
+        with open(kept, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    with open(readme, encoding="utf-8") as stream:
+        text = report_readme.fill(stream.read(), report_readme.table(report.matrix(read(kept))))
+    with open(readme, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    print(f"{readme}: the table is that of {report_readme.KEPT}")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results of a matrix -> what the project keeps of them, and the table of tested systems in README.md."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import markdown_table, markdown_text
+from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import NOT_RUN, Line, Result, events, sites, summary
+
+KEPT = os.path.join("docs", "results", "matrix.json")
+"""Where the checkout keeps the results that its README shows."""
+
+NEEDED = ("row", "target", "steps", "finished")
+"""Keys that the schema leaves free and every result must have to be kept."""
+
+BEGIN = "<!-- tested systems: made by bin/kedr-report --readme -->"
+END = "<!-- end of tested systems -->"
+HEADINGS = ("system", "kernel", "arch", "compiler", "target", "verdict", "call sites", "events")
+
+
+class ReadmeError(Exception):
+    """Results that cannot be kept, or a README.md without a place for the table."""
+
+
+def keep(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The results as the project keeps them: without evidence and console, and without the folder that they ran in.
+
+    Raises ReadmeError.
+    """
+    for result in results:
+        missing = [name for name in NEEDED if name not in result]
+        if missing:
+            raise ReadmeError(
+                f"the result of {result['host']} has no '{missing[0]}': "
+                "it is of an older version, or its host is no row of data/systems.yml"
+            )
+    return [_kept(result) for result in results]
+
+
+def _kept(result: Result) -> dict[str, Any]:
+    place = re.match(r"cd ('?)(.+?)\1 && ", result["reproduce"])
+    kept = {name: value for name, value in result.items() if name not in ("evidence", "console", "round_trips")}
+    if place:
+        kept = {name: _without(value, place[2]) for name, value in kept.items()}
+    return {**kept, "reproduce": re.sub(r"cd '?\.'? && ", "", kept["reproduce"], count=1)}
+
+
+def _without(value: Any, folder: str) -> Any:
+    """A value that names places in a folder from there, in all of its texts."""
+    if isinstance(value, str):
+        return value.replace(f"{folder}/", "").replace(folder, ".")
+    if isinstance(value, list):
+        return [_without(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {name: _without(item, folder) for name, item in value.items()}
+    return value
+
+
+def table(matrix: Sequence[Line]) -> str:
+    """The table, its sum, and the reason of each system that is not OK."""
+    shown = markdown_table(HEADINGS, (_cells(line) for line in matrix))
+    last = max((str(line.result["finished"]) for line in matrix if line.result), default="")
+    shown += ["", f"{summary(matrix)}{f'; finished {last[:10]}' if last else ''}."]
+    bad = [line for line in matrix if line.bad and line.result]
+    if bad:
+        shown += ["", *(f"- {_system(line)}: {line.verdict}: {_reason(line)}" for line in bad)]
+    return "\n".join(shown)
+
+
+def _cells(line: Line) -> list[str]:
+    result = line.result
+    about = [markdown_text(line.known(name)) for name in ("kernel", "arch", "compiler", "target")]
+    verdict = line.verdict if line.verdict == NOT_RUN else f"**{line.verdict}**"
+    return [_system(line), *about, verdict, sites(result) if result else "", events(result) if result else ""]
+
+
+def _system(line: Line) -> str:
+    name = line.about("system") or line.known("system")
+    return markdown_text(f"{name}, {line.about('variant')}" if line.about("variant") else name)
+
+
+def _reason(line: Line) -> str:
+    return markdown_text(str(line.result["reason"]) if line.result else "", 1000)
+
+
+def fill(readme: str, text: str) -> str:
+    """README.md with this text between its two marks.  Raises ReadmeError where it has none."""
+    before, begin, rest = readme.partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in old + after:
+        raise ReadmeError(f"README.md must hold the lines '{BEGIN}' and '{END}' once, in this order")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
