@@ -42,7 +42,8 @@ IDLE_SECONDS = 30.0
 """A server that says nothing for so long counts as dead."""
 
 ATTEMPTS = 4
-"""Attempts in a row that may fail without bringing the download forward."""
+GAIN = 16 << 20
+"""So many attempts in a row may fail without bringing the download forward by so many bytes together."""
 
 PAUSE_SECONDS = 2.0
 NEWS_SECONDS = 10.0
@@ -188,10 +189,12 @@ class Download:
                 reason = network_reason(error)
             except _NETWORK_ERRORS as error:
                 reason = network_reason(error)
-            failures = 1 if self._have() > best else failures + 1
-            best = max(best, self._have())
+            failures += 1
+            have = self._have()
+            if have - best >= GAIN:
+                best, failures = have, 0
             if failures >= ATTEMPTS:
-                kept = f"; the {best} bytes that came are kept, another run goes on from there" if best else ""
+                kept = f"; the {have} bytes that came are kept, another run goes on from there" if have else ""
                 raise LabError(f"{self.label}: {self.url} cannot be had: {reason}{kept}")
             self.progress(f"{self.label}: {reason}; trying again")
             time.sleep(PAUSE_SECONDS)

@@ -47,7 +47,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
 
 GROUP = "kedr_guests"
 PORT_TRIES = 5
-LOGIN_SECONDS = 30.0
+LOGIN_SECONDS = {False: 30.0, True: 90.0}
+"""For a login; that to a cloud guest waits for cloud-init."""
 RETRY_SECONDS = 0.5
 POWEROFF_SECONDS = 15.0
 NEWS_SECONDS = 5.0
@@ -425,7 +426,7 @@ class _Boot:
             return False
         result = self.login.poll()
         if result is None:
-            if time.monotonic() - self.login_started > LOGIN_SECONDS:
+            if time.monotonic() - self.login_started > LOGIN_SECONDS[self.cloud]:
                 self.login.kill()
             return False
         output, complaints = (part.decode(errors="replace") for part in self.login.communicate())

@@ -258,6 +258,19 @@ def test_a_download_that_always_ends_early_fails_and_the_next_run_goes_on(server
     assert len(images(cache)) == 1
 
 
+def test_a_server_that_gives_little_at_a_time_is_given_up(server, cache) -> None:
+    server.stop_after = [1] * 100
+    error = failure(CloudSpec(server.url(), SUM), cache)
+    assert "the 4 bytes that came are kept" in str(error)
+
+
+def test_a_server_that_often_breaks_off_is_followed_to_the_end(server, cache, monkeypatch) -> None:
+    monkeypatch.setattr(lab_cloud, "GAIN", 20_000)
+    server.stop_after = [20_000] * 15
+    fetch(CloudSpec(server.url(), SUM), cache)
+    assert len(server.asked) == 16
+
+
 def test_a_server_that_knows_no_ranges_is_asked_for_the_whole_again(server, cache) -> None:
     server.ranges = False
     server.stop_after = [100_000]

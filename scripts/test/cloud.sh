@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A guest of a cloud image that the test builds. No part of `make test`: its first boot alone takes longer than three
+# minutes where guests run by emulation.
+set -u
+. "$(dirname "$0")/../lib.sh"
+
+become_root "$@"
+trap give_back EXIT
+"$root/scripts/packages.sh" lab test xorriso mtools fdisk || exit 1
+venv=$("$root/scripts/venv.sh" newest test) || exit 1
+PATH=$venv/bin:$PATH
+python -m pytest -v tests/cloud

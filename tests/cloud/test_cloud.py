@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest of a cloud image: from a download that is interrupted to a verified trace, and to a panic."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import pathlib
+import re
+import socket
+import threading
+from collections.abc import Iterator
+
+import guests
+import pytest
+import yaml
+from guests import Lab, Verify, playbook
+from image import cloud_image
+
+guests.STEP_LIMIT = 3600  # a cloud image boots in minutes where nothing but emulation can be had
+
+BOOT_SECONDS = 1800
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves one file by parts; ``stop_after`` ends the next answer after so many bytes."""
+
+    daemon_threads = True
+
+    def __init__(self, file: pathlib.Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.file, self.stop_after = file, 0
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{self.file.name}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range", "")
+        self.server.asked.append(asked)
+        size = self.server.file.stat().st_size
+        match = re.fullmatch(r"bytes=(\d+)-", asked)
+        start = int(match[1]) if match else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        self.send_header("Content-Length", str(size - start))
+        self.end_headers()
+        left = self.server.stop_after or size
+        with self.server.file.open("rb") as stream:
+            stream.seek(start)
+            while left > 0 and (data := stream.read(min(left, 1 << 20))):
+                self.wfile.write(data)
+                left -= len(data)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(cloud_image()) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+class Place:
+    """A lab directory and a cache of their own, and the guests that are asked for there."""
+
+    def __init__(self, directory: pathlib.Path, server: Server) -> None:
+        self.lab, self.cache, self.server = directory / "lab", directory / "cache", server
+        self.sum = hashlib.sha256(server.file.read_bytes()).hexdigest()
+
+    def up(self, **image: str) -> tuple[int, str]:
+        """Bring up the guest ``cloud``; returns exit status and output."""
+        given = {"url": self.server.url, "sha256": self.sum, **image}
+        variables = {
+            "lab_guests": [{"name": "cloud", "memory": 2048, "image": {"cloud": given}}],
+            "lab_cache_dir": str(self.cache),
+            "lab_timeout": BOOT_SECONDS,
+        }
+        done = playbook("playbooks/lab_up.yml", "-e", json.dumps(variables), lab=self.lab)
+        return done.returncode, done.stdout + done.stderr
+
+    def images(self) -> list[str]:
+        return sorted(path.name for path in (self.cache / "images").glob("cloud-*"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("cloud"), server)
+    yield made
+    down = playbook("playbooks/lab_down.yml", lab=made.lab)
+    assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="module")
+def lab(place: Place) -> Lab:
+    status, output = place.up()
+    assert status == 0, output
+    return Lab(place.lab, yaml.safe_load((place.lab / "inventory.yml").read_text())["kedr_guests"]["hosts"])
+
+
+def test_a_wrong_checksum_is_infra_and_nothing_is_kept(place: Place) -> None:
+    status, output = place.up(sha256="0" * 64)
+    assert status != 0
+    assert "kind: INFRA" in output
+    assert "Nothing of it is kept" in output
+    assert place.images() == []
+    assert list((place.cache / "downloads").iterdir()) == []
+
+
+def test_a_dead_url_is_infra(place: Place) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        status, output = place.up(url=f"http://127.0.0.1:{sock.getsockname()[1]}/disk.qcow2")
+    assert status != 0
+    assert "kind: INFRA" in output
+    assert "cannot be had: Connection refused" in output
+
+
+def test_an_interrupted_download_is_infra_and_the_next_run_goes_on_and_boots(place: Place, server: Server) -> None:
+    server.stop_after = 4096
+    status, output = place.up()
+    assert status != 0
+    assert "bytes that came are kept, another run goes on from there" in output
+    assert place.images() == []
+    server.stop_after = 0
+    server.asked.clear()
+    status, output = place.up()
+    assert status == 0, output
+    assert re.fullmatch(r"bytes=[1-9]\d*-", server.asked[0])
+    assert len(place.images()) == 1
+
+
+def test_the_guest_is_what_its_seed_says(lab: Lab) -> None:
+    assert lab.ssh("cloud", "hostname") == "cloud\n"
+    assert "DataSourceNoCloud" in lab.ssh("cloud", "cat /run/cloud-init/result.json")
+    assert lab.ssh("cloud", "ls /etc/ssh/ssh_host_*_key") == "/etc/ssh/ssh_host_ed25519_key\n"
+    told = json.loads((lab.directory / "cloud/guest.json").read_text())
+    assert told["host_key"] in lab.ssh("cloud", "cat /etc/ssh/ssh_host_ed25519_key.pub")
+    assert told["kernel_release"] == lab.ssh("cloud", "uname -r").strip()
+
+
+def test_the_boot_is_on_the_console_from_the_boot_loader_on(lab: Lab) -> None:
+    console = pathlib.Path(lab.hosts["cloud"]["kedr_console"]).read_text(errors="replace")
+    assert "Linux version" in console
+    assert "kedr-lab: guest cloud is ready for logins" in console
+
+
+def test_verify_is_ok_with_modules_built_in_the_guest(lab: Lab, tmp_path: pathlib.Path) -> None:
+    assert lab.hosts["cloud"]["kedr_build_root"] == ""
+    verified = Verify(tmp_path / "runs")(lab)
+    assert verified.status == 0, verified.output
+    assert verified.results["cloud"]["verdict"] == "OK"
+
+
+def test_a_panic_ends_the_guest_and_stays_on_its_console(lab: Lab) -> None:
+    pid = json.loads((lab.directory / "cloud/guest.json").read_text())["pid"]
+    lab.ssh("cloud", "echo c >/proc/sysrq-trigger", check=False)
+    ended = threading.Event()
+    for _try in range(120):
+        if not pathlib.Path(f"/proc/{pid}").exists():
+            break
+        ended.wait(0.5)
+    assert not pathlib.Path(f"/proc/{pid}").exists()
+    console = pathlib.Path(lab.hosts["cloud"]["kedr_console"]).read_text(errors="replace")
+    assert "Kernel panic - not syncing" in console
