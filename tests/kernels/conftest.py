@@ -38,3 +38,17 @@ def some_modules(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> di
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for object files that several programs are linked from."""
     return tmp_path_factory.mktemp("objects")
+
+
+TOLD: list[str] = []
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """Lines that stand at the end of the output, also when all is well."""
+    return TOLD
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in TOLD:
+        terminalreporter.write_line(line)

@@ -8,11 +8,14 @@
 
 int held_allocations;
 unsigned int failing_allocation;
+bool kernel_is_quiet;
 
 void kernel_says(const char *format, ...)
 {
 	va_list list;
 
+	if (kernel_is_quiet)
+		return;
 	va_start(list, format);
 	vfprintf(stderr, format, list);
 	va_end(list);

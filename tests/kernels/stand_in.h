@@ -28,12 +28,13 @@ typedef uint64_t u64;
 #endif
 #define pr_err(fmt, ...) kernel_says(pr_fmt(fmt), ##__VA_ARGS__)
 #define pr_info(fmt, ...) kernel_says(pr_fmt(fmt), ##__VA_ARGS__)
-/* Like printf, to stderr; of bytes (%*ph) only the address is printed. */
+/* Like printf, to stderr, unless it is to be quiet. */
 void kernel_says(const char *format, ...);
+extern bool kernel_is_quiet;
 
 #define min(a, b) ((a) < (b) ? (a) : (b))
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define barrier() __asm__ volatile("" : : : "memory")
+#define barrier() after_write()
 #define cond_resched() do { } while (0)
 #define rcu_dereference_raw(pointer) (pointer)
 
@@ -63,6 +64,7 @@ void *vmalloc(unsigned long size);
 void *vzalloc(unsigned long size);
 void vfree(const void *memory);
 /* What only patch.c asks for is defined in patch_test.c. */
+void after_write(void);
 struct page *vmalloc_to_page(const void *address);
 void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *mapping);

@@ -18,7 +18,7 @@ KERNEL = HERE.parents[1] / "kernel"
 PARTS = ("insn_length", "search", "lookup", "area")
 CONFIG = ("MODULE_MEM", "MODULE_KALLSYMS", "KALLSYMS_TYPETAB")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-pointer-arith", "-Wno-sign-compare")
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-pointer-arith", "-Wno-sign-compare", "-Wno-unused-parameter")
 
 # How the search is watched: its calls of the decoder go to a function of the test.
 WATCHED = ("-Dkedr_insn_decode=watched_decode",)
