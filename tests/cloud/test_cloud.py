@@ -16,7 +16,7 @@ import guests
 import pytest
 import yaml
 from guests import Lab, Verify, playbook
-from image import cloud_image
+from cloud_disk import cloud_image
 
 guests.STEP_LIMIT = 3600  # a cloud image boots in minutes where nothing but emulation can be had
 

@@ -170,4 +170,4 @@ if __name__ == "__main__":
     try:
         print(cloud_image())
     except RuntimeError as error:
-        sys.exit(f"image.py: {error}")
+        sys.exit(f"cloud_disk.py: {error}")
