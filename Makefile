@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# No logic here: every target calls a script. ARGS goes to ansible-playbook.
+# No logic here: every target calls a script. ARGS goes to ansible-playbook or pytest.
 
-.PHONY: help verify matrix test lint bench lab-up lab-down setup clean clean-cache
+.PHONY: help verify matrix test torture lint bench lab-up lab-down setup clean clean-cache
 
 help:
 	@echo 'make verify      the whole way on an embedded guest: build, load, trace, judge'
@@ -9,6 +9,7 @@ help:
 	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
 	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-distros, test-e2e'
 	@echo 'make lint        the same as make test-lint test-types'
+	@echo 'make torture     loads, races, kills and failures of modules, on a stock and on a debug kernel; ARGS for pytest'
 	@echo 'make bench       speeds and sizes, measured on this machine'
 	@echo 'make lab-up      start the embedded guests and leave them running; make lab-down ends them'
 	@echo 'make setup       only install what make verify and make test need'
@@ -22,6 +23,9 @@ matrix:
 
 test:
 	@scripts/test.sh
+
+torture:
+	@scripts/torture.sh $(ARGS)
 
 test-%:
 	@scripts/test.sh $*

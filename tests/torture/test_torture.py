@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller, payloads and target survive what may happen to modules. The scenarios are in tests/torture/guest."""
+
+from __future__ import annotations
+
+import pytest
+from guests import OURS
+
+ROUNDS = {
+    "cycles": {"stock": 1000, "debug": 100},
+    "races": {"stock": 100, "debug": 20},
+    "failing_init": {"stock": 50, "debug": 10},
+    "kills": {"stock": 300, "debug": 60},
+    "several": {"stock": 100, "debug": 20},
+    "readers": {"stock": 100, "debug": 20},
+    "toggles": {"stock": 100, "debug": 20},
+    "ooms": {"stock": 16, "debug": 8},
+    "faults": {"debug": 10000},
+}
+"""Rounds by scenario and kernel. Fewer under emulation with checkers. Only the debug kernel can inject faults."""
+
+EXPECTED = {
+    # The controller tells why it refuses.
+    "races": {"controller"},
+    # The kernel shows its state when it kills, and when an allocation fails.
+    "ooms": {"out of memory", "call trace", "controller"},
+    "faults": {"out of memory", "call trace", "controller"},
+}
+"""Complaints of the kernel that a scenario provokes, by the names of their rules in data/splats.yml."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    kernels = metafunc.config.getoption("kernel") or ["stock", "debug"]
+    cases = [(kernel, scenario) for kernel in kernels for scenario, rounds in ROUNDS.items() if kernel in rounds]
+    metafunc.parametrize(("kernel", "scenario"), cases, scope="session")
+
+
+def test_nothing_is_lost_held_or_corrupted(torture, scenario, request, capsys) -> None:
+    rounds = request.config.getoption("rounds") or ROUNDS[scenario][torture.kernel]
+    marker = f"kedr-torture: {scenario} begins"
+    torture.mark(marker)
+    verdict = torture.run(scenario, rounds)
+    complaints = [
+        splat for splat in torture.complaints_since(marker) if splat.rule not in EXPECTED.get(scenario, set())
+    ]
+    leaks = torture.leaks() if torture.kernel == "debug" and verdict.ok else ""
+    said = "".join(f" {name}={number}" for name, number in verdict.figures.items())
+    with capsys.disabled():
+        word = "ok" if verdict.ok and not complaints and not leaks else "BAD"
+        print(f"\n{torture.kernel} {scenario} {word}{said} complaints={len(complaints)}", end=" ")
+        if torture.kernel == "debug":
+            print(f"leaks={leaks.count('unreferenced object')}", end=" ")
+    assert verdict.ok, verdict.output
+    assert not complaints, "\n".join(splat.text for splat in complaints)
+    assert not leaks, leaks
+    left = {line.split()[0] for line in torture.ssh("cat /proc/modules").splitlines()}
+    assert not left.intersection(OURS)
