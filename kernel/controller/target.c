@@ -102,7 +102,7 @@ static void release_payloads(struct target *target)
 
 static int hold_payload(struct target *target, struct module *mod)
 {
-	if (mod->state != MODULE_STATE_LIVE) {
+	if (mod->state == MODULE_STATE_COMING) {
 		pr_err("%s: refused: payload %s is still being loaded\n",
 		       target->name, mod->name);
 		return -EBUSY;
