@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import guests
 import pytest
 import yaml
-from guests import Lab, Verify, playbook
 from cloud_disk import cloud_image
+from guests import Lab, Verify, playbook
 
 guests.STEP_LIMIT = 3600  # a cloud image boots in minutes where nothing but emulation can be had
 
