@@ -12,6 +12,7 @@ set -u
 KEDR_GUESTS=${KEDR_GUESTS:-3}
 "$root/scripts/setup.sh" run || exit 1
 become_root "$@"
+"$root/scripts/packages.sh" openssl ovmf || exit 1
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
 PATH=$venv/bin:$PATH
 cd "$root" || exit 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods, signing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
 
 
@@ -49,7 +49,18 @@ class ActionModule(HostAction):
         except ValueError as error:
             raise StepError("INFRA", f"{name}: {hostshell.printable(str(error))}") from error
         content = self.read_file(self.path(entry["ko"]), "a built module") if entry["ko"] else b""
-        return Wanted(name, content, parameters)
+        return Wanted(name, self._signed(name, content), parameters)
+
+    def _signed(self, name: str, content: bytes) -> bytes:
+        key, certificate = self.options["signing_key"], self.options["signing_cert"]
+        if bool(key) != bool(certificate):
+            raise StepError("INFRA", "signing_key and signing_cert (kedr_signing_key, kedr_signing_cert) go together")
+        if not key or not content or signing.is_signed(content):
+            return content
+        try:
+            return signing.sign(content, self.path(key), self.path(certificate))
+        except signing.SigningError as error:
+            raise StepError("INFRA", f"{name}: {hostshell.printable(str(error), 500)}") from error
 
     def _foretell(self, names: list[str], present: bool) -> dict[str, Any]:
         """Say what would change, by one trip that only reads."""
@@ -123,6 +134,7 @@ class ActionModule(HostAction):
         if undone:
             parts.append(f"still loaded from this task: {', '.join(undone)}")
         kind = "INFRA" if "o space left" in error.reason else error.kind
+        kind = "SKIP" if kmods.wants_signature(error.reason, log) else kind
         return StepError(kind, "\n".join(parts), module=name, kernel_log=log)
 
     def _unload(self, names: list[str]) -> dict[str, Any]:

@@ -51,6 +51,17 @@ options:
     description: Whether modprobe unloads a module, together with what it depended on and nothing else uses.
     type: bool
     default: false
+  signing_key:
+    description:
+      - Private key on the control node, a PEM file without a passphrase. It stays there.
+      - Each module that has O(modules[].ko) and no signature yet is signed with it.
+      - Where the kernel takes signed modules only, its owner must have enrolled the certificate.
+    type: path
+    default: ''
+  signing_cert:
+    description: Certificate of O(signing_key), a PEM file.
+    type: path
+    default: ''
   timeout:
     description:
       - Seconds that loading or unloading one module may take.

@@ -58,6 +58,13 @@ options:
       cpu:
         description: QEMU's processor model; C(host) or C(max) when empty.
         type: str
+      module_key:
+        description:
+          - Start by UEFI, with a certificate in the firmware's C(db) that is made for this start, so that the
+            distribution's kernel trusts modules signed with its key. The guest's variables C(kedr_signing_key) and
+            C(kedr_signing_cert) name both; they are deleted when the guest ends.
+          - Needs the packages C(ovmf) and C(openssl). Not for cloud images.
+        type: bool
   cache_dir:
     description: Directory of the images, as for M(kedr.lab.lab_image).
     type: str

@@ -95,9 +95,6 @@ _MEANINGS = (
     (r"[Ii]nvalid module format|Exec format error",
      "the module was built for another kernel (see vermagic in the kernel's lines); build it again"),
     (r"Unknown symbol", "the module needs a function that this kernel, or a module loaded before it, does not export"),
-    (r"Key was rejected by service|Required key not available",
-     "the kernel takes signed modules only (Secure Boot or module.sig_enforce): sign the module with an enrolled key, "
-     "or turn enforcement off on this test host"),
     (r"Operation not permitted", "the kernel is locked down, or module loading is disabled (kernel.modules_disabled), "
                                  "or this is a container"),
     (r"File exists", "a module of this name is loaded or built in, or it makes something that exists already"),
@@ -109,10 +106,26 @@ _MEANINGS = (
 )
 
 
+_UNSIGNED = (
+    "the kernel takes modules only that are signed with a key which it trusts (Secure Boot, lockdown or "
+    "module.sig_enforce): give kedr_signing_key and kedr_signing_cert, with the certificate enrolled on the host "
+    "(mokutil --import), or turn enforcement off on this test host"
+)
+
+
+def wants_signature(error: str, log: str) -> bool:
+    """Was a module refused because nobody whom the kernel trusts has signed it?"""
+    if re.search(r"Key was rejected by service|Required key not available", error):
+        return True
+    return "Operation not permitted" in error and re.search(r"Lockdown: .*unsigned module loading", log) is not None
+
+
 def meaning(error: str, log: str) -> str:
     """Return in plain words what a refusal means, or nothing; `log` holds the kernel's lines."""
     if _VETO.search(log):
         return "the controller refused it, see its line"
+    if wants_signature(error, log):
+        return _UNSIGNED
     for pattern, words in _MEANINGS:
         if re.search(pattern, error):
             return words

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud, lab_uefi
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cpio import Cpio, base_initramfs
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import image_dir, read_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
@@ -62,6 +62,7 @@ _NETWORK = {"KEDR_ADDRESS": "10.0.2.15/24", "KEDR_GATEWAY": "10.0.2.2", "KEDR_NA
 # What goes with a guest; its console and QEMU's log stay.
 _GUEST_FILES = (
     "guest.json", "initramfs", "overlay.qcow2", "host_key", "host_key.pub", "qemu.pid", "seed.iso", "uefi-variables",
+    "module_key.pem", "module_cert.pem",
 )  # fmt: skip
 
 _SSHD_CONFIG = """\
@@ -99,6 +100,7 @@ class Guest:
     digest: str
     started: float
     boot_seconds: float = 0.0
+    module_key: bool = False
     command: list[str] = field(default_factory=list)
 
     @property
@@ -133,6 +135,11 @@ class Lab:
     def key(self) -> str:
         """Private key that logs in to every guest of this lab."""
         return os.path.join(self.directory, "ssh_key")
+
+    def module_key(self, name: str) -> tuple[str, str]:
+        """Return the paths of the key that a guest trusts for modules, and of the key's certificate."""
+        own = os.path.join(self.directory, name)
+        return os.path.join(own, "module_key.pem"), os.path.join(own, "module_cert.pem")
 
     def guests(self) -> list[Guest]:
         """Return every guest that was started here and not stopped, running or dead, by name."""
@@ -267,6 +274,10 @@ class Lab:
         else:
             write_private(files.initrd, base + guest_archive(spec.name, private, client))
             make_overlay(files)
+        if spec.module_key:
+            certificate = lab_uefi.make_module_key(*self.module_key(spec.name))
+            with open(uefi_firmware()[1], "rb") as stream:
+                write_private(files.uefi_variables, lab_uefi.trusting(stream.read(), certificate))
         return _Boot(self, spec, files, image, tool, chosen)
 
     def _prepare_cloud(
@@ -334,7 +345,9 @@ class Lab:
 
     def variables(self, guest: Guest) -> dict[str, Any]:
         """Return a guest's inventory variables."""
+        signing = dict(zip(("kedr_signing_key", "kedr_signing_cert"), self.module_key(guest.name), strict=True))
         return {
+            **(signing if guest.module_key else {}),
             "ansible_connection": "ssh",
             "ansible_host": "127.0.0.1",
             "ansible_port": guest.port,
@@ -409,7 +422,7 @@ class _Boot:
             architecture=self.spec.image.architecture, accelerator=self.accelerator[0],
             accelerator_reason=self.accelerator[1], qemu_version=qemu_version(self.tool),
             host_key=self.host_key, digest=self.spec.digest, started=self.started,
-            boot_seconds=round(self.boot_seconds, 1), command=self.command,
+            boot_seconds=round(self.boot_seconds, 1), module_key=self.spec.module_key, command=self.command,
         )  # fmt: skip
         path = os.path.join(self.files.directory, "guest.json")
         write_private(path, json.dumps(asdict(guest), indent=1).encode() + b"\n")

@@ -124,12 +124,17 @@ def disk_arguments(spec: GuestSpec, files: GuestFiles, accelerator: str) -> list
         "-device", "virtio-blk-pci,drive=seed", "-device", "pvpanic", "-action", "panic=shutdown",
     ]  # fmt: skip
     if isinstance(spec.image, CloudSpec) and spec.image.firmware == "uefi":
-        code, dummy = uefi_firmware()
-        arguments += [
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
-            "-drive", f"if=pflash,format=raw,unit=1,file={_option(files.uefi_variables)}",
-        ]  # fmt: skip
+        arguments += uefi_arguments(files)
     return arguments
+
+
+def uefi_arguments(files: GuestFiles) -> list[str]:
+    """Return the part of a guest's command line that gives it UEFI firmware and the firmware's memory."""
+    code, dummy = uefi_firmware()
+    return [
+        "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
+        "-drive", f"if=pflash,format=raw,unit=1,file={_option(files.uefi_variables)}",
+    ]  # fmt: skip
 
 
 def uefi_firmware() -> tuple[str, str]:
@@ -145,6 +150,7 @@ def guest_arguments(spec: GuestSpec, files: GuestFiles, port: int, accelerator: 
     cmdline = f"{CMDLINE} {spec.cmdline}".strip()
     if files.kernel:
         machine = machine_arguments(files.kernel, files.initrd, cmdline, accelerator, spec.cpu)
+        machine += uefi_arguments(files) if spec.module_key else []
     else:
         machine = disk_arguments(spec, files, accelerator)
     return [

@@ -226,7 +226,10 @@ def load_image(data: Any, mirror: Any = ()) -> ImageSpec | CloudSpec:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """One guest. ``memory`` is in MiB; ``cmdline`` is added to the kernel's command line."""
+    """One guest. ``memory`` is in MiB; ``cmdline`` is added to the kernel's command line.
+
+    With ``module_key`` the guest starts by UEFI and trusts a key, made for this start, for modules.
+    """
 
     name: str
     image: ImageSpec | CloudSpec = field(default_factory=ImageSpec)
@@ -234,6 +237,7 @@ class GuestSpec:
     cpus: int = 1
     cmdline: str = ""
     cpu: str = ""
+    module_key: bool = False
 
     @classmethod
     def load(cls, data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> GuestSpec:
@@ -253,6 +257,9 @@ class GuestSpec:
         image = load_image(merged.get("image") or {}, mirror)
         if cmdline and isinstance(image, CloudSpec):
             raise LabInputError(f"{what}: cmdline cannot be set, the boot loader of its cloud image has its own")
+        module_key = _boolean(merged.get("module_key", False), f"{what}: module_key")
+        if module_key and isinstance(image, CloudSpec):
+            raise LabInputError(f"{what}: module_key cannot be set, its cloud image starts as its vendor wants")
         return cls(
             name=name,
             image=image,
@@ -260,12 +267,14 @@ class GuestSpec:
             cpus=_whole(merged.get("cpus", cls.cpus), 1, 255, f"{what}: cpus"),
             cmdline=cmdline,
             cpu=cpu,
+            module_key=module_key,
         )
 
     @property
     def digest(self) -> str:
         """Changes when a running guest is no longer what is asked for."""
         content = [self.image.key, self.memory, self.cpus, self.cmdline, self.cpu, getattr(self.image, "firmware", "")]
+        content += ["module key"] if self.module_key else []
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

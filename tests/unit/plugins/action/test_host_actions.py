@@ -404,6 +404,26 @@ def test_a_refused_module_is_told_with_the_reason_its_meaning_and_the_kernels_li
     assert task.steps[0]["data"]["kernel_log"] == "one: version magic '6.1' should be '6.12'"
 
 
+def test_a_kernel_that_wants_a_signature_is_a_skip_that_says_what_to_do(task: Task) -> None:
+    task.answer = ("v refused one\ntext log\n|Lockdown: insmod: unsigned module loading is restricted\n.\n"
+                   "v failed FAIL\ntext reason\n|could not insert module one.ko: Operation not permitted\n.\n")
+    result = task("kmod", modules=[{"name": "one"}])
+    assert result["kind"] == "SKIP"
+    assert "give kedr_signing_key and kedr_signing_cert" in result["msg"]
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"signing_key": "k.pem"}, "go together"),
+    ({"signing_key": "k.pem", "signing_cert": "c.pem"}, "one: openssl cannot sign with"),
+])
+def test_a_module_that_cannot_be_signed_is_not_sent(
+    task: Task, script: pathlib.Path, options: dict[str, str], words: str
+) -> None:
+    result = task("kmod", modules=[{"name": "one", "ko": str(script)}], **options)
+    assert (result["kind"], task.calls) == ("INFRA", [])
+    assert words in result["msg"]
+
+
 def test_a_module_that_stays_is_told_with_its_users(task: Task) -> None:
     task.answer = "v stuck one\nv users one 1 two,\ntext error-one\n|rmmod: ERROR: Module one is in use\n.\n"
     result = task("kmod", modules=[{"name": "one"}], state="absent")

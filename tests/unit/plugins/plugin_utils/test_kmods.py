@@ -113,6 +113,8 @@ def test_arguments_of_a_call_are_quoted() -> None:
     ("insmod: can't insert 'x.ko': unknown symbol in module", "x: Unknown symbol foo (err -2)", "export"),
     ("could not insert module: Key was rejected by service", "", "signed"),
     ("could not insert module: Required key not available", "", "signed"),
+    ("could not insert module: Operation not permitted",
+     "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7", "kedr_signing_key"),
     ("could not insert module: Operation not permitted", "", "locked down"),
     ("could not insert module: File exists", "", "loaded or built in"),
     ("modprobe: FATAL: Module nope not found in directory /lib/modules/6", "", "has no module"),

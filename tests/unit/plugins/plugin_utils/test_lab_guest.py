@@ -151,6 +151,31 @@ def test_the_inventory_holds_what_a_run_needs(lab):
         assert stream.read() == f"[127.0.0.1]:{guest.port} {guest.host_key}\n"
 
 
+def test_a_guest_that_trusts_a_key_starts_by_uefi_and_names_the_key_which_goes_with_it(lab, tmp_path, monkeypatch):
+    firmware = tmp_path / "code", tmp_path / "variables"
+    for path in firmware:
+        path.write_bytes(b"")
+    monkeypatch.setattr(lab_qemu, "_UEFI", (tuple(map(str, firmware)),))
+    monkeypatch.setattr(lab_guest.lab_uefi, "trusting", lambda variables, certificate: b"trusts " + certificate)
+    dummy, (guest,) = start(lab, specs("one", module_key=True))
+    variables = lab.variables(guest)
+    certificate = subprocess.run(
+        ["openssl", "x509", "-in", variables["kedr_signing_cert"], "-outform", "der"], check=True, capture_output=True
+    ).stdout
+    (memory,) = (word.partition("file=")[2] for word in guest.command if "pflash" in word and "readonly" not in word)
+    with open(memory, "rb") as stream:
+        assert stream.read() == b"trusts " + certificate
+    assert stat.S_IMODE(os.stat(variables["kedr_signing_key"]).st_mode) == 0o600
+    lab.stop()
+    assert not os.path.exists(variables["kedr_signing_key"])
+
+
+def test_a_guest_that_asks_for_none_gets_no_key(lab):
+    dummy, (guest,) = start(lab, specs("one"))
+    assert "kedr_signing_key" not in lab.variables(guest)
+    assert "pflash" not in " ".join(guest.command)
+
+
 def test_secrets_and_consoles_are_private(lab):
     dummy, (guest,) = start(lab, specs("one"))
     own = os.path.dirname(guest.pidfile)

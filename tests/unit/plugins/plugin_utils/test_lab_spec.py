@@ -134,6 +134,11 @@ def test_a_name_that_is_no_safe_file_and_host_name_is_refused(name):
         ({"cmdline": "a\nb"}, "not printable ASCII"),
         ({"cpu": "max -device x"}, "is not a QEMU processor model"),
         ({"memroy": 1}, "guest g: unknown option 'memroy'"),
+        ({"module_key": 1}, "module_key: 1 is neither true nor false"),
+        (
+            {"module_key": True, "image": {"cloud": {"url": "file:///i", "sha256": "0" * 64}}},
+            "module_key cannot be set, its cloud image",
+        ),
     ],
 )
 def test_a_wrong_guest_is_named_with_its_option(data, words):

@@ -59,7 +59,7 @@ def test_the_shipped_rows_are_the_kernels_and_boot_variants_that_are_promised():
         "6.12 cloud-amd64", "6.12 rt-amd64",
     }  # fmt: skip
     commands = " ".join(str(row.guest.get("cmdline", "")) for row in shipped.values() if row.group == "variant")
-    for word in ("retbleed=stuff", "slub_debug=FZPU"):
+    for word in ("retbleed=stuff", "lockdown=integrity", "slub_debug=FZPU"):
         assert word in commands
     assert [row.guest["cpus"] for row in shipped.values() if row.guest.get("cpus", 1) != 1] == [2]
 
