@@ -40,6 +40,7 @@ def checkout(tmp_path):
     programs.mkdir(parents=True)
     for path, text in {
         tmp_path / "scripts/setup.sh": "#!/bin/sh\n",
+        tmp_path / "scripts/packages.sh": "#!/bin/sh\n",
         tmp_path / "scripts/venv.sh": f"#!/bin/sh\necho {tmp_path}/venv\n",
         programs / "ansible-playbook": PLAYBOOK,
         programs / "id": "#!/bin/sh\necho 0\n",
