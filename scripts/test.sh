@@ -6,10 +6,14 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
+chosen=$*
 [ $# -gt 0 ] || set -- lint types unit mist sanity integration kernels browser distros e2e
 KEDR_NOTES=$(mktemp) || exit 1
 table=$(mktemp) || exit 1
 export KEDR_NOTES
+if [ -z "$chosen" ]; then
+    echo "test-cloud is no part of this: a cloud image's first boot alone takes minutes without KVM; make test-cloud runs it" >"$KEDR_NOTES"
+fi
 trap 'rm -f "$KEDR_NOTES" "$table"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

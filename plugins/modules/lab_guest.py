@@ -95,7 +95,7 @@ options:
     type: str
     default: ''
   timeout:
-    description: Seconds in which all guests must take a login.
+    description: Seconds in which all guests must take a login; three times as long for guests of cloud images.
     type: int
     default: 300
   run_dir:

@@ -53,6 +53,9 @@ RETRY_SECONDS = 0.5
 POWEROFF_SECONDS = 15.0
 NEWS_SECONDS = 5.0
 CONSOLE_LINES = 15
+CLOUD_PATIENCE = 3
+"""So many times longer a first boot of a cloud image may take: it is a whole system with cloud-init in it."""
+
 CLOUD_DISK_MB = 16384
 """Size of a cloud guest's disk: cloud-init lets the root file system grow, headers and a compiler need room."""
 
@@ -212,7 +215,7 @@ class Lab:
             names = ", ".join(boot.spec.name for boot in boots)
             how = {"kvm": "hardware acceleration", "tcg": "software emulation"}[boots[0].accelerator[0]]
             self.progress(f"booting {names} with {how} ({boots[0].accelerator[1][:100]})")
-            self._wait(boots, seconds)
+            self._wait(boots, seconds * (CLOUD_PATIENCE if any(boot.cloud for boot in boots) else 1))
         except BaseException:
             for boot in boots:
                 boot.kill()
@@ -359,6 +362,7 @@ class Lab:
             "kedr_build_root": guest.tree,
             "kedr_console": guest.console,
             "kedr_qemu_pidfile": guest.pidfile,
+            **({} if guest.tree else {"host_install_packages": True}),
         }
 
     def write_known_hosts(self, keys: dict[int, str]) -> None:

@@ -96,6 +96,8 @@ class Row:
         if self.image is not None:
             guest = {"name": self.name, "image": dict(self.image), **self.guest}
             found.update(kedr_guest=guest, kedr_embedded=True, kedr_test_host=True)
+            if "cloud" in self.image:  # modules are built in it, with what the vendor's repositories have
+                found["host_install_packages"] = True
         chosen = {
             "kedr_target": self.target,
             "kedr_target_params": dict(self.target_params),
