@@ -76,8 +76,9 @@ void kedr_lookup_add(struct kedr_lookup *lookup,
 		unsigned long address = function->address - before;
 		struct kedr_slot *slot = slot_of(lookup, address);
 
-		/* a start of a function is never taken for padding */
-		if (!slot->address)
+		/* padding is that of the next function, a start is its own */
+		if (!slot->address ||
+		    lookup->functions[slot->function].address > function->address)
 			set_slot(slot, address, index);
 	}
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
+# The controller's decoder and search, proven on every module of the lab's default kernel, and what else can be tested
+# of kernel code without a guest.
 # Usage: kernels.sh [TREE...], or TREES='TREE...' make test-kernels
-# The controller's decoder and search, proven on every module of kernels, and what else can be tested of kernel code
-# without a guest. A TREE is the root of an installed system or a directory lib/modules/RELEASE; by default it is the
-# root tree of the lab's image.
+# With trees it only proves the kernels in them: root trees of installed systems, or directories lib/modules/RELEASE.
 set -u
 . "$(dirname "$0")/../lib.sh"
 
@@ -13,12 +13,13 @@ become_root "$@"
 trap give_back EXIT
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
 PATH=$venv/bin:$PATH
-if [ $# -eq 0 ]; then
-    tree=$(PYTHONPATH=$root/.collections python tests/kernels/image.py) || exit 1
-    set -- "$tree"
+if [ $# -gt 0 ]; then
+    python tests/kernels/prove.py "$@"
+    exit
 fi
+tree=$(PYTHONPATH=$root/.collections python tests/kernels/image.py) || exit 1
 status=0
-say "proving the decoder and the search on every module of: $*"
-python tests/kernels/prove.py "$@" || status=1
-KEDR_TREE=$1 python -m pytest -q tests/kernels || status=1
+say "proving the decoder and the search on every module of $tree"
+python tests/kernels/prove.py "$tree" || status=1
+KEDR_TREE=$tree python -m pytest -q tests/kernels || status=1
 exit "$status"

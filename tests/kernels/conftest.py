@@ -11,11 +11,16 @@ from prove import Kernel, kernels, plain
 
 
 @pytest.fixture(scope="session")
-def kernel() -> Kernel:
-    """The kernel of the tree that scripts/test/kernels.sh names."""
-    tree = os.environ.get("KEDR_TREE", "")
-    assert tree, "KEDR_TREE does not name a tree; run make test-kernels"
-    return kernels(Path(tree))[-1]
+def tree() -> Path:
+    """The root tree that scripts/test/kernels.sh names."""
+    name = os.environ.get("KEDR_TREE", "")
+    assert name, "KEDR_TREE does not name a tree; run make test-kernels"
+    return Path(name)
+
+
+@pytest.fixture(scope="session")
+def kernel(tree: Path) -> Kernel:
+    return kernels(tree)[-1]
 
 
 @pytest.fixture(scope="session")

@@ -33,11 +33,10 @@ from pathlib import Path
 
 import relocations
 import userspace
-from relocations import Site
+from relocations import PADDING, Site
 
 BATCH = 8 << 20  # bytes of compressed modules that one run of objdump gets, about
 SHOWN = 20  # differences that are listed
-PADDING = 16  # bytes before functions on kernels with call depth tracking
 OBJDUMP = ["objdump", "-d", "-w", "-z", "--no-show-raw-insn"]
 ALTERNATIVES = ".altinstr_replacement"
 """Pieces of code that the kernel copies over other code where the processor suits; they never run in place."""
@@ -50,7 +49,10 @@ class ProofError(Exception):
     """It cannot be told whether the proof holds; the text says why."""
 
 
-NUMBERS = ("modules", "sections", "instructions", "bytes", "early", "others", "differences", "missing", "extra")
+NUMBERS = (
+    *("modules", "sections", "instructions", "bytes", "early", "others", "exports", "bare"),
+    *("differences", "missing", "extra"),
+)
 
 
 @dataclass
@@ -67,6 +69,8 @@ class Tally:
     bytes: int = 0
     early: int = 0
     others: int = 0
+    exports: int = 0
+    bare: int = 0
     differences: int = 0
     missing: int = 0
     extra: int = 0
@@ -228,6 +232,8 @@ def compare(tally: Tally, module: Path, file: Path, lines: list[list[str]], summ
     tally.sections += int(summary[2])
     tally.bytes += int(summary[3])
     tally.others += named.others
+    tally.exports += named.exports
+    tally.bare += len(named.bare)
     count_sites(tally, named)
     tally.inside.update(named.inside)
     tally.missing += named.conditional
@@ -317,7 +323,8 @@ def describe(kernel: Kernel, tally: Tally) -> str:
     if tally.inside:
         lines.append(f"  branches into what is no function: {total(tally.inside)}")
     if kernel.padding:
-        lines.append(f"  call depth tracking: the same sites when {number(tally.early, 'CALL')} enter the padding")
+        padded = f"{tally.exports - tally.bare} of {tally.exports} functions that these modules export have it"
+        lines.append(f"  call depth tracking: the same when {number(tally.early, 'CALL')} enter padding; {padded}")
     return "\n".join(lines)
 
 

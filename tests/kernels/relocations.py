@@ -18,6 +18,9 @@ ALLOC, EXECINSTR = 0x2, 0x4
 UNDEFINED = 0  # st_shndx of a symbol that another module or the kernel exports
 RELATIVE = {2, 4}  # R_X86_64_PC32, R_X86_64_PLT32; R_386_PC32, R_386_PLT32: the same numbers
 BRANCHES = {0xE8: "call", 0xE9: "jmp"}
+EXPORT = "__ksymtab_"  # the symbol of an export's entry is named after what is exported
+PADDING = 16  # bytes before functions on kernels with call depth tracking
+NOP = b"\x90"
 
 
 class Site(NamedTuple):
@@ -36,7 +39,8 @@ class Named:
     ``sites`` are the branches to the start of a symbol.  ``inside`` are symbols that branches lead into (Xen's page of
     hypercalls: code at computed offsets, no function), once for each branch.  ``conditional`` counts conditional
     branches, which compilers do not make.  ``others`` counts other references from code, mostly data and addresses
-    of functions.
+    of functions.  ``exports`` counts functions that the file exports, ``bare`` are those of them without PADDING
+    bytes of NOP before them.
     """
 
     sites: set[Site] = field(default_factory=set)
@@ -45,6 +49,8 @@ class Named:
     inside: list[str] = field(default_factory=list)
     conditional: int = 0
     others: int = 0
+    exports: int = 0
+    bare: list[str] = field(default_factory=list)
 
 
 def read(path: Path) -> Named:
@@ -54,12 +60,15 @@ def read(path: Path) -> Named:
         named = Named()
         sections = list(elf.iter_sections())
         imported: set[int] = set()
+        places: dict[str, tuple[int, int]] = {}
         for section in sections:
             if section["sh_type"] == "SHT_SYMTAB":
-                named.symbols, imported = _symbols(section.data(), sections[section["sh_link"]].data(), elf.elfclass)
+                names = sections[section["sh_link"]].data()
+                named.symbols, imported, places = _symbols(section.data(), names, elf.elfclass)
         for index, section in enumerate(sections):
             if _is_code(section):
                 named.sections[index] = section.name
+                _look_before_exports(named, places, index, section.data())
         for section in sections:
             if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_info"] in named.sections:
                 target = section["sh_info"]
@@ -71,16 +80,28 @@ def _is_code(section: object) -> bool:
     return section["sh_flags"] & (ALLOC | EXECINSTR) == ALLOC | EXECINSTR  # type: ignore[index]
 
 
-def _symbols(entries: bytes, names: bytes, elfclass: int) -> tuple[list[str], set[int]]:
-    """The names of all symbols, and the indexes of those that are imported."""
-    found, imported = [], set()
-    form, name_at, section_at = ("<IBBHQQ", 0, 3) if elfclass == 64 else ("<IIIBBH", 0, 5)
+def _symbols(entries: bytes, names: bytes, elfclass: int) -> tuple[list[str], set[int], dict[str, tuple[int, int]]]:
+    """The names of all symbols, the indexes of those that are imported, section and offset of what is exported."""
+    found: list[str] = []
+    imported = set()
+    places = {}
+    form, name_at, section_at, value_at = ("<IBBHQQ", 0, 3, 4) if elfclass == 64 else ("<IIIBBH", 0, 5, 1)
     for index, entry in enumerate(struct.iter_unpack(form, entries)):
         start = entry[name_at]
         found.append(names[start : names.index(b"\0", start)].decode())
+        places[found[-1]] = (entry[section_at], entry[value_at])
         if start and entry[section_at] == UNDEFINED:
             imported.add(index)
-    return found, imported
+    exported = {name.removeprefix(EXPORT) for name in found if name.startswith(EXPORT)}
+    return found, imported, {name: places[name] for name in exported if name in places}
+
+
+def _look_before_exports(named: Named, places: dict[str, tuple[int, int]], index: int, code: bytes) -> None:
+    for name, (section, offset) in places.items():
+        if section == index:
+            named.exports += 1
+            if code[max(0, offset - PADDING) : offset] != NOP * PADDING:
+                named.bare.append(name)
 
 
 def _entries(section: object, code: bytes, elfclass: int) -> list[tuple[int, int, int, int]]:

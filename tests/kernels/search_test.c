@@ -306,6 +306,28 @@ static void a_start_of_a_function_is_never_padding(void)
 	}
 }
 
+/* The same, when the padding of the second one reaches over the first one. */
+static void padding_belongs_to_the_next_function(void)
+{
+#ifdef CONFIG_CALL_THUNKS
+	int turned;
+
+	for (turned = 0; turned < 2; turned++) {
+		set_call_and_jmp();
+		lead(2, area.base + FUNCTION - 12);
+		add_function(area.base + FUNCTION - (turned ? 8 : 0),
+			     area.base + REPLACEMENT + (turned ? 8 : 0));
+		add_function(area.base + FUNCTION - (turned ? 0 : 8),
+			     area.base + REPLACEMENT + (turned ? 0 : 8));
+		CHECK(!search());
+		CHECK(sites.nr == 2);
+		CHECK(replacement_of(&sites.site[0]) ==
+		      area.base + REPLACEMENT + 8);
+		finish();
+	}
+#endif
+}
+
 static const struct scenario scenarios[] = {
 	SCENARIO(calls_and_tail_calls_are_found),
 	SCENARIO(a_replacement_out_of_reach_is_refused),
@@ -325,6 +347,7 @@ static const struct scenario scenarios[] = {
 	SCENARIO(a_text_without_bytes_has_no_sites),
 	SCENARIO(a_call_into_padding_is_one_of_its_function_with_call_thunks),
 	SCENARIO(a_start_of_a_function_is_never_padding),
+	SCENARIO(padding_belongs_to_the_next_function),
 };
 
 int main(int argc, char **argv)

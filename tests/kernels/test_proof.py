@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import padding
 import pytest
 import relocations
 import userspace
+from elftools.elf.elffile import ELFFile
 from prove import Kernel, Tally, compare_batch, describe, kernels, main, report_sites
 from relocations import Site
 
@@ -172,3 +176,14 @@ def test_the_same_modules_hold_without_a_mistake(program: Path, some_modules: di
     assert tally.holds, tally.shown
     assert tally.modules == len(some_modules)
     assert tally.instructions > 20000
+
+
+def test_what_the_data_files_name_has_padding_where_calls_may_enter_it(kernel: Kernel, tree: Path) -> None:
+    assert kernel.padding == padding.PADDING, "the lab's default kernel has call depth tracking"
+    image = ELFFile(io.BytesIO(padding.vmlinux((tree / "boot" / f"vmlinuz-{kernel.release}").read_bytes())))
+    exported = dict(padding.exports(image))
+    named = set(re.findall(r"\w+", (userspace.KERNEL.parent / "data" / "functions.yml").read_text()))
+    wanted = {name: at for name, at in exported.items() if name in named}
+    assert len(wanted) > 10
+    assert padding.bare(image.get_section_by_name(".text"), wanted) == []
+    assert "__x86_return_thunk" in padding.bare(image.get_section_by_name(".text"), exported)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import userspace
 from prove import Kernel
+from userspace import SANITIZERS
 
 SEED = os.environ.get("KEDR_FUZZ_SEED", "20260101")
 STREAMS, TEXTS = "100000", "20000"
-SANITIZED = {"flags": userspace.SANITIZERS}
+
 PATCH = ("patch",)
 
 SEARCHES = {"64 bits": (64, 0), "64 bits with call thunks": (64, 16), "32 bits": (32, 0)}
@@ -30,7 +31,7 @@ def names(file: str) -> list[str]:
 def searches(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("search")
     return {
-        name: userspace.program(place, "search_test", bits=bits, padding=padding, objects=objects, **SANITIZED)
+        name: userspace.program(place, "search_test", bits=bits, padding=padding, objects=objects, flags=SANITIZERS)
         for name, (bits, padding) in SEARCHES.items()
     }
 
@@ -38,7 +39,7 @@ def searches(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.fixture(scope="module")
 def writing(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("patch")
-    return userspace.program(place, "patch_test", parts=PATCH, objects=objects, **SANITIZED)
+    return userspace.program(place, "patch_test", parts=PATCH, objects=objects, flags=SANITIZERS)
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -90,7 +91,7 @@ def test_no_text_leads_the_decoder_or_the_search_astray(
 ) -> None:
     bits, padding = SEARCHES[kind]
     assert kernel.bits == 64, "the texts come from modules of 64 bits"
-    program = userspace.program(tmp_path, "fuzz", "load", bits=bits, padding=padding, objects=objects, **SANITIZED)
+    program = userspace.program(tmp_path, "fuzz", "load", bits=bits, padding=padding, objects=objects, flags=SANITIZERS)
     done = fuzz(program, code)
     told.append(f"fuzz, {kind}, seed {SEED} (KEDR_FUZZ_SEED): {done.stdout.strip()}")
     assert done.returncode == 0, f"seed {SEED}: {done.stdout}{done.stderr}"
@@ -117,5 +118,5 @@ def test_a_mistake_is_found_by_fuzz(mistake: str, code: list[str], objects: Path
     source = (controller / file).read_text()
     assert source.count(text) == 1, f"{file} no longer has {text!r} once"
     (controller / file).write_text(source.replace(text, text.replace(part, instead)))
-    program = userspace.program(tmp_path, "fuzz", "load", controller=controller, objects=objects, **SANITIZED)
+    program = userspace.program(tmp_path, "fuzz", "load", controller=controller, objects=objects, flags=SANITIZERS)
     assert fuzz(program, code).returncode != 0
