@@ -38,6 +38,7 @@ class ActionModule(HostAction):
             self.say(f"{told['manager']} installed {len(told['installed'])} packages in {told['manager_seconds']} s")
         if self.check_mode():
             absent = hostshell.printable(", ".join(answer.all("absent")), 300)
+            self.say(_foretold(told, absent))
             return {**told, "changed": bool(told["wanted"] or absent), "msg": _foretold(told, absent)}
         return {**told, "changed": bool(told["installed"] or told["gone"])}
 

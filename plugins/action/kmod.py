@@ -9,6 +9,15 @@ from typing import Any, NamedTuple
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods, signing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
 
+SIGNED = b"~Module signature appended~\n"
+"""What the file of a signed module ends with."""
+_FORETELL = """
+for k_one in $k_names; do
+    ! loaded "$k_one" || value loaded "$k_one"
+done
+takes_unsigned || value unsigned "$k_why"
+"""
+
 
 class Wanted(NamedTuple):
     """A module of the task: its name, its content ("" to modprobe it), and its parameters."""
@@ -64,17 +73,23 @@ class ActionModule(HostAction):
 
     def _foretell(self, names: list[str], present: bool) -> dict[str, Any]:
         """Say what would change, by one trip that only reads."""
-        answer = self.ask('for k_one in $k_names; do loaded "$k_one" && value loaded "$k_one"; done',
-                          {"k_names": names})
+        answer = self.ask(hostshell.load_script("signatures") + _FORETELL, {"k_names": names})
         there = set(answer.all("loaded"))
         todo = [name for name in names if (name in there) != present]
-        return {"changed": bool(todo), "changed_modules": todo,
+        verb = "load" if present else "unload"
+        told = f"would {verb} {', '.join(todo)}" if todo else f"would {verb} nothing"
+        if present and todo and answer.one("unsigned"):
+            told += f"; {hostshell.printable(answer.one('unsigned'), 200)}: only signed modules are loaded"
+        self.say(told)
+        return {"changed": bool(todo), "msg": told, "changed_modules": todo,
                 "unchanged_modules": [name for name in names if name not in todo],
                 **self._diff(names, there, present)}
 
     def _load(self, wanted: list[Wanted]) -> dict[str, Any]:
         files = {}
-        lines = ["need_root 'Loading modules'\nprivate_dir\nunpack\nremember_log\n"]
+        unsigned = [module.name for module in wanted if module.content and not module.content.endswith(SIGNED)]
+        lines = ["need_root 'Loading modules'\n", kmods.call("need_signed", *unsigned),
+                 "private_dir\nunpack\nremember_log\n"]
         fresh = "yes" if self.options["fresh"] else "no"
         for module in wanted:
             file = f"{module.name}.ko" if module.content else ""
@@ -86,7 +101,7 @@ class ActionModule(HostAction):
             if not file and self.host_dir:
                 lines.append(kmods.call("bring", module.name))
         try:
-            answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit(),
+            answer = self.ask(hostshell.load_script("kmod", "signatures") + "".join(lines), self._limit(),
                               hostshell.make_tar(files))
         except HostStopped as error:
             raise self._explained(error) from error

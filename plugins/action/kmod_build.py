@@ -80,6 +80,7 @@ class ActionModule(HostAction):
         if names:
             self._permitted()
         msg = f"would build {', '.join(names)}" if names else "everything is in the cache"
+        self.say(msg)
         return {"changed": bool(names), "msg": msg, "modules": {}, "load": []}
 
     def _permitted(self) -> None:

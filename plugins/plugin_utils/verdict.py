@@ -526,6 +526,22 @@ def _judge_end(host: Host, expect: Expect) -> None:
     else:
         host.add("ok", "end.json", f"{expect.target} is unloaded")
     _judge_taint(host, expect, end.get("taint"))
+    _note_modules(host, expect, modules)
+
+
+def _note_modules(host: Host, expect: Expect, after: list[str]) -> None:
+    """Modules that are none of ours and came, or went, between facts.json and end.json."""
+    before = host.facts.get("modules")
+    if not isinstance(before, list):
+        host.add("note", "facts.json", "no list 'modules': it is not known which modules came during the run")
+        return
+    ours = {expect.target, *expect.gone, *(plan["module"] for plan in host.plans)}
+    for names, text in ((set(after) - set(before), "came during the run and stayed"),
+                        (set(before) - set(after), "went during the run")):
+        others = sorted(map(str, names - ours))
+        if others:
+            more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+            host.add("note", "end.json", f"modules that {text}: {', '.join(others[:MAX_NAMED])}{more}")
 
 
 def _judge_taint(host: Host, expect: Expect, after: Any) -> None:

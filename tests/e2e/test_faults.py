@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
 import pytest
-from guests import DATA, OURS, Run, loaded_modules, play
+from guests import DATA, OURS, Run, loaded_modules, play, playbook
 
 PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
 
@@ -170,11 +171,27 @@ def test_an_oops_of_the_guest_is_a_crash_that_shows_the_console(own_lab, verify,
     assert "Kernel panic" in (run.directory / "one" / "console.log").read_text(errors="replace")
 
 
-def test_a_kernel_that_wants_signed_modules_is_explained(own_lab, verify) -> None:
-    run = verify(own_lab({"name": "one", "cmdline": "module.sig_enforce=1"}))
+def test_a_kernel_that_wants_signed_modules_is_skipped_before_any_is_tried(own_lab, verify) -> None:
+    lab = own_lab({"name": "one", "cmdline": "module.sig_enforce=1"})
+    run = verify(lab)
     word, reason = verdict(run)
-    assert word in ("FAIL", "SKIP"), run.output
-    assert "Key was rejected" in reason or "sign" in reason
+    assert word == "SKIP", run.output
+    assert "module.sig_enforce is on" in reason
+    assert "Sign it with a key that the kernel trusts" in reason
+    facts = json.loads((run.directory / "one" / "facts.json").read_text())
+    assert facts["sig_enforce"] is True
+    assert facts["keys"]
+    assert "unsigned module" not in lab.ssh("one", "dmesg")
+
+
+def test_a_check_says_what_would_be_loaded_and_does_nothing(lab, verify, clean_host) -> None:
+    before = lab.ssh("one", "dmesg | wc -l")
+    done = playbook(*verify.argv(lab, clean_host, {}), "--check", lab=lab.directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[one] would load cp_controller, my_payload1, my_payload2, my_payload3" in done.stdout
+    assert "[one] would load cp_target" in done.stdout
+    assert lab.ssh("one", "dmesg | wc -l") == before
+    assert not verify.runs.exists()
 
 
 def test_a_kernel_that_hides_tracefs_is_infra(own_lab, tmp_path) -> None:

@@ -87,7 +87,7 @@ undo() {
 	:
 }
 
-# stop KIND TEXT: the call failed; KIND is FAIL or INFRA.
+# stop KIND TEXT: the call failed; KIND is FAIL, INFRA or SKIP.
 stop() {
 	undo
 	value failed "$1"

@@ -624,3 +624,23 @@ def test_a_check_reboots_nothing(task: Task) -> None:
     result = task("host_reboot", check=True, release="6.2")
     assert result["msg"] == "would reboot the host into 6.2"
     assert b"k_reboot=no" in task.calls[0]
+
+
+def test_only_modules_without_a_signature_have_to_be_taken_unsigned(task: Task, tmp_path: pathlib.Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.kmod")
+    monkeypatch.setattr(module.kmods, "identity", lambda content: module.kmods.Identity("", "", ""))
+    (tmp_path / "signed.ko").write_bytes(b"ELF ~Module signature appended~\n")
+    (tmp_path / "plain.ko").write_bytes(b"ELF")
+    task.answer = ("v failed SKIP\ntext reason\n|module.sig_enforce is on\n.\n")
+    modules = [{"name": name, "ko": str(tmp_path / f"{name}.ko")} for name in ("signed", "plain")]
+    result = task("kmod", modules=[*modules, {"name": "of_the_host"}])
+    assert b"\nneed_signed plain\n" in task.calls[0]
+    assert (result["failed"], result["kind"], result["msg"]) == (True, "SKIP", "module.sig_enforce is on")
+    assert [(step["status"], step["kind"]) for step in task.steps] == [("failed", "SKIP")]
+
+
+def test_a_check_says_what_would_be_loaded_and_that_signatures_are_wanted(task: Task) -> None:
+    task.answer = "v loaded one\nv unsigned module.sig_enforce is on\n"
+    result = task("kmod", modules=[{"name": "one"}, {"name": "two"}], check=True)
+    assert result["msg"] == "would load two; module.sig_enforce is on: only signed modules are loaded"

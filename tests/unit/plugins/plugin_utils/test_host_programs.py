@@ -445,3 +445,27 @@ def test_a_build_ends_when_nobody_listens_any_more(tmp_path: pathlib.Path) -> No
         process.stdout.close()
         assert process.wait(timeout=30) != 0
     assert not pathlib.Path((tmp_path / "place").read_text().strip()).exists()
+
+
+@pytest.mark.parametrize(("enforce", "lockdown", "why"), [
+    ("N", "", ""), ("", "[none] integrity confidentiality", ""), ("Y", "", "module.sig_enforce is on"),
+    ("N", "none [integrity] confidentiality", "the kernel is locked down (integrity), as it is under Secure Boot"),
+    ("Y", "none [confidentiality]", "the kernel is locked down (confidentiality), as it is under Secure Boot"),
+])
+def test_a_kernel_that_wants_signatures_refuses_unsigned_modules_before_they_are_tried(
+    run, enforce: str, lockdown: str, why: str
+) -> None:
+    program = hostshell.load_script("signatures") + """
+first_line() { case $1 in */sig_enforce) k_line=$k_enforce ;; */lockdown) k_line=$k_lockdown ;; esac; }
+loaded() { [ "$1" = there ]; }
+need_signed
+need_signed there
+value signed ok
+need_signed there one
+value tried one
+"""
+    got = run(program, {"k_enforce": enforce, "k_lockdown": lockdown})
+    assert got.one("signed") == "ok"
+    assert got.one("failed") == ("SKIP" if why else "")
+    assert got.one("tried") == ("" if why else "one")
+    assert got.text("reason").startswith(f"{why}: only signed modules are loaded, and one is not signed" if why else "")

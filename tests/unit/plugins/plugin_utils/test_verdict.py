@@ -137,6 +137,7 @@ FACTS = {
     "compiler": "gcc (Debian 14.2.0-19) 14.2.0",
     "taint": 0,
     "cpus": 1,
+    "modules": ["ext4"],
 }
 MODULES = ["my_payload3", "my_payload2", "my_payload1", "cp_controller"]
 BITS = {"int": (4, 1), "gfp_t": (4, 0)}
@@ -870,3 +871,24 @@ def test_a_command_that_was_given_is_used_as_it_is(run: RunDir) -> None:
     (run.path / "run.json").write_text(json.dumps({"command": PLAYBOOK.split(), "hosts": {}}))
     (row,) = verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY, "cd /lab && make verify")
     assert row["reproduce"] == "cd /lab && make verify"
+
+
+def test_modules_of_others_that_came_or_went_are_told_and_fail_nothing(run: RunDir) -> None:
+    run.write("facts.json", {**FACTS, "modules": ["ext4", "usbhid"]})
+    run.write("end.json", {"taint": 12288, "modules": ["ext4", "zsmalloc", *MODULES]})
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert "end.json: modules that came during the run and stayed: zsmalloc" in said(row, "note")
+    assert "end.json: modules that went during the run: usbhid" in said(row, "note")
+
+
+def test_modules_of_the_run_are_none_of_others(run: RunDir) -> None:
+    assert not [text for text in said(run.row(), "note") if "modules that" in text]
+
+
+def test_a_kernel_that_takes_signed_modules_only_is_skipped(run: RunDir) -> None:
+    reason = "module.sig_enforce is on: only signed modules are loaded"
+    run.steps([*(step(name) for name in ("facts", "render", "build")),
+               step("load", status="failed", kind="SKIP", reason=reason)])
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("SKIP", f"load: {reason}")

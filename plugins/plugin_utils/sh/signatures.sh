@@ -1,0 +1,32 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Whether the kernel loads modules that nobody signed.
+k_why=
+k_line=
+
+# takes_unsigned: whether it does; sets k_why to why not.
+takes_unsigned() {
+	k_why=
+	first_line /sys/module/module/parameters/sig_enforce
+	case $k_line in
+	Y | 1) k_why='module.sig_enforce is on' ;;
+	esac
+	first_line /sys/kernel/security/lockdown
+	case $k_line in
+	*'[integrity]'* | *'[confidentiality]'*)
+		k_why=${k_line#*[}
+		k_why="the kernel is locked down (${k_why%%]*}), as it is under Secure Boot"
+		;;
+	esac
+	[ -z "$k_why" ]
+}
+
+# need_signed MODULES...: stops before anything is loaded when one of them, which nobody signed, would be refused.
+need_signed() {
+	takes_unsigned && return
+	for k_module; do
+		if ! loaded "$k_module"; then
+			stop SKIP "$k_why: only signed modules are loaded, and $k_module is not signed, so it was not tried. Sign it with a key that the kernel trusts (facts.json lists those it knows under keys), or turn this off on the test host"
+		fi
+	done
+}
