@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import ssh_legacy
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.ssh_legacy import NoClientError, arguments, explain, variables
+from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED, Row, load_systems
 
 CLIENT = """#!/bin/sh
 case $2 in
@@ -77,3 +79,64 @@ def test_a_client_that_is_not_there_is_told(tmp_path) -> None:
     with pytest.raises(NoClientError, match="cannot be asked which algorithms it knows"):
         arguments(str(tmp_path / "none"))
     assert "cannot be asked" in explain(mismatch("cipher", "3des-cbc"), str(tmp_path / "none"))
+
+
+# Rows of the systems
+
+ROW = """
+  - name: {name}
+    system: Fedora 12
+    kernel: 2.6.31 x86_64
+    arch: x86_64
+    group: seed
+    why: a test
+    {more}
+"""
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Reads rows that are given as name -> further lines of YAML."""
+
+    def read(**more: str) -> dict[str, Row]:
+        path = tmp_path / "systems.yml"
+        body = "".join(ROW.format(name=name, more=text) for name, text in more.items())
+        path.write_text(f"plugin: kedr.lab.systems\nsystems:{body}")
+        return {row.name: row for row in load_systems(str(path))}
+
+    return read
+
+
+def test_the_host_of_a_legacy_row_gets_the_options_and_no_other_does(client, rows) -> None:
+    remote = f"remote: {{ansible_host: 192.0.2.1, ansible_ssh_executable: {client(dss=True)}}}"
+    read = rows(old=f"ssh: legacy\n    {remote}", new=remote)
+    assert "HostKeyAlgorithms=+ssh-rsa,ssh-dss" in read["old"].variables()["ansible_ssh_common_args"]
+    assert "ansible_ssh_common_args" not in read["new"].variables()
+
+
+def test_a_guest_of_the_lab_cannot_be_legacy(rows) -> None:
+    with pytest.raises(DataFileError, match=r"systems\.yml:9: 'ssh' is for rows with 'remote'"):
+        rows(old="ssh: legacy\n    image: {}")
+
+
+def test_there_is_no_other_sort_of_ssh(rows) -> None:
+    with pytest.raises(DataFileError, match="'ssh' is 'ancient'; allowed are: legacy"):
+        rows(old="ssh: ancient")
+
+
+def test_a_client_that_cannot_be_asked_is_told_with_the_row(rows, tmp_path) -> None:
+    ssh_legacy.known.cache_clear()
+    read = rows(old=f"ssh: legacy\n    remote: {{ansible_ssh_executable: {tmp_path}/none}}")
+    with pytest.raises(DataFileError, match=r"systems\.yml:\d+: .*none cannot be asked"):
+        read["old"].variables()
+
+
+def test_the_shipped_rows_of_the_first_systems_are_legacy_and_no_others() -> None:
+    shipped = load_systems(SHIPPED)
+    assert {row.name for row in shipped if row.ssh} == {row.name for row in shipped if row.group == "seed"} != set()
+
+
+def test_a_cloud_rows_guest_gets_its_compiler_and_says_when_it_was_run() -> None:
+    shipped = [row for row in load_systems(SHIPPED) if row.group == "cloud"]
+    assert len(shipped) == 11
+    assert all(row.checked and row.variables()["host_install_packages"] for row in shipped)
