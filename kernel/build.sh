@@ -44,12 +44,24 @@ architecture() {
 	fi
 }
 
+# The gcc of the version that made the kernel, where the usual one is of
+# another version and that one is beside it.
+kernel_compiler() {
+	version=$(sed -n 's/^CONFIG_GCC_VERSION=\([0-9]*\)[0-9]\{4\}$/\1/p' \
+		"$tree/include/config/auto.conf" 2>/dev/null)
+	if [ -n "$version" ] && command -v "gcc-$version" >/dev/null 2>&1 &&
+		[ "$(gcc -dumpversion 2>/dev/null | cut -d. -f1)" != "$version" ]; then
+		echo "CC=gcc-$version"
+	fi
+}
+
 # kbuild DIRECTORY [ARGUMENT...]: builds the modules of a directory.
 kbuild() {
 	directory=$1
 	shift
-	# shellcheck disable=SC2046 # nothing, or one word without blanks
-	make -C "$tree" M="$directory" -j"$(processors)" $(architecture) "$@" modules
+	# shellcheck disable=SC2046 # each is nothing, or one word without blanks
+	make -C "$tree" M="$directory" -j"$(processors)" $(architecture) \
+		$(kernel_compiler) "$@" modules
 }
 
 # The probes that probes/Kbuild names, one per line, "always" first.

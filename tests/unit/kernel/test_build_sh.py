@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -155,3 +156,21 @@ def test_wrong_usage_is_told_on_stderr(tree: Path, stage: Path, arguments: list[
 
 def test_the_script_runs_in_another_shell(tree: Path, stage: Path) -> None:
     assert build(stage, str(tree), "one", "two", shell="bash").returncode == 0
+
+
+@pytest.mark.parametrize(("built_with", "used"), [("90500", "CC is gcc-9"), ("130200", "CC is"), ("0", "CC is")])
+def test_a_kernel_made_with_another_gcc_is_built_for_with_that_one(
+    tree: Path, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built_with: str, used: str
+) -> None:
+    (tree / "include" / "config").mkdir(parents=True)
+    (tree / "include" / "config" / "auto.conf").write_text(f"CONFIG_GCC_VERSION={built_with}\n")
+    makefile = TREE_MAKEFILE.replace("\techo extra", "\techo CC is $(filter-out cc,$(CC)); \\\n\techo extra")
+    (tree / "Makefile").write_text(makefile)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, version in (("gcc", "13.2.0"), ("gcc-9", "9.5.0"), ("gcc-13", "13.2.0")):
+        (programs / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    build(stage, str(tree), "one")
+    assert used in [line.strip() for line in (stage / "one.log").read_text().splitlines()]
