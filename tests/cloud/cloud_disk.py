@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk as vendors make them for clouds: Debian 13 with cloud-init, systemd, GRUB for BIOS and for UEFI.
 
-Run as a program it prints the path of the disk, which is made once and kept in the cache.
+Run as a program it prints a file for the inventory plugin kedr.lab.systems with a row for the disk, which is made once
+and kept in the cache: PYTHONPATH=.collections python tests/cloud/cloud_disk.py >FILE && make matrix ARGS="-i FILE"
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import apt_proxy_options
 
 SUITE = "trixie"
 PACKAGES = (
@@ -125,9 +128,11 @@ def make_disk(work: pathlib.Path) -> pathlib.Path:
 def make_tree(tree: pathlib.Path) -> None:
     hooks = [f"--essential-hook={INITRAMFS}", f"--customize-hook={CLEAN}"]
     quiet = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+    proxies = [f"--aptopt={option}" for option in apt_proxy_options(dump)]
     run(
         "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}",
-        '--aptopt=Acquire::Retries "3"', "--dpkgopt=force-unsafe-io", *quiet, *hooks, SUITE, tree,
+        '--aptopt=Acquire::Retries "3"', *proxies, "--dpkgopt=force-unsafe-io", *quiet, *hooks, SUITE, tree,
     )  # fmt: skip
     (tree / "boot/grub").mkdir(parents=True, exist_ok=True)
     (tree / "boot/grub/grub.cfg").write_text(GRUB)
@@ -166,8 +171,29 @@ def install_uefi_loader(tree: pathlib.Path, work: pathlib.Path, raw: pathlib.Pat
     run("mcopy", "-i", where, work / "bootx64.efi", "::/EFI/BOOT/BOOTX64.EFI")
 
 
+def rows(disk: pathlib.Path) -> str:
+    """Return rows of the matrix: the disk as a system."""
+    with disk.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return f"""\
+plugin: kedr.lab.systems
+systems:
+  - name: debian13-cloud-init
+    system: Debian 13
+    kernel: 6.12 amd64
+    arch: x86_64
+    group: base
+    why: a whole system from a disk image, set up by cloud-init, which builds its own modules
+    image:
+      cloud:
+        url: {disk.as_uri()}
+        sha256: {found}
+    guest: {{memory: 2048}}
+"""
+
+
 if __name__ == "__main__":
     try:
-        print(cloud_image())
+        print(rows(cloud_image()), end="")
     except RuntimeError as error:
         sys.exit(f"cloud_disk.py: {error}")
