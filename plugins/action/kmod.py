@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods, signing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
 
-SIGNED = b"~Module signature appended~\n"
-"""What the file of a signed module ends with."""
 _FORETELL = """
 for k_one in $k_names; do
     ! loaded "$k_one" || value loaded "$k_one"
@@ -78,7 +76,7 @@ class ActionModule(HostAction):
         todo = [name for name in names if (name in there) != present]
         verb = "load" if present else "unload"
         told = f"would {verb} {', '.join(todo)}" if todo else f"would {verb} nothing"
-        if present and todo and answer.one("unsigned"):
+        if present and todo and answer.one("unsigned") and not self.options["signing_key"]:
             told += f"; {hostshell.printable(answer.one('unsigned'), 200)}: only signed modules are loaded"
         self.say(told)
         return {"changed": bool(todo), "msg": told, "changed_modules": todo,
@@ -87,7 +85,7 @@ class ActionModule(HostAction):
 
     def _load(self, wanted: list[Wanted]) -> dict[str, Any]:
         files = {}
-        unsigned = [module.name for module in wanted if module.content and not module.content.endswith(SIGNED)]
+        unsigned = [module.name for module in wanted if module.content and not signing.is_signed(module.content)]
         lines = ["need_root 'Loading modules'\n", kmods.call("need_signed", *unsigned),
                  "private_dir\nunpack\nremember_log\n"]
         fresh = "yes" if self.options["fresh"] else "no"

@@ -26,7 +26,7 @@ need_signed() {
 	takes_unsigned && return
 	for k_module; do
 		if ! loaded "$k_module"; then
-			stop SKIP "$k_why: only signed modules are loaded, and $k_module is not signed, so it was not tried. Sign it with a key that the kernel trusts (facts.json lists those it knows under keys), or turn this off on the test host"
+			stop SKIP "$k_why: only signed modules are loaded, and $k_module is not signed, so it was not tried. Sign it with a key that the kernel trusts (kedr_signing_key and kedr_signing_cert; facts.json lists the keys that it knows), or turn this off on the test host"
 		fi
 	done
 }
