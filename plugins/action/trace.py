@@ -10,13 +10,14 @@ from typing import Any
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
 
 class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.trace)."""
 
     changes_host = True
-    recorded = ("tracing_dir", "instance")
+    recorded = ("tracing_dir", "instance", "witness")
 
     def step_name(self) -> str:
         """Return the usual step: trace or untrace."""
@@ -36,11 +37,13 @@ class ActionModule(HostAction):
         answer = self.ask(program, {
             "k_instance": instance_name(self.options["instance"]), "k_events": event_paths(events),
             "k_clock": self.options["clock"], "k_size": self.options["buffer_size_kb"],
+            "k_witness": event_paths(EVENTS) if self.options["witness"] else [],
             "k_tracer": self.options["tracer"], "k_check": "yes" if self.check_mode() else "no",
         })
         changes = [hostshell.printable(text, 200) for text in answer.all("changed")]
         return {
             "changed": bool(changes), "changes": changes, "events": events,
+            "witness": [hostshell.printable(text, 100) for text in answer.all("witness")],
             "tracing_dir": hostshell.printable(answer.one("tracing_dir"), 300),
             "instance": answer.one("instance") == "yes", **self._diff(answer),
         }

@@ -16,6 +16,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
     instance_name,
     log_of_run,
 )
+from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
 TRACE_LIMIT = 200 << 20
 """Bytes of a trace, and of a kernel log, that are taken at most."""
@@ -34,13 +35,13 @@ class ActionModule(HostAction):
         if self.check_mode():
             return {"changed": False, "msg": "would turn tracing off and collect the evidence"}
         answer = self.ask(hostshell.load_script("tracefs", "trace_collect"), {
-            "k_instance": instance, "k_events": events, "k_bytes": TRACE_LIMIT,
+            "k_instance": instance, "k_events": events, "k_witness": event_paths(EVENTS), "k_bytes": TRACE_LIMIT,
             "k_stop": "yes" if self.is_test_host() else "no",
         })
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
         end = self._end(answer, marker)
         self._keep_files(answer, log, end)
-        for name in ("trace", "dmesg"):
+        for name in ("trace", "witness", "dmesg"):
             if len(answer.blobs.get(name, b"")) >= TRACE_LIMIT:
                 raise StepError("INFRA", f"the {name} is larger than {TRACE_LIMIT >> 20} MiB and was cut: enable "
                                          "fewer events or exercise less", **end)
@@ -59,7 +60,7 @@ class ActionModule(HostAction):
 
     def _keep_files(self, answer: hostshell.Answer, log: bytes, end: dict[str, Any]) -> None:
         """Keep what came; a file that is missing says that it was missing on the host."""
-        for blob in ("trace", "stats", "formats", "sites"):
+        for blob in ("trace", "stats", "formats", "sites", "witness", "witness_stats"):
             if blob in answer.blobs:
                 self.keep(f"{blob}.txt", answer.blobs[blob])
         self.keep("dmesg.txt", log)

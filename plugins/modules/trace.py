@@ -44,6 +44,13 @@ options:
     description: Least size of the buffer of each processor, in KiB.
     type: int
     default: 4096
+  witness:
+    description:
+      - Whether the kernel's own memory events are recorded beside, in a second instance with C(-kmem) after its name,
+        as far as modules cause them. M(kedr.lab.verdict) compares their number with that of the recorded calls.
+      - Kernels that have no such events or no instances have no witness.
+    type: bool
+    default: false
   tracer:
     description: Tracer to run beside the events.
     type: str
@@ -83,6 +90,12 @@ tracing_dir:
   returned: success
   type: str
   sample: /sys/kernel/tracing/instances/kedr
+witness:
+  description: The kernel's own events that are recorded beside.
+  returned: success
+  type: list
+  elements: str
+  sample: ["kmem:kmalloc", "kmem:kfree"]
 instance:
   description: Whether it is an instance and not the global buffer.
   returned: success

@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Turns tracing off and reads everything that a verdict needs, in one round trip, into
     C(<run_dir>/<inventory_hostname>).
+  - Also brings what the second instance of M(kedr.lab.trace) recorded, when there is one.
   - What is not there, because an earlier step failed, is named and is no failure.
   - Has to run before payload modules are unloaded, which clears the records of their events.
   - On a host that is not marked as a test host tracing is left on.

@@ -23,6 +23,8 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
     ELFTOOLS_ERROR = str(import_error)
 
 _EXECINSTR, _ALLOC = 0x4, 0x2
+_STATIC_CALL = "__SCT__"  # the trampoline of a static call is the function's name behind this
+_THUNK = re.compile(r"__x86_indirect_(?:thunk|call_thunk|jump_thunk)_\w+")
 _BRANCHES = {"EM_X86_64": {2, 4}, "EM_386": {2, 4}}  # R_*_PC32 and R_*_PLT32 have these numbers on both
 
 
@@ -42,19 +44,41 @@ class Key(NamedTuple):
 class Expected:
     """Sites that a module file names.
 
-    ``sites`` counts direct branches.  ``pointers`` counts, by symbol, references outside of code (function
-    pointers), ``others`` references from code that are no CALL and no JMP (a taken address, a conditional
-    jump): calls made through either are out of reach.  ``text`` is the bytes of code by area.
+    ``sites`` counts direct branches.  What is out of reach is counted by symbol: ``pointers``, where the
+    address is taken, in data or by an instruction; ``others``, references from code of another kind (a
+    conditional jump); ``static_calls``, calls of its trampoline, which the kernel patches itself.
+    ``indirect`` counts calls through thunks, of which no file says what they reach.  ``text`` is the bytes
+    of code by area.
     """
 
     sites: dict[Key, int] = field(default_factory=dict)
     pointers: dict[str, int] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
+    static_calls: dict[str, int] = field(default_factory=dict)
+    indirect: int = 0
     text: dict[str, int] = field(default_factory=dict)
 
     def total(self, symbol: str) -> int:
         """All direct branches to a symbol."""
         return sum(count for key, count in self.sites.items() if key.symbol == symbol)
+
+    def unreached(self, symbols: Mapping[str, str]) -> dict[str, dict[str, int | bool]]:
+        """What refers to functions and is no direct branch: {function: counts}, only where there is any.
+
+        ``symbols`` is {function: symbol}.  ``inlined``: nothing refers to the function at all, so the module does
+        not use it or has its code inline, and no file tells which.
+        """
+        found: dict[str, dict[str, int | bool]] = {}
+        for function, symbol in symbols.items():
+            counts = {
+                "pointers": self.pointers.get(symbol, 0),
+                "other": self.others.get(symbol, 0),
+                "static_calls": self.static_calls.get(symbol, 0),
+            }
+            nothing = not self.total(symbol) and not any(counts.values())
+            if nothing or any(counts.values()):
+                found[function] = {**counts, "inlined": nothing}
+        return found
 
 
 def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
@@ -133,19 +157,24 @@ def _count_section(
             # A function of the module's own that has the same name is not the exported one.
             names[index] = symbol.name if symbol["st_shndx"] == "SHN_UNDEF" else ""
         name = names[index]
-        if name not in wanted:
+        if code and name.startswith("__x86") and _THUNK.fullmatch(name):
+            result.indirect += 1
+        plain = name.removeprefix(_STATIC_CALL)
+        if plain not in wanted:
             continue
-        if not code:
-            result.pointers[name] = result.pointers.get(name, 0) + 1
-            continue
-        kind = ""
-        if relocation["r_info_type"] in branches:
+        kind = "pointer"
+        if code and relocation["r_info_type"] in branches:
             kind = _branch(data, relocation["r_offset"], _addend(relocation, data))
-        if kind:
+        if plain != name:
+            # Outside of code stand the keys of the trampoline, not calls.
+            if code:
+                result.static_calls[plain] = result.static_calls.get(plain, 0) + 1
+        elif kind in ("call", "jmp"):
             key = Key(name, kind, area)
             result.sites[key] = result.sites.get(key, 0) + 1
         else:
-            result.others[name] = result.others.get(name, 0) + 1
+            counts = result.pointers if kind == "pointer" else result.others
+            counts[name] = counts.get(name, 0) + 1
 
 
 def _addend(relocation: object, data: bytes) -> int:
@@ -156,10 +185,13 @@ def _addend(relocation: object, data: bytes) -> int:
 
 
 def _branch(data: bytes, offset: int, addend: int) -> str:
-    """``call``, ``jmp`` or nothing, from the opcode before a 32-bit displacement."""
+    """``call``, ``jmp``, ``pointer`` (lea) or ``other``, from the opcode before a 32-bit displacement."""
     if addend != -4 or not 1 <= offset <= len(data) - 4:
-        return ""
-    return {0xE8: "call", 0xE9: "jmp"}.get(data[offset - 1], "")
+        return "other"
+    kind = {0xE8: "call", 0xE9: "jmp"}.get(data[offset - 1], "")
+    # LEA with a displacement from the next instruction: opcode 8D, and mod 00, r/m 101 in the byte after it
+    lea = offset >= 2 and data[offset - 2] == 0x8D and data[offset - 1] & 0xC7 == 0x05
+    return kind or ("pointer" if lea else "other")
 
 
 # -- the controller's report -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import rundir, sites, splat, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import rundir, sites, splat, trace, witness
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
 
 STEPS = (
@@ -78,7 +78,10 @@ class Host:
     facts: dict[str, Any] = field(default_factory=dict)
     plans: list[dict[str, Any]] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
+    nothing: Counter[str] = field(default_factory=Counter)
+    whole: bool = False
     sites: dict[str, dict[str, int]] = field(default_factory=dict)
+    unreached: dict[str, dict[str, int | bool]] = field(default_factory=dict)
     lost: int = 0
     splats: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
@@ -399,6 +402,8 @@ def _feed(host: Host, reader: trace.TraceReader, checks: Sequence[tuple[Rule, Ch
             takers.setdefault(selector.event, []).append((check, selector))
     for record in reader:
         host.events[record.event] += 1
+        if record.fields.get("returnValue") == witness.ZERO_SIZE_PTR:
+            host.nothing[record.event] += 1
         for check, selector in takers.get(record.event, ()):
             takes = selector.takes(record)
             if takes is None:
@@ -453,10 +458,63 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
                 "trace.txt",
                 f"cpu{cpu}: {reader.per_cpu[cpu]} records; stats.txt counts {promised}",
             )
-    if len(host.findings) == before:
+    host.whole = len(host.findings) == before
+    if host.whole:
         host.add("ok", "trace.txt", f"{reader.records} records, every line read")
-        return True
-    return False
+    return host.whole
+
+
+# -- the kernel's own events -------------------------------------------------------------------------
+
+
+def _judge_witness(host: Host, target: str) -> None:
+    """Compare what the payloads recorded with the kernel's own count of the same calls."""
+    if not any(_witness_events(step) for step in host.steps):
+        host.add("note", "steps.jsonl", "no events of the kernel's own to compare the number of calls with")
+        return
+    if not host.whole:
+        return
+    try:
+        lost = sum(count.lost for count in trace.parse_stats(_read(host, "witness_stats.txt")).values())
+        formats = trace.parse_formats(_read(host, "formats.txt"))
+    except trace.TraceError as error:
+        raise EvidenceError("witness_stats.txt", str(error)) from None
+    if lost:
+        host.add("note", "witness_stats.txt", f"{lost} of the kernel's own events are lost: not compared")
+    elif not witness.names_places(formats):
+        host.add("note", "formats.txt", "the kernel's own events do not name where they come from: not compared")
+    else:
+        with _open(host, "witness.txt") as stream:
+            reader = trace.TraceReader(trace.read_lines(stream), formats)
+            found = witness.count(reader, target)
+        if reader.malformed_count or reader.lost:
+            bad = reader.malformed[0].line if reader.malformed else 0
+            raise EvidenceError("witness.txt", f"line {bad} cannot be read")
+        _compare_witness(host, found, target)
+
+
+def _witness_events(step: Mapping[str, Any]) -> bool:
+    data = step.get("data")
+    return step["step"] == "trace" and step["status"] == "ok" and isinstance(data, dict) and bool(data.get("witness"))
+
+
+def _compare_witness(host: Host, found: witness.Witness, target: str) -> None:
+    equal: list[str] = []
+    for plan in host.plans:
+        for event in plan["events"]:
+            if event["function"] not in witness.FUNCTIONS:
+                continue
+            calls = host.events[event["event"]] - host.nothing[event["event"]]
+            seen = found.replaced[plan["module"], event["function"]]
+            if calls != seen:
+                text = f"{event['function']}: {calls} calls recorded, the kernel's own events count {seen}"
+                host.add("fail", "witness.txt", text)
+            elif calls:
+                equal.append(f"{event['function']} {calls}")
+    if equal:
+        host.add("ok", "witness.txt", f"the kernel's own events count as many calls: {', '.join(equal)}")
+    for name, count in sorted(found.target.items()):
+        host.add("note", "witness.txt", f"{count} × {name} from {target} itself, by way of functions not intercepted")
 
 
 # -- sites, modules, taint ---------------------------------------------------------------------------
@@ -510,10 +568,25 @@ def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, s
             "sites.txt",
             f"{total} call sites patched, as the relocations name them, of {len(symbols)} functions",
         )
-    for function, symbol in symbols.items():
-        pointers = expected.pointers.get(symbol, 0) + expected.others.get(symbol, 0)
-        if pointers:
-            host.add("note", "sites.txt", f"{function}: {pointers} references are no direct calls and not seen")
+    _note_unreached(host, expected, symbols)
+
+
+def _note_unreached(host: Host, expected: sites.Expected, symbols: Mapping[str, str]) -> None:
+    """Tell of the calls that cannot be intercepted, or may not have been seen."""
+    source = f"modules/{host.target}.ko"
+    host.unreached = expected.unreached(symbols)
+    kinds = {"pointers": "address taken", "static_calls": "static calls", "other": "other references"}
+    for function, counts in host.unreached.items():
+        parts = [f"{words} {counts[key]}" for key, words in kinds.items() if counts[key]]
+        if parts:
+            host.add("note", source, f"{function}: calls that are not intercepted are possible: {', '.join(parts)}")
+    absent = [function for function, counts in host.unreached.items() if counts["inlined"]]
+    if absent:
+        text = f"no reference, so not called or compiled in: {', '.join(absent)}"
+        host.add("note", source, text)
+    if expected.indirect:
+        text = f"{expected.indirect} calls through thunks, of which nothing says what they reach"
+        host.add("note", source, text)
 
 
 def _judge_end(host: Host, expect: Expect) -> None:
@@ -684,6 +757,7 @@ def _judge_evidence(host: Host, expect: Expect) -> None:
     stats = _attempt(host, lambda: _judge_stats(host))
     if host.plans:
         _attempt(host, lambda: _judge_trace(host, expect, stats))
+        _attempt(host, lambda: _judge_witness(host, expect.target))
         _attempt(host, lambda: _judge_sites(host, expect))
     _attempt(host, lambda: _judge_end(host, expect))
     _attempt(host, lambda: _judge_gone(host, expect))
@@ -727,6 +801,7 @@ def _entry(host: Host, verdict: str, reason: str, reproduce: str) -> dict[str, A
         "reason": plain(reason, 1000),
         "events": {plain(name, 200): count for name, count in sorted(host.events.items())},
         "sites": {plain(name, 200): counts for name, counts in sorted(host.sites.items())},
+        "unreached": {plain(name, 200): counts for name, counts in sorted(host.unreached.items())},
         "lost": host.lost,
         "splats": [plain(text, 300) for text in host.splats[: 2 * MAX_NAMED]],
         "durations": durations,

@@ -3,7 +3,8 @@
 # Sets up or takes down a trace buffer of our own; after tracefs.sh.
 # k_instance: its name, empty for the global buffer; k_events: lines of system/event;
 # k_clock, k_size (KiB per CPU), k_tracer; k_check: yes to change nothing and say what would change.
-: "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}"
+# k_witness: lines of the kernel's own events, to be recorded beside wherever modules cause them; or empty.
+: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}"
 k_place=
 k_own=no
 k_line=
@@ -119,7 +120,7 @@ missing_events() {
 
 # undo: an instance that could not be set up does not stay.
 undo() {
-	[ "$k_made" = no ] || rmdir "$k_place"
+	[ "$k_made" = no ] || rmdir "$k_tracing/instances/$k_instance"
 }
 
 present() {
@@ -143,6 +144,31 @@ present() {
 		k_made=yes
 	fi
 	settings
+	witness
+}
+
+# lowest_text: prints the lowest address at which the text of a module is, in hexadecimal digits.
+lowest_text() {
+	cat /sys/module/*/sections/.text 2>/dev/null | sort | head -n 1
+}
+
+# witness: sets up the second instance, where there can be one. Its events are those caused from the addresses where
+# modules are, which lie above those of the kernel; a target may be loaded somewhat below the others.
+witness() {
+	kernel_events "$k_witness"
+	choose_witness "$k_instance"
+	k_lowest=$(lowest_text)
+	[ "$k_check" = no ] && [ -n "$k_place" ] && [ -n "$k_kernel_events" ] && [ -n "$k_lowest" ] || return 0
+	if [ ! -d "$k_place" ]; then
+		k_error=$(mkdir "$k_place" 2>&1) || stop INFRA "the second trace instance cannot be made: $k_error"
+		change "instance ${k_place##*/}" absent present
+	fi
+	set_size
+	for k_event in $k_kernel_events; do
+		printf 'call_site >= %s\n' "${k_lowest%??????}000000" >"$k_place/events/$k_event/filter"
+		printf '1\n' >"$k_place/events/$k_event/enable"
+		value witness "${k_event%%/*}:${k_event#*/}"
+	done
 }
 
 # settings: everything but the instance itself; the buffer is cleared before events are enabled.
@@ -188,6 +214,8 @@ absent() {
 	done
 	if [ "$k_own" = yes ]; then
 		remove_instance
+		choose_witness "$k_instance"
+		[ ! -d "$k_place" ] || remove_instance
 	else
 		put_back global
 	fi
@@ -196,7 +224,7 @@ absent() {
 
 # remove_instance: for about a second while somebody lets go of it.
 remove_instance() {
-	change "instance $k_instance" present absent
+	change "instance ${k_place##*/}" present absent
 	[ "$k_check" = no ] || return 0
 	printf '0\n' >"$k_place/tracing_on"
 	[ ! -f "$k_place/events/enable" ] || printf '0\n' >"$k_place/events/enable"

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Reads the evidence of a run; after tracefs.sh. What is not there is named, and nothing is a failure.
-# k_instance, k_events: as for trace.sh; k_stop: yes to turn tracing off first; k_bytes: limit of the trace.
-: "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}"
+# k_instance, k_events, k_witness: as for trace.sh; k_stop: yes to turn tracing off first; k_bytes: limit of the trace.
+: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}"
 k_place=
 k_own=no
 k_word=
@@ -24,13 +24,27 @@ tracing() {
 	else
 		value missing events
 	fi
+	witness
 	formats
+}
+
+# witness: what the kernel's own events are, and their counters.
+witness() {
+	k_kernel_events=
+	choose_witness "$k_instance"
+	[ -n "$k_witness" ] && [ -d "$k_place" ] || return 0
+	kernel_events "$k_witness"
+	[ "$k_stop" = no ] || printf '0\n' >"$k_place/tracing_on"
+	cd "$k_place/per_cpu" || return 0
+	headed cpu*/stats | text witness_stats
+	cd /
+	text witness "$k_bytes" <"$k_place/trace"
 }
 
 # formats: of the events that are there, each under a line "== system/event".
 formats() {
 	set --
-	for k_event in $k_events; do
+	for k_event in $k_events$k_kernel_events; do
 		if [ -r "$k_tracing/events/$k_event/format" ]; then
 			set -- "$@" "$k_event/format"
 		else

@@ -43,6 +43,20 @@ choose_place() {
 	fi
 }
 
+# choose_witness INSTANCE: sets k_place to that in which the kernel's own events are; to nothing without instances.
+choose_witness() {
+	choose_place "$1"
+	if [ "$k_own" = yes ]; then k_place=$k_place-kmem; else k_place=; fi
+}
+
+# kernel_events EVENTS: sets k_kernel_events to those that the kernel has, with a blank before each.
+kernel_events() {
+	k_kernel_events=
+	for k_event in $1; do
+		[ ! -f "$k_tracing/events/$k_event/filter" ] || k_kernel_events="$k_kernel_events $k_event"
+	done
+}
+
 # first_word FILE: sets k_word to what is before the first blank or star.
 first_word() {
 	first_line "$1"

@@ -52,12 +52,17 @@ def tracefs(tmp_path: pathlib.Path) -> pathlib.Path:
     return top
 
 
+LOWEST = "0xffffffffc0123456"
+"""Lowest address of the text of a module in the made-up kernel."""
+
+
 def trace(run, top: pathlib.Path, verb: str = "present", **values: str) -> hostshell.Answer:
     # The made-up files take a clock as it is written, and hold no brackets afterwards.
     program = hostshell.load_script("tracefs", "trace") + (
         f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; }}\n"
-        f"k_memory={shlex.quote(str(top.parent / 'memory'))}\n{verb}\n")
-    return run(program, {"k_instance": "kedr", "k_events": ["one/a"], "k_clock": "", "k_size": "64",
+        f"k_memory={shlex.quote(str(top.parent / 'memory'))}\n"
+        f"lowest_text() {{ echo {LOWEST}; }}\n{verb}\n")
+    return run(program, {"k_witness": "", "k_instance": "kedr", "k_events": ["one/a"], "k_clock": "", "k_size": "64",
                          "k_tracer": "nop", "k_check": "no", **values})
 
 
@@ -163,8 +168,8 @@ def test_every_change_of_a_buffer_has_its_before_and_after(run, tracefs: pathlib
 def test_tracefs_that_cannot_be_mounted_is_the_labs_fault_with_what_mount_said(run) -> None:
     program = hostshell.load_script("tracefs", "trace") + (
         "find_tracing() { k_tracing=; }\nmount() { echo 'mount: permission denied'; return 32; }\npresent\n")
-    got = run(program, {"k_instance": "kedr", "k_events": [], "k_clock": "", "k_size": "64", "k_tracer": "nop",
-                        "k_check": "no"})
+    got = run(program, {"k_witness": "", "k_instance": "kedr", "k_events": [], "k_clock": "", "k_size": "64",
+                        "k_tracer": "nop", "k_check": "no"})
     assert got.one("failed") == "INFRA"
     assert "tracefs cannot be mounted" in got.text("reason")
 
@@ -173,11 +178,76 @@ def test_an_absent_instance_stays_absent(run, tracefs: pathlib.Path) -> None:
     assert trace(run, tracefs, "absent", k_instance="other").all("changed") == []
 
 
+@pytest.fixture
+def second(tracefs: pathlib.Path) -> pathlib.Path:
+    """The second instance of a kernel that has kmem:kmalloc and kmem:kfree. A file system makes no files by itself."""
+    place = tracefs / "instances" / "kedr-kmem"
+    for top in (tracefs, place):
+        for event in ("kmalloc", "kfree"):
+            directory = top / "events" / "kmem" / event
+            directory.mkdir(parents=True)
+            (directory / "enable").write_text("0\n")
+            (directory / "filter").write_text("none\n")
+            (directory / "format").write_text(f"name: {event}\n")
+    for name, text in {"trace": "calls\n", "tracing_on": "1\n", "buffer_size_kb": "7\n"}.items():
+        (place / name).write_text(text)
+    (place / "per_cpu" / "cpu0").mkdir(parents=True)
+    (place / "per_cpu" / "cpu0" / "stats").write_text("entries: 5\n")
+    return place
+
+
+KMEM = "kmem/kmalloc\nkmem/kmalloc_node\nkmem/kfree"
+
+
+def test_the_kernels_own_events_are_recorded_from_where_modules_are(run, tracefs, second: pathlib.Path) -> None:
+    got = trace(run, tracefs, k_witness=KMEM)
+    assert got.all("witness") == ["kmem:kmalloc", "kmem:kfree"]
+    assert (second / "events/kmem/kfree/filter").read_text() == "call_site >= 0xffffffffc0000000\n"
+    assert (second / "events/kmem/kfree/enable").read_text() == "1\n"
+    assert (second / "buffer_size_kb").read_text() == "64\n"
+    assert not (tracefs / "instances/kedr/events/kmem").exists()
+
+
+def test_a_check_records_none_of_the_kernels_own_events(run, tracefs, second: pathlib.Path) -> None:
+    assert trace(run, tracefs, k_witness=KMEM, k_check="yes").all("witness") == []
+    assert (second / "events/kmem/kfree/enable").read_text() == "0\n"
+
+
+@pytest.mark.parametrize("lacking", ["events", "instances", "modules"])
+def test_a_kernel_that_cannot_be_a_witness_is_none(run, tracefs, second: pathlib.Path, lacking: str) -> None:
+    shutil.rmtree(second)
+    if lacking == "events":
+        shutil.rmtree(tracefs / "events" / "kmem")
+    elif lacking == "instances":
+        shutil.rmtree(tracefs / "instances")
+    program = "lowest_text() { :; }\npresent" if lacking == "modules" else "present"
+    got = trace(run, tracefs, program, k_witness=KMEM)
+    assert (got.one("failed"), got.all("witness")) == ("", [])
+    assert not second.exists()
+
+
+def test_the_second_instance_goes_with_the_first(run, tracefs, second: pathlib.Path) -> None:
+    program = 'rmdir() { rm -r "$@"; }\nabsent'  # in tracefs an instance is removed with all that is in it
+    changed = trace(run, tracefs, program, k_witness=KMEM).all("changed")
+    assert [one for one in changed if one.startswith("instance")] == ["instance kedr", "instance kedr-kmem"]
+    assert not second.exists()
+
+
+def test_the_kernels_own_events_come_home_with_their_counters_and_formats(run, tracefs, second: pathlib.Path) -> None:
+    got = collect(run, tracefs, k_witness=KMEM)
+    assert got.text("witness") == "calls\n"
+    assert got.text("witness_stats") == "== cpu0\nentries: 5\n"
+    assert got.text("formats").endswith("== kmem/kmalloc\nname: kmalloc\n== kmem/kfree\nname: kfree\n")
+    assert (second / "tracing_on").read_text() == "0\n"
+    assert "witness" not in collect(run, tracefs).blobs
+
+
 def collect(run, top: pathlib.Path, **values: str) -> hostshell.Answer:
     program = (f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; [ -f \"$k_tracing/trace\" ] || k_tracing=; }}\n"
                + "dmesg() { echo '[1] line'; }\n" + hostshell.load_script("trace_collect"))
     return run(hostshell.load_script("tracefs") + program, {
-        "k_instance": "kedr", "k_events": ["one/a", "one/b"], "k_stop": "yes", "k_bytes": "1000", **values})
+        "k_witness": "", "k_instance": "kedr", "k_events": ["one/a", "one/b"], "k_stop": "yes", "k_bytes": "1000",
+        **values})
 
 
 def test_everything_is_collected_and_tracing_is_turned_off(run, tracefs: pathlib.Path) -> None:

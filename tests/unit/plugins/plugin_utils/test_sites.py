@@ -41,12 +41,8 @@ def count(data: bytes, *symbols: str) -> sites.Expected:
     return sites.expected_sites(io.BytesIO(data), symbols)
 
 
-@pytest.mark.parametrize(
-    ("flags", "calls"), [(("-m64", "-mcmodel=kernel"), 2), (("-m32",), 3)], ids=["x86_64", "i386"]
-)
-def test_calls_and_tail_jumps_are_counted_by_area(
-    tmp_path: pathlib.Path, flags: tuple[str, ...], calls: int
-) -> None:
+@pytest.mark.parametrize(("flags", "calls"), [(("-m64", "-mcmodel=kernel"), 2), (("-m32",), 3)], ids=["x86_64", "i386"])
+def test_calls_and_tail_jumps_are_counted_by_area(tmp_path: pathlib.Path, flags: tuple[str, ...], calls: int) -> None:
     found = count(build(tmp_path, SOURCE, *flags), "kfree", "__kmalloc", "up")
     # use: two calls; tail: a jump; cleanup_module: a jump, or a call where arguments are on the stack.
     assert found.sites == {
@@ -56,9 +52,60 @@ def test_calls_and_tail_jumps_are_counted_by_area(
         Key("__kmalloc", "call", "init"): 1,
     }
     assert found.total("kfree") == 4
-    assert found.pointers == {"kfree": 2}
-    assert found.others == {"kfree": 1, "up": 1}
+    # Two in the table, one in the code of address().
+    assert found.pointers == {"kfree": 3}
+    assert found.others == {"up": 1}
     assert found.text["init"] > 0
+
+
+UNREACHED = r"""
+extern void kfree(const void *);
+extern void up(void *);
+int use(void);
+int use(void) { kfree(0); return 1; }
+__asm__(".text\n\tcall __SCT__might_sleep\n\tjmp __SCT__might_sleep\n"
+        "\tcall __x86_indirect_thunk_rax\n\tjmp __x86_indirect_thunk_r11\n\tcall __x86_return_thunk\n"
+        "\tjne up\n"
+        ".section .static_call_sites,\"a\"\n\t.long __SCT__might_sleep - .\n"
+        ".section .discard.reachable,\"a\"\n\t.long up - .\n"
+        ".text\n");
+"""
+
+
+@pytest.mark.parametrize("flags", [("-m64", "-mcmodel=kernel"), ("-m32",)], ids=["x86_64", "i386"])
+def test_what_cannot_be_intercepted_is_counted_by_function_and_kind(
+    tmp_path: pathlib.Path, flags: tuple[str, ...]
+) -> None:
+    symbols = {"kfree": "kfree", "up": "up", "might_sleep": "might_sleep", "vmalloc": "vmalloc_noprof"}
+    found = count(build(tmp_path, UNREACHED, *flags), *symbols.values())
+    nothing = {"pointers": 0, "other": 0, "static_calls": 0, "inlined": False}
+    assert found.unreached(symbols) == {
+        "up": {**nothing, "other": 1},
+        "might_sleep": {**nothing, "static_calls": 2},
+        "vmalloc": {**nothing, "inlined": True},
+    }
+    assert found.indirect == 2
+    assert found.total("might_sleep") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("leaq up(%rip), %rdi", "pointers"),
+        ("leaq up(%rip), %r13", "pointers"),
+        ("movq $up, %rdi", "pointers"),
+        ("pushq $up", "pointers"),
+        ("cmpq up(%rip), %rdi", "other"),
+        ("je up", "other"),
+        ("call *up(%rip)", "other"),
+        (".data; .quad up", "pointers"),
+    ],
+)
+def test_an_address_that_is_taken_is_told_from_other_references(tmp_path: pathlib.Path, code: str, kind: str) -> None:
+    source = f'__asm__(".text; {code}; .text");'
+    found = count(build(tmp_path, source, "-m64", "-mcmodel=kernel"), "up").unreached({"up": "up"})
+    counts = {"pointers": 0, "other": 0, "static_calls": 0, "inlined": False}
+    assert found == {"up": {**counts, kind: 1}}
 
 
 def test_only_the_symbols_asked_for_are_counted(tmp_path: pathlib.Path) -> None:

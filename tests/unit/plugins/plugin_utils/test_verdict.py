@@ -171,12 +171,50 @@ def stats(entries: int) -> str:
     )
 
 
+KMEM = {
+    "kmalloc": ("call_site=%pS ptr=%p bytes_req=%zu", ["call_site", "ptr", "bytes_req"]),
+    "kfree": ("call_site=%pS ptr=%p", ["call_site", "ptr"]),
+}
+"""The kernel's own events: how they are printed, and their fields."""
+
+ITSELF = "cfake_init+0x10/0x200 [cp_target]"
+OTHER = "ext4_mb_init+0x1a/0x500 [ext4]"
+
+
+def kmem_formats(text: str = "") -> str:
+    parts = []
+    for event, (fmt, names) in KMEM.items():
+        fields = [f"\tfield:unsigned long {name};\toffset:8;\tsize:8;\tsigned:0;" for name in names]
+        printed = "".join(f", (void *)REC->{name}" for name in names)
+        parts += [f"== kmem/{event}", "format:", *fields, "", f'print fmt: "{text or fmt}"{printed}', ""]
+    return "\n".join(parts)
+
+
+def kmem(event: str, site: str) -> str:
+    return f"{event}: call_site={site} ptr={BUFFER}" + (" bytes_req=184" if event == "kmalloc" else "")
+
+
+def replaced(function: str) -> str:
+    return f"kedr_repl_{function}+0x1f/0x70 [my_payload1]"
+
+
+WITNESS = [
+    kmem("kmalloc", OTHER),
+    *[kmem("kmalloc", replaced("__kmalloc"))] * 2,
+    *[kmem("kfree", replaced("kfree"))] * 3,
+    kmem("kfree", replaced("kvfree")),
+]
+"""What the kernel itself records while CALLS are recorded, and what other modules cause meanwhile."""
+
+
 def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if name == "unload":
         data = {"changed_modules": MODULES, "kernel_log": ""}
     elif name == "unload_target":
         data = {"changed_modules": ["cp_target"]}
+    elif name == "trace":
+        data = {"witness": ["kmem:kmalloc", "kmem:kfree"]}
     entry = {
         "step": name,
         "status": status,
@@ -211,7 +249,8 @@ class RunDir:
         self.steps([step(name) for name in verdict.STEPS])
         self.write("facts.json", FACTS)
         self.write("payloads.json", self.plans())
-        self.write("formats.txt", formats())
+        self.write("formats.txt", formats() + kmem_formats())
+        self.witness(WITNESS)
         self.write("sites.txt", SITES)
         self.write("dmesg.txt", DMESG)
         self.write("end.json", {"taint": 12288, "modules": ["ext4", *MODULES]})
@@ -237,6 +276,10 @@ class RunDir:
     def calls(self, calls: list[str]) -> None:
         self.write("trace.txt", trace_text(calls))
         self.write("stats.txt", stats(len(calls)))
+
+    def witness(self, lines: list[str]) -> None:
+        self.write("witness.txt", trace_text(lines))
+        self.write("witness_stats.txt", stats(len(lines)))
 
     def steps(self, steps: list[dict[str, Any]]) -> None:
         self.write("steps.jsonl", "".join(json.dumps(one) + "\n" for one in steps))
@@ -348,7 +391,8 @@ def test_what_is_no_row_is_left_out(run: RunDir, row: Any) -> None:
 
 def test_every_line_of_the_verdict_names_its_evidence(run: RunDir) -> None:
     sources = {one["source"] for one in run.row()["evidence"]}
-    assert sources == {"steps.jsonl", "dmesg.txt", "stats.txt", "trace.txt", "sites.txt", "end.json"}
+    own = {"steps.jsonl", "dmesg.txt", "stats.txt", "trace.txt", "sites.txt", "end.json", "witness.txt"}
+    assert sources == {*own, "modules/cp_target.ko"}
 
 
 def test_judging_again_gives_the_same(run: RunDir) -> None:
@@ -366,6 +410,106 @@ def test_optional_functions_that_are_not_there_are_listed(run: RunDir) -> None:
     assert row["verdict"] == "OK", row
     assert row["unresolved"] == [{"function": "down_killable", "tried": ["down_killable"]}]
     assert "down_killable" in report.terminal(report.matrix([row]))
+
+
+# -- the kernel's own events -------------------------------------------------------------------------
+
+
+def test_the_kernel_counts_as_many_calls_as_the_payloads(run: RunDir) -> None:
+    assert "witness.txt: the kernel's own events count as many calls: __kmalloc 2, kfree 3" in said(run.row(), "ok")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (WITNESS[:-2], "kfree: 3 calls recorded, the kernel's own events count 2"),
+        ([*WITNESS, WITNESS[1]], "__kmalloc: 2 calls recorded, the kernel's own events count 3"),
+        ([*WITNESS, kmem("kfree", replaced("kmem_cache_free"))], "kmem_cache_free: 0 calls recorded"),
+        ([line.replace("my_payload1", "other") for line in WITNESS], "__kmalloc: 2 calls recorded"),
+    ],
+)
+def test_a_call_that_only_one_side_counts_fails(run: RunDir, lines: list[str], reason: str) -> None:
+    run.witness(lines)
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert row["reason"].startswith(f"witness.txt: {reason}")
+
+
+def test_an_allocation_of_nothing_has_no_event_of_the_kernel(run: RunDir) -> None:
+    nothing = "called___kmalloc: __kmalloc(0, dc0), in init: 0, result: 0000000000000010"
+    run.calls([*CALLS[:-1], nothing, CALLS[-1], "called_kfree: kfree(0000000000000010)"])
+    run.witness([*WITNESS, kmem("kfree", replaced("kfree"))])
+    assert run.row()["verdict"] == "OK"
+
+
+def test_memory_that_the_target_takes_by_other_ways_is_told(run: RunDir) -> None:
+    run.witness([*WITNESS, kmem("kfree", ITSELF), kmem("kfree", ITSELF)])
+    row = run.row()
+    assert row["verdict"] == "OK"
+    text = "witness.txt: 2 × kmem:kfree from cp_target itself, by way of functions not intercepted"
+    assert text in said(row, "note")
+
+
+def test_events_of_the_kernel_that_were_lost_are_not_compared(run: RunDir) -> None:
+    run.witness(WITNESS[:-2])
+    run.replace("witness_stats.txt", "overrun: 0\ncommit", "overrun: 7\ncommit")
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert "witness_stats.txt: 7 of the kernel's own events are lost: not compared" in said(row, "note")
+
+
+def test_a_kernel_without_such_events_has_no_witness(run: RunDir) -> None:
+    run.steps([step(name, **({"data": {"witness": []}} if name == "trace" else {})) for name in verdict.STEPS])
+    for name in ("witness.txt", "witness_stats.txt"):
+        (run.host / name).unlink()
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert any("no events of the kernel's own" in text for text in said(row, "note"))
+
+
+def test_a_kernel_that_prints_call_sites_as_numbers_is_no_witness(run: RunDir) -> None:
+    run.write("formats.txt", formats() + kmem_formats("call_site=%lx ptr=%p").replace(", (void *)REC->bytes_req", ""))
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert any("do not name where they come from" in text for text in said(row, "note"))
+
+
+@pytest.mark.parametrize("name", ["witness.txt", "witness_stats.txt"])
+def test_a_witness_that_did_not_come_home_is_missed(run: RunDir, name: str) -> None:
+    (run.host / name).unlink()
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == ("NO-RESULT", f"{name}: the file is not there")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("kfree: call_site", "kfree: nonsense"), ("ptr=", "pt"), ("kmalloc:", "kmall:")]
+)
+def test_a_witness_that_cannot_be_read_is_missed(run: RunDir, old: str, new: str) -> None:
+    run.replace("witness.txt", old, new)
+    assert run.row()["verdict"] == "NO-RESULT"
+
+
+# -- what is out of reach ----------------------------------------------------------------------------
+
+
+def test_calls_that_cannot_be_intercepted_are_told_by_function_and_kind(run: RunDir) -> None:
+    source = TARGET + "    call __SCT__up\n    .data\n    .quad kfree, kfree\n    .text\n    jne up\n"
+    source += "    call __x86_indirect_thunk_rax\n"
+    (run.host / "target.s").write_text(source)
+    command = ["gcc", "-c", "-o", run.host / "modules" / "cp_target.ko", run.host / "target.s"]
+    subprocess.run(command, check=True)
+    row = run.row()
+    assert row["verdict"] == "OK"
+    counts = {"pointers": 0, "other": 0, "static_calls": 0, "inlined": False}
+    assert row["unreached"]["kfree"] == {**counts, "pointers": 2}
+    assert row["unreached"]["up"] == {**counts, "other": 1, "static_calls": 1}
+    assert row["unreached"]["down"] == {**counts, "inlined": True}
+    assert "__kmalloc" not in row["unreached"]
+    notes = said(row, "note")
+    assert "modules/cp_target.ko: kfree: calls that are not intercepted are possible: address taken 2" in notes
+    assert any(text.endswith("possible: static calls 1, other references 1") for text in notes)
+    assert any("no reference, so not called or compiled in: kmem_cache_alloc, " in text for text in notes)
+    assert any("1 calls through thunks" in text for text in notes)
 
 
 # -- the steps ---------------------------------------------------------------------------------------
@@ -764,7 +908,7 @@ def test_splats_from_before_the_run_do_not_decide(run: RunDir) -> None:
     run.replace("dmesg.txt", "[    0.000000]", "[    0.000000] BUG: old\n[    0.000001]")
     row = run.row()
     assert row["verdict"] == "OK"
-    assert said(row, "note") == ["dmesg.txt: 1 lines of splats from before this run"]
+    assert "dmesg.txt: 1 lines of splats from before this run" in said(row, "note")
 
 
 def test_a_run_without_run_json_cannot_be_judged(run: RunDir) -> None:
