@@ -21,8 +21,8 @@ case ${1-} in
         ;;
     clean-cache)
         # Only what is ours, whatever folder KEDR_CACHE names.
-        for made in images modules locks logs venv ansible-test ruff mypy packages.log bench.log accelerator.json \
-            .accelerator.lock; do
+        for made in images downloads test-images modules locks logs venv ansible-test ruff mypy packages.log bench.log accelerator.json \
+            accelerator-firmware.json .accelerator.lock; do
             as_root rm -rf "$KEDR_CACHE/$made"
         done
         rmdir "$KEDR_CACHE" 2>/dev/null || say "left in $KEDR_CACHE: $(ls -A "$KEDR_CACHE")"

@@ -36,7 +36,7 @@ become_root() {
 give_back() {
     [ -n "${KEDR_OWNER-}" ] || return 0
     for made in "$root/runs" "$root/.lab" "$KEDR_CACHE/modules" "$KEDR_CACHE/locks" "$KEDR_CACHE/logs" \
-        "$KEDR_CACHE/accelerator.json" "$KEDR_CACHE/.accelerator.lock"; do
+        "$KEDR_CACHE/accelerator.json" "$KEDR_CACHE/accelerator-firmware.json" "$KEDR_CACHE/.accelerator.lock" "$KEDR_CACHE/downloads"; do
         if [ -e "$made" ]; then chown -R --no-dereference "$KEDR_OWNER" "$made"; fi
     done
 }
