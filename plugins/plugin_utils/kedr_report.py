@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import jsonschema
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_readme, report_rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_readme import ReadmeError
@@ -85,19 +84,21 @@ def read(path: str) -> list[dict[str, Any]]:
         if len(data) > MAX_JSON:
             raise ResultsError(f"{name}: has more than {MAX_JSON} bytes")
         results = json.loads(data)
-        validator().validate(results)
+        wrong = next(validator().iter_errors(results), None)
     except OSError as error:
         raise ResultsError(f"{name}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{name}: is no JSON: {str(error)[:200]}") from None
-    except jsonschema.ValidationError as error:
-        place = "/".join(str(part) for part in error.absolute_path) or "the whole"
-        raise ResultsError(f"{name}: {place[:200]}: {error.message[:200]}; see schemas/results.schema.json") from None
+    if wrong is not None:
+        place = "/".join(str(part) for part in wrong.absolute_path) or "the whole"
+        raise ResultsError(f"{name}: {place[:200]}: {wrong.message[:200]}; see schemas/results.schema.json")
     return list(results)
 
 
-def validator() -> jsonschema.Draft202012Validator:
-    """What tells whether results have the published form."""
+def validator() -> Any:
+    """What tells whether results have the published form.  Raises ModuleNotFoundError without jsonschema."""
+    import jsonschema  # here, since nothing else in this file needs more than the reports themselves
+
     with open(os.path.join(ROOT, "schemas", "results.schema.json"), encoding="utf-8") as stream:
         return jsonschema.Draft202012Validator(json.load(stream))
 

@@ -163,9 +163,11 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", shape)
 
     def press(self, *keys: str) -> None:
-        """Press keys one after another."""
+        """Press keys one after another, each when the page is done with the one before."""
         for key in keys:
             ActionChains(self.driver).send_keys(key).perform()
+            # A dialog tells of its end in a task of its own, which a frame and a timeout leave behind.
+            self.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0]))")
 
     def run(self, script: str, *values: Any) -> Any:
         """The value of an expression of the page."""

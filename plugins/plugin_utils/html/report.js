@@ -83,8 +83,10 @@ document.getElementById("matrix").addEventListener("keydown", (event) => {
 
 document.getElementById("matrix").addEventListener("focusin", (event) => choose(event.target.closest("a"), false));
 
+const isBad = (row) => !["OK", "not run"].includes(row.dataset.verdict);
+
 function nextBad() {
-  const bad = seen().filter((row) => !["OK", "not run"].includes(row.dataset.verdict));
+  const bad = seen().filter(isBad);
   // From the row that has the focus to the next; where none has it, the row that Tab leads to may be the one.
   const from = current ? rows.indexOf(current.closest("tr")) + (document.activeElement === current) : 0;
   const row = bad.find((one) => rows.indexOf(one) >= from) || bad[0];
@@ -133,6 +135,7 @@ document.getElementById("tools").addEventListener("submit", (event) => event.pre
 
 document.documentElement.classList.add("script");
 for (const tool of document.querySelectorAll("#tools, .keys")) tool.hidden = false;
+document.getElementById("next").hidden = !rows.some(isBad);
 for (const row of rows) for (const link of links(row)) link.tabIndex = -1;
 filter();
 if (location.hash) {
