@@ -30,13 +30,13 @@ class Lab:
     def inventory(self) -> pathlib.Path:
         return self.directory / "inventory.yml"
 
-    def ssh(self, host: str, command: str, check: bool = True, stdin: bytes = b"") -> str:
-        """Run one shell command on a guest; return what it printed."""
+    def ssh(self, host: str, command: str, check: bool = True, stdin: bytes = b"", limit: float = 120) -> str:
+        """Run one shell command on a guest for at most `limit` seconds; return what it printed."""
         hostvars = self.hosts[host]
         argv = ["ssh", "-p", str(hostvars["ansible_port"]), "-i", hostvars["ansible_ssh_private_key_file"]]
         argv += shlex.split(hostvars["ansible_ssh_common_args"])
         argv += [f"root@{hostvars['ansible_host']}", command]
-        done = subprocess.run(argv, input=stdin, capture_output=True, check=check, timeout=120)
+        done = subprocess.run(argv, input=stdin, capture_output=True, check=check, timeout=limit)
         return done.stdout.decode()
 
 
@@ -58,8 +58,8 @@ class Run:
         return [json.loads(line) for line in lines]
 
 
-def playbook(*arguments: str, lab: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Run ansible-playbook in the checkout for a lab directory."""
+def playbook(*arguments: str, lab: pathlib.Path, limit: float = STEP_LIMIT) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook in the checkout for a lab directory, for at most `limit` seconds."""
     return subprocess.run(
         ["ansible-playbook", *arguments],
         cwd=ROOT,
@@ -67,14 +67,15 @@ def playbook(*arguments: str, lab: pathlib.Path) -> subprocess.CompletedProcess[
         stdin=subprocess.DEVNULL,
         text=True,
         capture_output=True,
-        timeout=STEP_LIMIT,
+        timeout=limit,
         check=False,
     )
 
 
-def start_lab(directory: pathlib.Path, guests: list[dict]) -> Lab:
-    """Bring a lab up; the guests are rows of the variable lab_guests."""
-    done = playbook("playbooks/lab_up.yml", "-e", json.dumps({"lab_guests": guests}), lab=directory)
+def start_lab(directory: pathlib.Path, guests: list[dict], boot_limit: int = 300) -> Lab:
+    """Bring a lab up; the guests are rows of the variable lab_guests. They boot in at most so many seconds."""
+    variables = json.dumps({"lab_guests": guests, "lab_timeout": boot_limit})
+    done = playbook("playbooks/lab_up.yml", "-e", variables, lab=directory, limit=STEP_LIMIT + boot_limit)
     assert done.returncode == 0, done.stdout + done.stderr
     inventory = yaml.safe_load((directory / "inventory.yml").read_text())
     return Lab(directory, inventory["kedr_guests"]["hosts"])

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,9 @@
 
 #define VICTIM_BYTES (64UL << 20)
 #define STEP_BYTES (1UL << 20)
+#define CGROUPS "/sys/fs/cgroup"
+#define GROUP CGROUPS "/torture"
+#define GROUP_LIMIT "67108864"
 
 /* Loads from memory instead of from a file, the other way into the kernel. */
 static int load_from_memory(const char *path)
@@ -125,41 +129,61 @@ static void take_memory(size_t bytes)
 	}
 }
 
-/* The first to be killed: takes memory, all there is if @all, while a thread of it loads the target. */
-static pid_t start_victim(bool all)
+/* Makes a control group with little memory. False if this kernel has none: the machine itself is not filled. */
+static bool make_group(void)
 {
-	pid_t child = fork();
+	mount("cgroup2", CGROUPS, "cgroup2", 0, NULL);
+	write_text(CGROUPS "/cgroup.subtree_control", "+memory");
+	mkdir(GROUP, 0700);
+	return !write_text(GROUP "/memory.max", GROUP_LIMIT);
+}
+
+/* Lets a thread load the target, then takes all memory of the group. */
+static void fill_group(void)
+{
 	pthread_t thread;
 
-	if (child < 0)
-		give_up("no process can be started: %s", strerror(errno));
-	if (child)
-		return child;
+	if (write_text(GROUP "/cgroup.procs", "0") || pthread_create(&thread, NULL, load_for_ever, NULL))
+		_exit(3);
+	shared->go = 1;
+	for (;;) {
+		take_memory(STEP_BYTES);
+		sleep_us(random_below(20000));
+	}
+}
+
+/* Lets a thread load the target, and is the one that the kernel would choose. */
+static void be_chosen(void)
+{
+	pthread_t thread;
+
 	write_text("/proc/self/oom_score_adj", "1000");
 	take_memory(VICTIM_BYTES);
 	if (pthread_create(&thread, NULL, load_for_ever, NULL))
 		_exit(3);
 	shared->go = 1;
-	for (;;) {
-		if (all)
-			take_memory(STEP_BYTES);
-		else
-			sleep_us(1000);
-	}
+	for (;;)
+		sleep_us(1000);
 }
 
-/* Every fourth victim takes all memory; for the others the kernel is asked to kill the one that it would choose. */
-static void oom_round(bool all)
+/* Every second victim fills its group; for the others the kernel is asked to kill. */
+static void oom_round(bool fill)
 {
 	pid_t victim;
 	int status;
 
 	shared->go = 0;
-	victim = start_victim(all);
-	while (!shared->go)
+	victim = fork();
+	if (victim < 0)
+		give_up("no process can be started: %s", strerror(errno));
+	if (!victim && fill)
+		fill_group();
+	if (!victim)
+		be_chosen();
+	while (!shared->go && !waitpid(victim, &status, WNOHANG))
 		sleep_us(1000);
-	if (!all) {
-		sleep_us(random_below(200000));
+	if (!fill) {
+		sleep_us(random_below(1000000));
 		write_text("/proc/sysrq-trigger", "f");
 	}
 	waitpid(victim, &status, 0);
@@ -169,19 +193,21 @@ static void oom_round(bool all)
 
 void ooms(long rounds)
 {
-	long i, loaded = 0, exhausted = 0;
+	long i, loaded = 0, filled = 0;
+	bool group = make_group();
 
 	load_all(TARGET);
 	for (i = 0; i < rounds && !shared->errors; i++) {
-		bool all = i % 4 == 3;
+		bool fill = group && i % 2;
 
-		oom_round(all);
-		exhausted += all;
+		oom_round(fill);
+		filled += fill;
 		loaded += check_after("out of memory");
 	}
 	unload_all();
+	rmdir(GROUP);
 	figure("rounds", i);
-	figure("exhausted", exhausted);
+	figure("groups_filled", filled);
 	figure("loads", shared->count[0]);
 	figure("loaded", loaded);
 }

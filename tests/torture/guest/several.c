@@ -189,19 +189,19 @@ static void toggle_events(unsigned int index)
 	while (!shared->stop) {
 		write_text(INSTANCE "/events/my_payload3/enable", shared->count[index] % 2 ? "0" : "1");
 		shared->count[index]++;
-		sleep_us(random_below(2000));
+		sleep_us(random_below(20000));
 	}
 }
 
 static void read_records(unsigned int index)
 {
-	static char text[65536];
+	static char text[8192];
 
 	while (!shared->stop) {
 		ssize_t got = read_text(INSTANCE "/trace", text, sizeof(text));
 
 		shared->count[index] += got > 0 && strstr(text, "called_") != NULL;
-		sleep_us(random_below(2000));
+		sleep_us(random_below(20000));
 	}
 }
 
