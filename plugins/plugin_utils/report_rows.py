@@ -177,4 +177,3 @@ def unreached(counts: Mapping[str, Any]) -> str:
         if counts.get(name)
     ]
     return ", ".join([*parts, "may be inlined"] if counts.get("inlined") else parts)
-
