@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import apt_proxy_options, explain
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import lock
@@ -71,13 +72,12 @@ def remove(path: pathlib.Path) -> None:
 def main() -> int:
     """Make all trees; only the one that every other test needs is asked for."""
     cache = pathlib.Path(sys.argv[1])
-    for name in TREES:
-        reason = make(cache, name)
+    with ThreadPoolExecutor() as pool:
+        reasons = dict(zip(TREES, pool.map(lambda name: make(cache, name), TREES), strict=True))
+    for name, reason in reasons.items():
         if reason:
             print(f"the tree {name} cannot be had: {reason}")
-            if name == "rpm":
-                return 1
-    return 0
+    return 1 if reasons["rpm"] else 0
 
 
 if __name__ == "__main__":

@@ -141,7 +141,10 @@ refresh() {
 	dnf) managed dnf_ --refresh makecache ;;
 	zypper) managed zypper_ --quiet refresh ;;
 	esac
-	[ "$k_status" = 0 ] || k_complaint="; fetching the package lists failed: $(tail -n 3 "$k_dir/said")"
+	# apt goes on without the lists that it cannot fetch.
+	if [ "$k_status" != 0 ] || grep -q '^[EW]: Failed to fetch' "$k_dir/said"; then
+		k_complaint="; fetching the package lists failed: $(tail -n 3 "$k_dir/said")"
+	fi
 }
 
 # seek NAME: sets k_found to what to install for a package or a capability that the repositories have, or to nothing.
@@ -277,8 +280,12 @@ find_newest() {
 	} | awk '/^=/ { second = 1; next } !second { there[$1]; next } $1 in there { print $1 }' | sort -V | tail -n 1)
 }
 
-# headers_gone: says what is there instead, or chooses that when the kernel may be upgraded.
+# headers_gone: says what is there instead, or chooses that when the kernel may be upgraded; takes the first line of
+# k_absent.
 headers_gone() {
+	k_tried=${k_absent%%"$k_newline"*}
+	k_tried=${k_tried#headers }
+	k_rest=${k_absent#*"$k_newline"}
 	find_newest
 	value newest "$k_newest"
 	k_gone="the headers of the running kernel $k_release are not in the host's repositories ($k_tried)"
@@ -294,6 +301,7 @@ headers_gone() {
 	want headers "$k_boot"
 	want kernel "$k_boot"
 	[ -z "$k_absent" ] || stop INFRA "$k_also, but it cannot be chosen: no ${k_absent%"$k_newline"}"
+	k_absent=$k_rest
 	want_if_there kernel_extra "$k_boot"
 }
 
@@ -398,8 +406,8 @@ offer() {
 	[ "$k_check" = no ] || return 0
 	case $k_absent in
 	"headers "*) headers_gone ;;
-	?*) absent ;;
 	esac
+	[ -z "$k_absent" ] || absent
 }
 
 # changes: what was installed and what went, from the lists before and after.

@@ -31,7 +31,7 @@ GOOD = """families:
 
 @pytest.fixture(params=SHELLS)
 def words(request: pytest.FixtureRequest):
-    """Runs words of host_packages.sh, cut off before it does anything, in one of the shells."""
+    """Runs words of host_packages.sh, cut off before it does anything, in one of the shells; returns what is said."""
     shell = {"busybox": "busybox sh", "bash": "bash --posix"}.get(request.param, request.param)
     program = hostshell.load_script("prepared", "host_packages").split("\nk_release=$(uname -r)\n")[0]
 
@@ -40,7 +40,8 @@ def words(request: pytest.FixtureRequest):
             "k_data": packages.lines(packages.load()), "k_upgrade": "no", "k_check": "yes", **values})
         done = subprocess.run(call.command.replace("sh -c", f"{shell} -c", 1), shell=True, input=call.stdin,
                               capture_output=True, check=False, timeout=60)
-        return hostshell.parse(done.stdout, call.nonce).all("said")
+        answer = hostshell.parse(done.stdout, call.nonce)
+        return answer.all("said") + answer.text("reason").splitlines()
 
     return do
 
@@ -134,3 +135,35 @@ def test_the_flavour_of_a_kernel_is_told_from_its_version(words, manager: str, r
 def test_names_are_filled_in(words, manager: str, template: str, gcc: str, name: str) -> None:
     code = 'k_manager=$k_m; k_gcc=$k_g; fill "$k_t" "6.8.5-301.fc40.x86_64+debug"; value said "$k_filled"'
     assert words(code, k_m=manager, k_t=template, k_g=gcc) == [name]
+
+
+GONE = """
+find_newest() { k_newest=6.2; }
+want() { [ "$1" = "$k_missing" ] && k_absent="$k_absent$1 $1-$2$k_newline" || k_wanted="$k_wanted$1-$2 "; }
+want_if_there() { :; }
+k_release=6.1
+k_absent="headers a-6.1, b-6.1${k_newline}$k_more"
+headers_gone
+value said "$k_wanted$k_boot"
+[ -z "$k_absent" ] || absent
+"""
+
+
+def test_headers_that_are_gone_are_told_by_their_own_names(words) -> None:
+    (reason,) = words(GONE, k_more="make make\n", k_missing="")
+    assert reason.startswith("the headers of the running kernel 6.1 are not in the host's repositories (a-6.1, b-6.1); ")
+    assert "the newest kernel that is there together with its headers is 6.2: set kedr_upgrade_kernel" in reason
+
+
+def test_an_upgrade_wants_headers_and_kernel_of_the_newest_pair(words) -> None:
+    assert words(GONE, k_more="", k_missing="", k_upgrade="yes") == ["headers-6.2 kernel-6.2 6.2"]
+
+
+def test_an_upgrade_still_tells_what_else_cannot_be_had(words) -> None:
+    said = words(GONE, k_more="make make\n", k_missing="", k_upgrade="yes")
+    assert said[1:] == ["the host's repositories have no package for make (make)"]
+
+
+def test_an_upgrade_without_its_kernel_is_not_begun(words) -> None:
+    (reason,) = words(GONE, k_more="", k_missing="kernel", k_upgrade="yes")
+    assert "6.2, but it cannot be chosen: no kernel kernel-6.2" in reason
