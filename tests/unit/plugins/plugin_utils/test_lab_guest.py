@@ -25,7 +25,13 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     is_running,
     qmp_quit,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import GuestSpec, ImageSpec, LabError, image_dir
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    GuestSpec,
+    ImageSpec,
+    LabError,
+    image_dir,
+    load_image,
+)
 
 # A machine that writes its console, answers its control socket and ends when asked to. MODE says how it behaves.
 QEMU = """
@@ -44,7 +50,7 @@ if mode == "refuse":
     sys.exit("qemu: no such thing")
 if mode == "port" and len(open(tries).read()) == 1:
     sys.exit("qemu: Could not set up host forwarding rule 'tcp'")
-if "kedr.probe" in option("-append"):
+if "-append" in arguments and "kedr.probe" in option("-append"):
     if mode == "hang":
         time.sleep(60)
     open(option("-chardev", "path="), "w").write("kedr-lab: probe reached user space" if mode == "good" else "")
@@ -75,6 +81,14 @@ while True:
 SSH = """#!/bin/sh
 [ "$(cat "$MODE")" != noshell ] || { echo "Permission denied (publickey)." >&2; exit 255; }
 for word; do last=$word; done
+case $last in
+*result.json*)
+    echo 6.12.1-cloud
+    [ -e "$MODE.done" ] && cat "$MODE.done"
+    echo x >>"$MODE.asked"
+    [ "$(wc -l <"$MODE.asked")" -lt 2 ] || echo '{"v1": {"errors": ["set_hostname failed"]}}' >"$MODE.done"
+    exit 0 ;;
+esac
 [ "$last" != poweroff ] || [ ! -e "$MODE.off" ] || kill "$(cat "$(cat "$MODE.off")")"
 """
 
@@ -88,7 +102,7 @@ def machine(tmp_path, monkeypatch):
     (programs / "qemu-system-x86_64").write_text(
         f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(programs / "qemu.py"))} "$@"\n'
     )
-    (programs / "qemu-img").write_text('#!/bin/sh\nfor a; do last=$a; done\n: >"$last"\n')
+    (programs / "qemu-img").write_text('#!/bin/sh\nfor a; do case $a in *overlay.qcow2) : >"$a" ;; esac; done\n')
     (programs / "ssh").write_text(SSH)
     for program in programs.iterdir():
         program.chmod(0o755)
@@ -174,6 +188,45 @@ def test_a_guest_that_asks_for_none_gets_no_key(lab):
     dummy, (guest,) = start(lab, specs("one"))
     assert "kedr_signing_key" not in lab.variables(guest)
     assert "pflash" not in " ".join(guest.command)
+
+
+CLOUD = {"cloud": {"url": "https://h/disk.qcow2", "sha256": "0" * 64}}
+
+
+@pytest.fixture
+def cloud_image(tmp_path):
+    """A cloud image in the cache."""
+    directory = image_dir(str(tmp_path / "cache"), load_image(CLOUD))
+    os.makedirs(directory)
+    with open(os.path.join(directory, "image.json"), "w") as stream:
+        json.dump({"release": "", "disk": "disk.qcow2", "format": "qcow2", "virtual_mb": 3072}, stream)
+
+
+def test_a_cloud_guest_is_ready_when_cloud_init_says_so_and_tells_its_kernel(lab, cloud_image, machine):
+    dummy, (guest,) = start(lab, specs("one", image=CLOUD))
+    with open(f"{machine}.asked") as stream:
+        assert len(stream.readlines()) >= 2
+    assert guest.kernel_release == "6.12.1-cloud"
+    assert "one: cloud-init complains: set_hostname failed" in lab.told
+    variables = lab.variables(guest)
+    assert (variables["kedr_build_root"], variables["host_install_packages"]) == ("", True)
+
+
+def test_a_cloud_guest_has_a_private_seed_which_goes_with_it(lab, cloud_image):
+    dummy, (guest,) = start(lab, specs("one", image=CLOUD))
+    seed = os.path.join(os.path.dirname(guest.pidfile), "seed.iso")
+    assert stat.S_IMODE(os.stat(seed).st_mode) == 0o600
+    with open(seed, "rb") as stream:
+        assert guest.host_key.encode() in stream.read()
+    lab.stop()
+    assert not os.path.exists(seed)
+
+
+def test_a_cloud_guest_may_take_three_times_as_long(lab, cloud_image, machine, monkeypatch):
+    monkeypatch.setattr(lab_guest, "RETRY_SECONDS", 0.1)
+    machine.write_text("silent")
+    with pytest.raises(LabError, match="took no login within 3 s"):
+        start(lab, specs("one", image=CLOUD), seconds=1.0)
 
 
 def test_secrets_and_consoles_are_private(lab):
