@@ -108,7 +108,7 @@ def matrix() -> list[report_rows.Line]:
         ended(rows["hostile"], "FAIL", "load", "failed", HOSTILE, kernel=HOSTILE, compiler=HOSTILE, console=[HOSTILE],
               splats=[HOSTILE], reproduce=HOSTILE, target=HOSTILE, events={HOSTILE: 1},
               sites={HOSTILE: {"call": 1, "jmp": 0, "expected": 2}},
-               unresolved=[{"function": HOSTILE, "tried": [HOSTILE]}]),
+              unresolved=[{"function": HOSTILE, "tried": [HOSTILE]}]),
     ]  # fmt: skip
     del results[6]["row"]
     seeds = [
@@ -116,6 +116,7 @@ def matrix() -> list[report_rows.Line]:
         system("ubuntu1004-x86", "Ubuntu 10.04", "seed", kernel="2.6.32", arch="i386", why="one of the first systems"),
     ]
     return report_rows.lines(results, [*rows.values(), *seeds])
+
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
