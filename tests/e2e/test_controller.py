@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -13,14 +14,17 @@ from guests import DATA, OURS, ROOT, Lab, Verify, loaded_modules, playbook
 
 FILES = pathlib.Path(__file__).parent / "files"
 HOST = "two"
+REFUSED = ("veto", "undecodable")
 PARAMETER = "/sys/module/cp_controller/parameters/target_name"
 
 
 @pytest.fixture(scope="module")
 def modules(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
-    """Our modules, built for the guest; my_rival, which replaces kfree as my_payload1 does; veto; careless.
+    """Our modules, built for the guest; my_rival, which replaces kfree as my_payload1 does; veto; undecodable;
+    careless.
 
-    careless is the controller as it is built for a kernel that does not heed errors of module notifiers.
+    veto and undecodable cannot be patched wholly.  careless is the controller as it is built for a kernel that does
+    not heed errors of module notifiers.
     """
     directory = tmp_path_factory.mktemp("controller")
     run = Verify(directory / "runs")(lab, limit=HOST)
@@ -41,6 +45,7 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
         {"name": "cp_controller", "source": f"{kernel}/controller"},
         {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
         {"name": "veto", "source": str(FILES / "veto")},
+        {"name": "undecodable", "source": str(FILES / "undecodable")},
     ]
     build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
     build["build_root"] = "{{ kedr_build_root }}"
@@ -56,7 +61,7 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
     path.write_text(yaml.safe_dump([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
     done = playbook("-i", str(lab.inventory), str(path), lab=lab.directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    more = {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", "veto")}
+    more = {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", *REFUSED)}
     return {**more, "careless": careless / HOST / "modules" / "cp_controller.ko"}
 
 
@@ -71,8 +76,9 @@ def insmod(lab: Lab, modules: dict[str, pathlib.Path]) -> Iterator:
         return said + "\n".join(lab.ssh(HOST, "dmesg").splitlines()[before:])
 
     yield load
-    lab.ssh(HOST, f"for m in cp_target veto my_rival {' '.join(OURS[1:])}; do rmmod $m 2>/dev/null; done; true")
-    assert not loaded_modules(lab, HOST).intersection({*OURS, "my_rival", "veto"})
+    names = " ".join(["cp_target", *REFUSED, "my_rival", *OURS[1:]])
+    lab.ssh(HOST, f"for m in {names}; do rmmod $m 2>/dev/null; done; true")
+    assert not loaded_modules(lab, HOST).intersection({*OURS, *REFUSED, "my_rival"})
 
 
 def rmmod(lab: Lab, name: str) -> str:
@@ -125,6 +131,19 @@ def test_a_target_that_cannot_be_patched_wholly_is_not_loaded_and_the_reason_is_
     assert "branch to kfree" in said
     rmmod(lab, "my_payload1")
     assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def test_a_target_with_a_byte_that_is_no_instruction_is_not_loaded_and_the_bytes_are_shown(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=undecodable")
+    insmod("my_payload1")
+    said = insmod("undecodable")
+    assert "undecodable" not in loaded_modules(lab, HOST)
+    assert re.search(
+        r"cp_controller: undecodable: refused: core text, offset 0x[0-9a-f]+ is not an instruction; bytes 06\b", said
+    ), said
+    rmmod(lab, "my_payload1")
+    insmod("undecodable")
+    assert "undecodable" not in loaded_modules(lab, HOST), "the text is decoded whoever is registered"
 
 
 def test_a_kernel_that_heeds_no_refusal_gets_an_init_that_fails(lab, insmod) -> None:

@@ -19,6 +19,7 @@ UNDEFINED = 0  # st_shndx of a symbol that another module or the kernel exports
 RELATIVE = {2, 4}  # R_X86_64_PC32, R_X86_64_PLT32; R_386_PC32, R_386_PLT32: the same numbers
 BRANCHES = {0xE8: "call", 0xE9: "jmp"}
 EXPORT = "__ksymtab_"  # the symbol of an export's entry is named after what is exported
+STATIC_CALL = "__SCT__"  # beginning of the symbols of trampolines, which are no functions and have no padding
 PADDING = 16  # bytes before functions on kernels with call depth tracking
 NOP = b"\x90"
 
@@ -98,7 +99,7 @@ def _symbols(entries: bytes, names: bytes, elfclass: int) -> tuple[list[str], se
 
 def _look_before_exports(named: Named, places: dict[str, tuple[int, int]], index: int, code: bytes) -> None:
     for name, (section, offset) in places.items():
-        if section == index:
+        if section == index and not name.startswith(STATIC_CALL):
             named.exports += 1
             if code[max(0, offset - PADDING) : offset] != NOP * PADDING:
                 named.bare.append(name)
