@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Measures a warm `make verify` and prints speeds and sizes from the run directory that it left, then the
-# decoder's speed, and the generator's times beside those of the original program.
+# decoder's speed, what a watched call and the load of a target cost on a guest, and the generator's times beside
+# those of the original program.
 set -u
 . "$(dirname "$0")/lib.sh"
+
+become_root "$@"
+trap give_back EXIT
 
 say "first run: fills the cache where it is cold"
 "$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || {
@@ -18,5 +22,7 @@ venv=$("$root/scripts/venv.sh" newest run) || exit 1
 "$venv/bin/python" "$root/tests/bench/report.py" "$root/runs/latest" "$KEDR_CACHE" "$begun" "$ended" || exit 1
 say "decoding the text of a module, natively"
 "$venv/bin/python" "$root/tests/bench/bench_decoder.py" "$KEDR_CACHE" || exit 1
+say "calls and loads on a guest, beside the kernel's own ways of watching"
+PATH=$venv/bin:$PATH "$venv/bin/python" "$root/tests/bench/bench_calls.py" "$KEDR_CACHE" || exit 1
 say "generating with mist_gen"
-exec python3 "$root/tests/bench/bench_mist.py"
+python3 "$root/tests/bench/bench_mist.py"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints how long the instruction decoder takes natively, per MB of the text of a large in-tree module.
+"""Prints how long decoding and searching take natively, per MB of the text of a large in-tree module.
 
     bench_decoder.py CACHE
 
-The controller decodes all of a target's text when the target is loaded, so this is nearly all of its patch time.
+The controller decodes all of a target's text when the target is loaded, so this is nearly all of its patch time. The
+search is that of the controller, compiled for user space as tests/kernels does, for 1, 10 and 1,000 functions.
 """
 
 from __future__ import annotations
@@ -12,11 +13,18 @@ import lzma
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "kernels"))
+from userspace import program
+
+COUNTS = (("1",), ("10",), ("1000",), ("1000", "idle"))
+REPEATS = 20
+PADDING = 16  # bytes before functions that a call may enter, on kernels with call depth tracking
 MODULES = "images/*/tree/lib/modules/*/kernel/**/{}.ko.xz"
 
 
@@ -39,7 +47,18 @@ def measure(harness: Path, module: Path, directory: Path) -> str:
     done = subprocess.run([harness, "time", "64", plain, *place], check=True, capture_output=True, text=True)
     words = done.stdout.split()
     each = int(words[1]) / 1e6 / (size / 1e6)
-    return f"{module.name}: {size / 1e6:.2f} MB of text, {each:.2f} ms per MB, {words[3]} direct branches"
+    release = module.parts[module.parts.index("kernel") - 1]
+    return f"{module.name} of {release}: {size / 1e6:.2f} MB of text, {each:.2f} ms per MB, {words[3]} direct branches"
+
+
+def search(finder: Path, plain: Path) -> Iterator[str]:
+    """A row for each number of functions."""
+    for count, *idle in COUNTS:
+        command = [finder, plain, count, str(REPEATS), *idle]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        _count, sites, size, prepare, best = map(int, done.stdout.split())
+        row = f"  search for {count} functions: {best / size:.2f} ms per MB, {sites} call sites"
+        yield f"{row}, {prepare / 1e6:.2f} ms to prepare the table"
 
 
 def main() -> None:
@@ -47,10 +66,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         harness = build(directory)
+        finder = program(directory, "time_search", "load", padding=PADDING)
         for wanted in ("amdgpu", "xfs"):
             found = sorted(cache.glob(MODULES.format(wanted)))
             if found:
                 print(measure(harness, found[-1], directory))
+                for row in search(finder, directory / "module.ko"):
+                    print(row)
             else:
                 print(f"{wanted}: not measured: no image in {cache} has it as {wanted}.ko.xz")
 
