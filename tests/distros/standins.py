@@ -19,7 +19,7 @@ import stubs as p
 
 FILES = pathlib.Path(__file__).parent / "files"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIMIT = 300
+LIMIT = 900
 """Seconds that a playbook on the stand-ins may take before the test is given up."""
 
 FEDORA = '[stand-in]\nname=stand-in\nbaseurl=file:///standin/repo\ngpgcheck=0\nenabled=1\n'
@@ -194,7 +194,7 @@ class Standin:
 
     def wait(self) -> None:
         """Wait until sshd answers."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
@@ -212,7 +212,7 @@ class Standin:
         """Run one command on the host; return what it printed."""
         argv = ["ssh", "-p", str(self.port), "-i", str(self.key), *self.ssh_options().split(), "root@127.0.0.1"]
         argv.append(command)
-        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300).stdout
 
     def ssh_options(self) -> str:
         known = self.place / "known_hosts"

@@ -61,7 +61,7 @@ def gone(ansible: Ansible, standins: dict[str, Standin], looked: Result) -> Resu
 
 @pytest.fixture(scope="module")
 def upgraded(ansible: Ansible, gone: Result) -> Result:
-    return ansible("role", kedr_upgrade_kernel=True, host_reboot_timeout=60)
+    return ansible("role", kedr_upgrade_kernel=True, host_reboot_timeout=300)
 
 
 def test_a_host_without_the_mark_gets_no_package(name: str, unmarked: Result, standins: dict[str, Standin]) -> None:
