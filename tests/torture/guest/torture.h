@@ -76,6 +76,7 @@ void check_state(const char *when);
  * @sites: that the report names for each of several targets
  * @errors: how often something was bad
  * @near, @armed, @go, @ready: the rounds of a race: announced, awaited by the second side, started, ended
+ * @delay: how long the sides of a race wait, in microseconds
  * @result: what the two sides of a race returned
  */
 struct shared {
@@ -86,6 +87,7 @@ struct shared {
 	int sites[MAX_WORKERS];
 	int errors;
 	volatile int near, armed, go, ready;
+	unsigned int delay[2];
 	int result[2];
 };
 
