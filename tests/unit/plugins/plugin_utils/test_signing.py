@@ -66,6 +66,13 @@ def test_a_key_that_is_none_is_told(pair, tmp_path):
         signing.sign(b"module", str(tmp_path / "none.pem"), pair[1])
 
 
+def test_a_certificate_of_another_key_is_told(pair, tmp_path):
+    other = str(tmp_path / "key.pem")
+    lab_uefi.make_module_key(other, str(tmp_path / "cert.pem"))
+    with pytest.raises(signing.SigningError, match=r"cannot sign with .*key\.pem and .*cert\.pem: .*mismatch"):
+        signing.sign(b"module", other, pair[1])
+
+
 def test_a_missing_openssl_is_named_with_its_package(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(signing.SigningError, match="install the package openssl"):
