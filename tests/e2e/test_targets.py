@@ -108,9 +108,7 @@ def test_a_target_in_use_is_named_and_stays_loaded(lab: Lab, verify: Verify) -> 
     run = verify(lab, limit="one", kedr_target="ext4")
     row = run.results["one"]
     assert (run.status == 0, row["verdict"]) == (False, "FAIL")
-    assert re.search(
-        r"ext4 is already loaded on the host, in use \d+ times, and it has to be loaded afresh", row["reason"]
-    )
+    assert "ext4 is loaded already" in row["reason"]
     assert "ext4" in loaded_modules(lab, "one")
     assert not loaded_modules(lab, "one").intersection({"cp_controller", "kedr_memory", "kedr_locks"})
 
