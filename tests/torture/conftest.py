@@ -8,7 +8,7 @@ import os
 import pathlib
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
@@ -144,10 +144,8 @@ def put_in_tree_modules(lab: Lab) -> None:
         put(lab, f"{name}.ko", read_module(lab.hosts[GUEST]["kedr_build_root"] + path))
 
 
-@pytest.fixture(scope="session")
-def torture(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Torture]:
-    """A guest of this kernel with two processors, with the torture program and the modules on it."""
-    directory = tmp_path_factory.mktemp(kernel)
+def start_guest(kernel: str, directory: pathlib.Path) -> Torture:
+    """Start a guest of this kernel with two processors, with the torture program and the modules on it."""
     guest = {"name": GUEST, "cpus": 2, "image": image_of(kernel), **GUESTS[kernel]}
     lab = start_lab(directory / "lab", [guest], boot_limit=BOOT_LIMIT)
     try:
@@ -156,6 +154,24 @@ def torture(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         put(lab, "torture", build_program(directory).read_bytes())
         put_in_tree_modules(lab)
         lab.ssh(GUEST, "mount -t tracefs tracefs /sys/kernel/tracing; mount -t debugfs debugfs /sys/kernel/debug; true")
-        yield Torture(kernel, lab)
-    finally:
+    except BaseException:
         stop_lab(lab)
+        raise
+    return Torture(kernel, lab)
+
+
+@pytest.fixture(scope="session")
+def torture_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Torture]]:
+    """Gives the guest of a kernel. Only one runs at a time: another kernel ends the one before."""
+    running: list[Torture] = []
+
+    def guest_of(kernel: str) -> Torture:
+        if running and running[0].kernel != kernel:
+            stop_lab(running.pop().lab)
+        if not running:
+            running.append(start_guest(kernel, tmp_path_factory.mktemp(kernel)))
+        return running[0]
+
+    yield guest_of
+    for each in running:
+        stop_lab(each.lab)

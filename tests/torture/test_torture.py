@@ -32,10 +32,11 @@ EXPECTED = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     kernels = metafunc.config.getoption("kernel") or ["stock", "debug"]
     cases = [(kernel, scenario) for kernel in kernels for scenario, rounds in ROUNDS.items() if kernel in rounds]
-    metafunc.parametrize(("kernel", "scenario"), cases, scope="session")
+    metafunc.parametrize(("kernel", "scenario"), cases)
 
 
-def test_nothing_is_lost_held_or_corrupted(torture, scenario, request, capsys) -> None:
+def test_nothing_is_lost_held_or_corrupted(torture_on, kernel, scenario, request, capsys) -> None:
+    torture = torture_on(kernel)
     rounds = request.config.getoption("rounds") or ROUNDS[scenario][torture.kernel]
     marker = f"kedr-torture: {scenario} begins"
     torture.mark(marker)
