@@ -60,12 +60,15 @@ struct kedr_slot {
  * @functions: the functions, in the order of registration
  * @nr: their number
  * @slots: the hash: open addressing with linear probing
- * @bits: the hash has 2^@bits slots
+ * @used: one bit for each slot, set if it is not empty: small enough to stay
+ *	in the processor's cache when the slots do not
+ * @bits: the hash has 2^@bits slots, at least 8
  */
 struct kedr_lookup {
 	struct kedr_function *functions;
 	unsigned int nr;
 	struct kedr_slot *slots;
+	unsigned char *used;
 	unsigned int bits;
 };
 

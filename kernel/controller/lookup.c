@@ -2,8 +2,8 @@
 /*
  * From the destination of a branch to the function that it reaches.
  *
- * A hash with open addressing: a power of two of slots, at most half of them
- * used, so that most destinations are decided by one look.
+ * A hash with open addressing: a power of two of slots, at most a quarter of
+ * them used, so that most destinations are decided by one bit.
  *
  * With call depth tracking the kernel lets a CALL enter a function earlier, in
  * the padding before it, where it has put its accounting. No other code lives
@@ -33,14 +33,16 @@
 int kedr_lookup_init(struct kedr_lookup *lookup, unsigned int nr)
 {
 	lookup->nr = 0;
-	lookup->bits = order_base_2(2 * SLOTS_PER_FUNCTION * (nr + 1));
+	lookup->bits = 2 + order_base_2(SLOTS_PER_FUNCTION * (nr + 2));
 	lookup->functions = vmalloc((nr + 1) * sizeof(*lookup->functions));
 	lookup->slots = vmalloc(sizeof(*lookup->slots) << lookup->bits);
-	if (!lookup->functions || !lookup->slots) {
+	lookup->used = vmalloc(1UL << (lookup->bits - 3));
+	if (!lookup->functions || !lookup->slots || !lookup->used) {
 		kedr_lookup_destroy(lookup);
 		return -ENOMEM;
 	}
 	memset(lookup->slots, 0, sizeof(*lookup->slots) << lookup->bits);
+	memset(lookup->used, 0, 1UL << (lookup->bits - 3));
 	return 0;
 }
 
@@ -57,11 +59,14 @@ static struct kedr_slot *slot_of(const struct kedr_lookup *lookup,
 	return &lookup->slots[at];
 }
 
-static void set_slot(struct kedr_slot *slot, unsigned long address,
-		     unsigned int function)
+static void set_slot(struct kedr_lookup *lookup, struct kedr_slot *slot,
+		     unsigned long address, unsigned int function)
 {
+	unsigned long at = slot - lookup->slots;
+
 	slot->address = address;
 	slot->function = function;
+	lookup->used[at >> 3] |= 1 << (at & 7);
 }
 
 void kedr_lookup_add(struct kedr_lookup *lookup,
@@ -71,7 +76,8 @@ void kedr_lookup_add(struct kedr_lookup *lookup,
 	unsigned long before;
 
 	lookup->functions[index] = *function;
-	set_slot(slot_of(lookup, function->address), function->address, index);
+	set_slot(lookup, slot_of(lookup, function->address), function->address,
+		 index);
 	for (before = 1; before <= PADDING_BYTES; before++) {
 		unsigned long address = function->address - before;
 		struct kedr_slot *slot = slot_of(lookup, address);
@@ -79,15 +85,20 @@ void kedr_lookup_add(struct kedr_lookup *lookup,
 		/* padding is that of the next function, a start is its own */
 		if (!slot->address ||
 		    lookup->functions[slot->function].address > function->address)
-			set_slot(slot, address, index);
+			set_slot(lookup, slot, address, index);
 	}
 }
 
 struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
 				       unsigned long address)
 {
-	const struct kedr_slot *slot = slot_of(lookup, address);
+	unsigned long at = hash_long(address, lookup->bits);
+	const struct kedr_slot *slot;
 
+	/* what is there begins its search here, so here is something */
+	if (!(lookup->used[at >> 3] & 1 << (at & 7)))
+		return NULL;
+	slot = slot_of(lookup, address);
 	return slot->address ? &lookup->functions[slot->function] : NULL;
 }
 
@@ -95,7 +106,9 @@ void kedr_lookup_destroy(struct kedr_lookup *lookup)
 {
 	vfree(lookup->functions);
 	vfree(lookup->slots);
+	vfree(lookup->used);
 	lookup->functions = NULL;
 	lookup->slots = NULL;
+	lookup->used = NULL;
 	lookup->nr = 0;
 }
