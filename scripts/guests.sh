@@ -16,6 +16,26 @@ begin() {
     lab_down || exit 1
 }
 
+# One word as a shell reads it.
+quoted() {
+    if [[ $1 =~ ^[A-Za-z0-9_./:=,{}@+-]+$ ]]; then
+        printf '%s' "$1"
+    else
+        printf "'%s'" "${1//\'/\'\\\'\'}"
+    fi
+}
+
+# reproduce TARGET [ARGUMENT...]: the command that runs make TARGET with these arguments for ansible-playbook again.
+reproduce() {
+    local target=$1 words='' word
+    shift
+    for word; do words+="${words:+ }$(quoted "$word")"; done
+    words=${words//\$/\$\$} # make takes one of two
+    # shellcheck disable=SC2154 # of lib.sh
+    printf 'cd %s && make %s' "$(quoted "$root")" "$target"
+    [ -z "$words" ] || printf " ARGS='%s'" "${words//\'/\'\\\'\'}"
+}
+
 # Job control gives a playbook a process group, so that a signal reaches all of it and none of the guests.
 set -m
 play() {

@@ -18,21 +18,19 @@ PATH=$venv/bin:$PATH
 cd "$root" || exit 1
 
 # The arguments without those that choose rows: with a limit of its own they repeat one row.
-without_limit() {
-    while [ $# -gt 0 ]; do
-        case $1 in
-            -l | --limit) shift ;;
-            -l* | --limit=*) ;;
-            *) printf '%s ' "$1" ;;
-        esac
-        shift
-    done
-}
+given=()
+skip=
+for word; do
+    case $skip$word in
+        -l | --limit) skip=yes ;;
+        yes*) skip= ;;
+        -l* | --limit=*) ;;
+        *) given+=("$word") ;;
+    esac
+done
 
 KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/matrix
-# shellcheck disable=SC2089 # a person reads it
-printf -v KEDR_REPRODUCE "cd %s && make matrix ARGS='%s--limit {host}'" "$root" "$(without_limit "$@")"
-# shellcheck disable=SC2090
+KEDR_REPRODUCE=$(reproduce matrix "${given[@]}" --limit '{host}')
 export KEDR_LAB_DIR KEDR_REPRODUCE
 begin "make matrix"
 

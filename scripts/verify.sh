@@ -15,7 +15,7 @@ cd "$root" || exit 1
 
 # Guests of its own: a lab that `make lab-up` left running is not touched.
 KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/verify
-KEDR_REPRODUCE="cd $root && make verify${*:+ ARGS='$*'}"
+KEDR_REPRODUCE=$(reproduce verify "$@")
 export KEDR_LAB_DIR KEDR_REPRODUCE
 begin "make verify"
 

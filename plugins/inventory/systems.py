@@ -108,7 +108,7 @@ options:
 
 EXAMPLES = r"""
 # my-systems.yml: the shipped rows, and a machine of one's own.
-# ansible-playbook playbooks/verify.yml -i my-systems.yml --limit fedora
+# ansible-playbook playbooks/verify.yml -i my-systems.yml --limit remote
 plugin: kedr.lab.systems
 shipped: true
 systems:

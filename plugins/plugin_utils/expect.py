@@ -140,7 +140,8 @@ class PairRule(Rule):
     least: int
 
     def selectors(self) -> list[Selector]:
-        return [*self.first, *self.then]
+        # A record that ends one value and begins another, such as that of krealloc, ends first.
+        return [*self.then, *self.first]
 
     def begin(self) -> Check:
         return _PairCheck(self)

@@ -65,7 +65,10 @@ def same_build(content: bytes, loaded: str) -> None:
     """
     srcversion, _blank, note = loaded.partition(" ")
     file = identity(content)
-    if srcversion not in ("", "-") and file.srcversion and srcversion != file.srcversion:
+    comparable = srcversion not in ("", "-") and file.srcversion
+    if not comparable and not (note and file.build_id):
+        raise ValueError("neither its srcversion nor its build ID can be compared with the loaded module's")
+    if comparable and srcversion != file.srcversion:
         raise ValueError(f"its srcversion is {file.srcversion}, that of the loaded module {printable(srcversion, 80)}")
     if note and file.build_id and not note.endswith(file.build_id):
         raise ValueError("it is another build than the loaded module")

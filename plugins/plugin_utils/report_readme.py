@@ -14,7 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import NOT_RU
 KEPT = os.path.join("docs", "results", "matrix.json")
 """Where the checkout keeps the results that its README shows."""
 
-NEEDED = ("row", "target", "steps", "finished")
+NEEDED = ("row", "target", "steps", "finished", "unreached")
 """Keys that the schema leaves free and every result must have to be kept."""
 
 BEGIN = "<!-- tested systems: made by bin/kedr-report --readme -->"

@@ -69,12 +69,15 @@ def key(result: Result) -> str:
 
 
 def merge(runs: Iterable[Sequence[Result]]) -> list[Result]:
-    """The results of several runs, one for each system: the one that finished last, the later run's if none did."""
+    """The results of several runs, one for each system: the one that finished last.
+
+    A result that does not say when it finished, because nothing was done, takes the place of those before it.
+    """
     kept: dict[str, Result] = {}
     for results in runs:
         for result in results:
-            other = kept.get(key(result), {})
-            if str(result.get("finished", "")) >= str(other.get("finished", "")):
+            finished = str(result.get("finished", ""))
+            if not finished or finished >= str(kept.get(key(result), {}).get("finished", "")):
                 kept[key(result)] = result
     return list(kept.values())
 

@@ -304,8 +304,9 @@ def compare(expected: Expected, report: Report, symbols: Mapping[str, str]) -> l
 
     ``symbols`` is {function: symbol}; sentences name the function, its symbol, the kind and the area.
     """
-    differences = []
     found = report.counted()
+    unasked = sorted(set(report.functions) - set(symbols.values()))
+    differences = [f"{symbol}: the controller looked for it, and no payload of the run names it" for symbol in unasked]
     for function, symbol in symbols.items():
         title = function if function == symbol else f"{function} ({symbol})"
         if symbol not in report.functions:

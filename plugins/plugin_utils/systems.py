@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,8 +137,9 @@ def load_systems(path: str) -> list[Row]:
     if os.path.realpath(path) == os.path.realpath(SHIPPED):
         raise shipped.error("'shipped' is for files of your own: these are the shipped rows")
     own = {row.name: row for row in rows}
-    taken = [own.pop(row.name, row) for row in load_systems(SHIPPED)]
-    return taken + list(own.values())
+    taken = [own.pop(row.name, row) for row in load_systems(SHIPPED)] + list(own.values())
+    _check_names(taken, [])
+    return taken
 
 
 def _rows(systems: Node) -> list[Row]:
@@ -152,13 +153,18 @@ def _rows(systems: Node) -> list[Row]:
             rows[row.name] = row
         except DataFileError as error:
             problems += error.problems
-    groups = {group: row for row in rows.values() for group in [*row.groups(), "all", "ungrouped"]}
-    for row in rows.values():
+    _check_names(rows.values(), problems)
+    return list(rows.values())
+
+
+def _check_names(rows: Collection[Row], problems: list[str]) -> None:
+    """Raise DataFileError with ``problems`` and the rows that are named as a group is."""
+    groups = {group for row in rows for group in [*row.groups(), "all", "ungrouped"]}
+    for row in rows:
         if row.name in groups:
             problems += row.place.error(f"a row cannot be named '{row.name}': this is the name of a group").problems
     if problems:
         raise DataFileError(problems)
-    return list(rows.values())
 
 
 def _row(node: Node) -> Row:

@@ -480,7 +480,7 @@ def _judge_witness(host: Host, target: str) -> None:
     except trace.TraceError as error:
         raise EvidenceError("witness_stats.txt", str(error)) from None
     if lost:
-        host.add("note", "witness_stats.txt", f"{lost} of the kernel's own events are lost: not compared")
+        host.add("missing", "witness_stats.txt", f"{lost} of the kernel's own events are lost: not compared")
     elif not witness.names_places(formats):
         host.add("note", "formats.txt", "the kernel's own events do not name where they come from: not compared")
     else:
@@ -514,7 +514,7 @@ def _compare_witness(host: Host, found: witness.Witness, target: str) -> None:
     if equal:
         host.add("ok", "witness.txt", f"the kernel's own events count as many calls: {', '.join(equal)}")
     for name, count in sorted(found.target.items()):
-        host.add("note", "witness.txt", f"{count} × {name} from {target} itself, by way of functions not intercepted")
+        host.add("note", "witness.txt", f"{count} × {name} from {target} itself, not seen by a payload")
 
 
 # -- sites, modules, taint ---------------------------------------------------------------------------
@@ -696,6 +696,13 @@ def judge_host(
 
 
 def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
+    verdict, reason = _decide(host, expect, policy)
+    if verdict != "OK":
+        host.console = _console_tail(host)
+    return verdict, reason
+
+
+def _decide(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
     nothing = _nothing_done(host)
     if nothing:
         return nothing
@@ -707,8 +714,6 @@ def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
         _judge_evidence(host, expect)
         _attempt(host, lambda: _judge_unload_log(host, policy))
     died = _attempt(host, lambda: _judge_guest(host, decided))
-    if panic or died or (decided and decided[0] == "CRASH"):
-        host.console = _console_tail(host)
     if panic:
         where = decided[1] if decided else "after the last step"
         return "CRASH", f"{where}; the console says: {panic}"

@@ -101,6 +101,16 @@ def test_a_row_is_repeated_with_the_same_arguments_and_its_own_limit(checkout, l
     assert told == f"cd {folder} && make matrix ARGS='-i mine.yml -e x=1 --limit {{host}}'"
 
 
+def test_the_command_that_repeats_a_row_keeps_blanks_and_quotes(checkout):
+    folder, environ = checkout
+    given = ["-e", '{"kedr_target_params": {"a": "it\'s $1"}}']
+    run(checkout, *given)
+    told = pathlib.Path(environ["CALLS"] + ".reproduce").read_text().strip()
+    (folder / "Makefile").write_text("matrix:\n\t@printf '%s\\n' $(ARGS)\n")
+    again = subprocess.run(told.replace("{host}", "a"), shell=True, capture_output=True, text=True, check=True)
+    assert again.stdout.splitlines() == [*given, "--limit", "a"]
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_guests_end_when_the_run_is_broken_off(checkout, number, status):
     folder, environ = checkout

@@ -37,6 +37,7 @@ def result(**more: Any) -> dict[str, Any]:
         "durations": {"load": 1.5},
         "steps": [{"step": name, "status": "ok", "seconds": 1.5, "reason": ""} for name in STEPS],
         "finished": "2026-01-31T12:00:00Z",
+        "unreached": {},
         "reproduce": "make matrix",
         "evidence": [{"outcome": "ok", "source": "trace.txt", "text": "3 records"}],
         "console": [],

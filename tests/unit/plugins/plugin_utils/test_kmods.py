@@ -70,8 +70,9 @@ def test_without_the_program_zstd_the_message_names_it() -> None:
 @pytest.mark.parametrize(
     ("loaded", "said"),
     [
-        ("", ""),
-        ("-", ""),
+        ("", "neither"),
+        ("-", "neither"),
+        ("ABC", ""),
         ("ABC deadbeef", ""),
         ("- 0400deadbeef", ""),
         ("ABD", "srcversion"),

@@ -109,6 +109,7 @@ def test_of_a_system_in_several_runs_the_result_that_finished_last_is_kept() -> 
     never = crashed(finished="")
     assert report_rows.merge([[old], [new]]) == report_rows.merge([[new], [old]]) == [new]
     assert report_rows.merge([[never], [old, result(host="b")]]) == [old, result(host="b")]
+    assert report_rows.merge([[old], [never]]) == [never], "nothing was done: the older OK says nothing any more"
     assert report_rows.merge([[result(host="a", row=system("x"))], [result(host="b", row=system("x"))]]) == [
         result(host="b", row=system("x"))
     ]

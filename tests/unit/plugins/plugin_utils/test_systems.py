@@ -109,6 +109,14 @@ def test_files_are_found_beside_the_file_of_rows(rows, tmp_path):
     assert row.variables()["kedr_target_params"] == {"num_devices": "1"}
 
 
+def test_an_own_row_has_no_name_that_is_a_group_of_the_shipped_rows(tmp_path):
+    path = tmp_path / "own.yml"
+    own = ROW.replace("name: box", "name: kernel_5_10")
+    path.write_text("plugin: kedr.lab.systems\nshipped: true\nsystems:\n" + own)
+    with pytest.raises(DataFileError, match="cannot be named 'kernel_5_10'"):
+        load_systems(str(path))
+
+
 def test_shipped_adds_the_shipped_rows_and_an_own_row_takes_the_place_of_one(tmp_path):
     path = tmp_path / "mine.yml"
     own = ROW.replace("name: box", "name: debian12") + ROW

@@ -406,6 +406,7 @@ def test_optional_functions_that_are_not_there_are_listed(run: RunDir) -> None:
     run.write("payloads.json", plans)
     kept = [part for part in formats().split("== ") if "called_down_killable" not in part]
     run.write("formats.txt", "== ".join(kept))
+    run.replace("sites.txt", "function down_killable call 0 jmp 0\n", "")
     row = run.row()
     assert row["verdict"] == "OK", row
     assert row["unresolved"] == [{"function": "down_killable", "tried": ["down_killable"]}]
@@ -446,16 +447,24 @@ def test_memory_that_the_target_takes_by_other_ways_is_told(run: RunDir) -> None
     run.witness([*WITNESS, kmem("kfree", ITSELF), kmem("kfree", ITSELF)])
     row = run.row()
     assert row["verdict"] == "OK"
-    text = "witness.txt: 2 × kmem:kfree from cp_target itself, by way of functions not intercepted"
+    text = "witness.txt: 2 × kmem:kfree from cp_target itself, not seen by a payload"
     assert text in said(row, "note")
 
 
-def test_events_of_the_kernel_that_were_lost_are_not_compared(run: RunDir) -> None:
+def test_events_of_the_kernel_that_were_lost_leave_nothing_to_compare_with(run: RunDir) -> None:
     run.witness(WITNESS[:-2])
     run.replace("witness_stats.txt", "overrun: 0\ncommit", "overrun: 7\ncommit")
     row = run.row()
-    assert row["verdict"] == "OK"
-    assert "witness_stats.txt: 7 of the kernel's own events are lost: not compared" in said(row, "note")
+    assert row["verdict"] == "NO-RESULT"
+    assert "witness_stats.txt: 7 of the kernel's own events are lost: not compared" in said(row, "missing")
+
+
+def test_a_function_that_no_payload_of_the_run_names_must_not_be_patched(run: RunDir) -> None:
+    line = "function down_killable call 0 jmp 0\n"
+    run.replace("sites.txt", line, line + "function up_read call 0 jmp 0\n")
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert "up_read: the controller looked for it, and no payload of the run names it" in row["reason"]
 
 
 def test_a_kernel_without_such_events_has_no_witness(run: RunDir) -> None:
