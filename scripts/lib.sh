@@ -28,7 +28,8 @@ become_root() {
         say "guests and their images need root: going on through sudo"
         root_home=~root
         exec sudo env "ANSIBLE_HOME=$root_home/.ansible" "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} \
-            ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
+            ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} \
+            ${KEDR_FUZZ_SEED:+"KEDR_FUZZ_SEED=$KEDR_FUZZ_SEED"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
     fi
 }
 

@@ -82,7 +82,7 @@ class Torture:
     def leaks(self) -> str:
         """What kmemleak holds for lost since the last call; it is asked twice, as a first look may be too early."""
         scans = "echo scan >kmemleak; sleep 6; echo scan >kmemleak; cat kmemleak; echo clear >kmemleak"
-        return self.ssh(f"cd /sys/kernel/debug && {scans}")
+        return self.ssh(f"set -e; cd /sys/kernel/debug; {scans}")
 
 
 def image_of(kernel: str) -> dict:
