@@ -153,7 +153,7 @@ facts:
       description: Whether only signed modules are loaded.
       type: bool
       returned: always
-    keys:
+    trusted_keys:
       description:
         - Certificates that the kernel knows, those that it trusts for modules and others; empty where it does not
           show them.

@@ -47,7 +47,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "modules": module_names(answer.text("modules")),
         "lockdown": lockdown.group(1) if lockdown else "",
         "sig_enforce": answer.one("sig_enforce") == "Y",
-        "keys": [_plain(line.strip()) for line in answer.text("keys").splitlines() if line.strip()],
+        "trusted_keys": [_plain(line.strip()) for line in answer.text("keys").splitlines() if line.strip()],
         "lacks": lacking(answer.all("lacks")),
         "cpus": answer.number("cpus"),
         "boot_id": _plain(answer.one("boot_id")),

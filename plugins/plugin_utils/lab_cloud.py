@@ -206,7 +206,7 @@ class Download:
         """Make one request; True when the file is whole as far as the server tells its size."""
         start = self._have()
         self.resumed = start > 0
-        with urllib.request.urlopen(_request(self.url, start), timeout=IDLE_SECONDS) as answer:
+        with urllib.request.build_opener().open(_request(self.url, start), timeout=IDLE_SECONDS) as answer:
             if answer.status != 206:
                 start = 0
             elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):

@@ -91,7 +91,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: clean(value, MAX_TEXT) if type(value) is str else value,
+        finalize=lambda value: clean(value, MAX_TEXT) if isinstance(value, str) and not hasattr(value, "__html__") else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -15,7 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -158,11 +158,17 @@ def measure_loads(lab: Lab, payloads: dict[str, list[str]]) -> Iterator[str]:
         yield f"| {' | '.join(map(str, cells))} |"
 
 
+def one(paths: Iterable[Path]) -> Path:
+    """The only path of some."""
+    (path,) = paths
+    return path
+
+
 def measure(lab: Lab, directory: Path, cache: Path) -> Iterator[str]:
     root = Path(lab.hosts[HOST]["kedr_build_root"])
     release = lab.ssh(HOST, "uname -r").strip()
     usable = exported_functions(lab, root / "usr/src" / f"linux-headers-{release}")
-    used = imports(next(root.glob(f"lib/modules/{release}/kernel/**/{TARGET}.ko.xz"))) & usable
+    used = imports(one(root.glob(f"lib/modules/{release}/kernel/**/{TARGET}.ko.xz"))) & usable
     functions = ["kfree", *sorted(used - {"kfree"}), *sorted(usable - used)]
     payloads = {f"many_{count}": functions[:count] for count in COUNTS}
     send(lab, build(lab, directory, cache, write_sources(directory, payloads)))

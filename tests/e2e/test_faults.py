@@ -180,7 +180,7 @@ def test_a_kernel_that_wants_signed_modules_is_skipped_before_any_is_tried(own_l
     assert "kedr_signing_key" in reason
     facts = json.loads((run.directory / "one" / "facts.json").read_text())
     assert facts["sig_enforce"] is True
-    assert facts["keys"]
+    assert facts["trusted_keys"]
     assert "unsigned module" not in lab.ssh("one", "dmesg")
 
 

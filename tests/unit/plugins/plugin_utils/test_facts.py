@@ -57,7 +57,7 @@ def test_texts_of_a_host_are_read() -> None:
     assert found["leftovers"] == {"modules": [{"name": "my_payload1"}, {"name": "cp_controller"}],
                                   "instances": ["kedr-1"]}
     assert found["tools"] == {"gcc": True, "make": False}
-    assert (found["lacks"], found["keys"]) == (["make", "libc"], ["Debian Secure Boot CA: 6ccece7e"])
+    assert (found["lacks"], found["trusted_keys"]) == (["make", "libc"], ["Debian Secure Boot CA: 6ccece7e"])
     assert found["config_sum"] == "1-2:3-4"
 
 

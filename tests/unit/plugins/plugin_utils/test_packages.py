@@ -33,7 +33,7 @@ GOOD = """families:
 def words(request: pytest.FixtureRequest):
     """Runs words of host_packages.sh, cut off before it does anything, in one of the shells; returns what is said."""
     shell = {"busybox": "busybox sh", "bash": "bash --posix"}.get(request.param, request.param)
-    program = hostshell.load_script("prepared", "host_packages").split("\nk_release=$(uname -r)\n")[0]
+    program = hostshell.load_script("prepared", "host_packages").partition("\nk_release=$(uname -r)\n")[0]
 
     def do(code: str, **values: str) -> list[str]:
         call = hostshell.frame(f"{program}\n{code}\n", {
