@@ -85,13 +85,18 @@ def _read(name: str) -> str:
         return stream.read()
 
 
+def _shown(value: Any) -> Any:
+    """A value as the page shows it: text made harmless, unless it is markup already."""
+    return clean(value, MAX_TEXT) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: clean(value, MAX_TEXT) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
