@@ -3,9 +3,11 @@
 #include "torture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const EVENTS[] = {
 	"called___kmalloc", "called_kfree", "called_copy_from_user", "called_copy_to_user",
@@ -218,17 +220,21 @@ static const char *const FAULTY[] = { CONTROLLER, "my_payload1", "my_payload2", 
 /* Loads with the nth allocation of this process failing. Returns false if there are not so many. */
 static bool load_with_fault(const char *name, const char *parameters, long nth, int *err)
 {
-	char text[32];
-	long left;
+	/* opened before: opening a file allocates too */
+	int faults = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	int file = open_module(name);
+	char text[32] = "";
 
 	snprintf(text, sizeof(text), "%ld", nth);
-	if (write_text("/proc/thread-self/fail-nth", text))
+	if (faults < 0 || pwrite(faults, text, strlen(text), 0) < 0)
 		give_up("this kernel cannot let allocations fail");
-	*err = load(name, parameters);
-	read_text("/proc/thread-self/fail-nth", text, sizeof(text));
-	write_text("/proc/thread-self/fail-nth", "0");
-	left = strtol(text, NULL, 10);
-	return left == 0;
+	*err = load_file(file, parameters);
+	memset(text, 0, sizeof(text));
+	if (pread(faults, text, sizeof(text) - 1, 0) <= 0 || pwrite(faults, "0", 1, 0) < 0)
+		bad("%s: allocation %ld: the kernel does not say whether it failed", name, nth);
+	close(file);
+	close(faults);
+	return strtol(text, NULL, 10) == 0;
 }
 
 /* Each allocation of one module's loading fails in turn, until none is left. The module is loaded at the end. */
@@ -256,6 +262,8 @@ static void fault_each(const char *name, const char *parameters, long most)
 	figure(label, nth - 2);
 	snprintf(label, sizeof(label), "%s_failed", name);
 	figure(label, failed);
+	if (!failed)
+		bad("%s: no allocation failed", name);
 }
 
 void faults(long most)
@@ -272,6 +280,7 @@ void faults(long most)
 		write_text(path, "0");
 	}
 	write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
 	for (i = 0; i < NR_FAULTY; i++)
 		fault_each(FAULTY[i], i ? "" : "target_name=" TARGET, most);
 	must_unload(TARGET);

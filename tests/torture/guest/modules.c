@@ -19,17 +19,28 @@ const char *const payloads[NR_PAYLOADS] = { "my_payload1", "my_payload2", "my_pa
 /* A function of each payload, as the report names it: the start of the name. */
 static const char *const functions[NR_PAYLOADS] = { "kfree", "_copy_from_user", "down_interruptible" };
 
-int load(const char *name, const char *parameters)
+int open_module(const char *name)
 {
 	char path[128];
-	int file, err = 0;
+	int file;
 
 	snprintf(path, sizeof(path), "%s.ko", name);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		give_up("%s: %s", path, strerror(errno));
-	if (syscall(SYS_finit_module, file, parameters, 0))
-		err = -errno;
+	return file;
+}
+
+int load_file(int file, const char *parameters)
+{
+	return syscall(SYS_finit_module, file, parameters, 0) ? -errno : 0;
+}
+
+int load(const char *name, const char *parameters)
+{
+	int file = open_module(name);
+	int err = load_file(file, parameters);
+
 	close(file);
 	return err;
 }

@@ -41,7 +41,10 @@ int write_text(const char *path, const char *text);
 
 /* ---- modules.c: loading and looking ---- */
 
-/* Load NAME.ko with parameters; take a module away. Return 0 or -errno. */
+/* Opens NAME.ko, or gives up. */
+int open_module(const char *name);
+/* Load an open file or NAME.ko with parameters; take a module away. Return 0 or -errno. */
+int load_file(int file, const char *parameters);
 int load(const char *name, const char *parameters);
 int unload(const char *name);
 /* The same, but a failure is bad. */
