@@ -36,13 +36,14 @@ class TraceError(Exception):
 
 
 class Field(NamedTuple):
-    """One ``field:`` line of a format file.  ``size`` in bytes; ``kind`` is int, pointer or str."""
+    """One ``field:`` line of a format file.  ``offset`` and ``size`` in bytes; ``kind`` is int, pointer or str."""
 
     name: str
     ctype: str
     kind: str
     size: int
     signed: bool
+    offset: int
 
 
 class Record(NamedTuple):
@@ -107,7 +108,7 @@ class EventFormat:
 
 # -- format files ------------------------------------------------------------------------------------
 
-_FIELD = re.compile(r"\s*field:(?P<decl>[^;]+);\s*offset:\d+;\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d);)?")
+_FIELD = re.compile(r"\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d);)?")
 _DECL = re.compile(r"(?P<type>.*?[\s*])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\[[^\]]*\])*)")
 _CONVERSION = re.compile(
     r"%(?:(?P<percent>%)|(?P<flags>[-+ #0]*)(?P<width>\d*)(?:\.\d*)?(?P<length>hh|h|ll|l|z|Z|t|L|q|j)?"
@@ -135,7 +136,7 @@ def parse_formats(text: str) -> dict[str, list[EventFormat]]:
     Raises TraceError with the line in ``text``.
     """
     formats: dict[str, list[EventFormat]] = {}
-    for line, name, block in _blocks(text):
+    for line, name, block in blocks(text):
         system, slash, event = name.partition("/")
         if not slash or not system or not event:
             raise TraceError(line, f"'== {_cut(name)}' does not name an event; '== system/event' is expected")
@@ -148,14 +149,11 @@ def parse_formats(text: str) -> dict[str, list[EventFormat]]:
 
 def parse_format(text: str, system: str, event: str) -> EventFormat:
     """Read one event's format file.  Raises TraceError when it cannot be understood."""
-    fields: dict[str, Field] = {}
+    fields = {field.name: field for field in parse_fields(text)}
     printed: tuple[int, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith("print fmt:"):
             printed = (number, line[len("print fmt:") :])
-        elif line.lstrip().startswith("field:"):
-            parsed = _parse_field(number, line)
-            fields[parsed.name] = parsed
     if printed is None:
         raise TraceError(0, "no 'print fmt:' line")
     number, rest = printed
@@ -163,7 +161,16 @@ def parse_format(text: str, system: str, event: str) -> EventFormat:
     return _compile(system, event, fields, fmt, arguments, number)
 
 
-def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
+def parse_fields(text: str) -> list[Field]:
+    """The ``field:`` lines of one event's format file.  Raises TraceError when one cannot be understood."""
+    return [
+        _parse_field(number, line)
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.lstrip().startswith("field:")
+    ]
+
+
+def blocks(text: str) -> Iterator[tuple[int, str, str]]:
     """Cut text at lines ``== NAME``; yields (line of the heading, NAME, text below it)."""
     heading: tuple[int, str] | None = None
     body: list[str] = []
@@ -186,7 +193,7 @@ def _parse_field(number: int, line: str) -> Field:
     if found is None or declaration is None:
         raise TraceError(number, f"'{_cut(line)}' is no field description")
     ctype = " ".join((declaration["type"] + declaration["array"]).split())
-    return Field(declaration["name"], ctype, _kind(ctype), int(found["size"]), found["signed"] == "1")
+    return Field(declaration["name"], ctype, _kind(ctype), int(found["size"]), found["signed"] == "1", int(found["offset"]))
 
 
 def _kind(ctype: str) -> str:
@@ -444,7 +451,7 @@ def parse_stats(text: str) -> dict[int, CpuStats]:
     if text and not text.endswith("\n"):
         raise TraceError(text.count("\n") + 1, "the text is cut off")
     stats: dict[int, CpuStats] = {}
-    for line, name, block in _blocks(text):
+    for line, name, block in blocks(text):
         if not re.fullmatch(r"cpu\d{1,5}", name):
             raise TraceError(line, f"'== {_cut(name)}' does not name a CPU; '== cpuN' is expected")
         counts: dict[str, int] = {}
