@@ -29,9 +29,9 @@ class CollectionError(Exception):
 
 
 class Loss(NamedTuple):
-    """A hole in the trace of one CPU: ``count`` records (0: the kernel did not say how many) between two times."""
+    """A hole in the trace of one CPU: ``records`` (0: the kernel did not say how many) between two times."""
 
-    count: int
+    records: int
     after_ns: int
     before_ns: int
 

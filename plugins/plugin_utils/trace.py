@@ -108,7 +108,9 @@ class EventFormat:
 
 # -- format files ------------------------------------------------------------------------------------
 
-_FIELD = re.compile(r"\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d);)?")
+_FIELD = re.compile(
+    r"\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d);)?"
+)
 _DECL = re.compile(r"(?P<type>.*?[\s*])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\[[^\]]*\])*)")
 _CONVERSION = re.compile(
     r"%(?:(?P<percent>%)|(?P<flags>[-+ #0]*)(?P<width>\d*)(?:\.\d*)?(?P<length>hh|h|ll|l|z|Z|t|L|q|j)?"
@@ -193,7 +195,8 @@ def _parse_field(number: int, line: str) -> Field:
     if found is None or declaration is None:
         raise TraceError(number, f"'{_cut(line)}' is no field description")
     ctype = " ".join((declaration["type"] + declaration["array"]).split())
-    return Field(declaration["name"], ctype, _kind(ctype), int(found["size"]), found["signed"] == "1", int(found["offset"]))
+    size, offset = int(found["size"]), int(found["offset"])
+    return Field(declaration["name"], ctype, _kind(ctype), size, found["signed"] == "1", offset)
 
 
 def _kind(ctype: str) -> str:

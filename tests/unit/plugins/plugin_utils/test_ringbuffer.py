@@ -91,4 +91,4 @@ def test_random_bytes_are_read_or_refused_and_nothing_else(front: bytes, rest: i
         found = walk(data, LAYOUT)
     except PageError:
         return
-    assert all(0 <= at and at + size <= SIZE for at, size in zip(found.at.tolist(), found.length.tolist(), strict=True))
+    assert all(at >= 0 and at + size <= SIZE for at, size in zip(found.at.tolist(), found.length.tolist(), strict=True))
