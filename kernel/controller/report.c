@@ -159,6 +159,8 @@ static ssize_t read_reports(char *buffer, loff_t offset, size_t count)
 
 	if (offset < 0)
 		return -EINVAL;
+	if ((size_t)offset != offset)
+		return 0;
 	mutex_lock(&kedr_lock);
 	done = copy_reports(buffer, offset, count);
 	mutex_unlock(&kedr_lock);

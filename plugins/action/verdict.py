@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, c
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
+_RUN_ID = re.compile(r" -e kedr_run_id=[\w.-]+|(?<=')-e kedr_run_id=[\w.-]+ ?")
+"""A run has its own id, so the command that repeats it names none."""
 
 
 class ActionModule(ControlAction):
@@ -66,8 +69,8 @@ def _keep_guests(run_dir: str, hosts: list[str], known: Mapping[str, Any]) -> No
 
 
 def _reproduce() -> str:
-    """The command that whoever started this run gave for repeating it, without secrets; or nothing."""
-    return hide_values(os.environ.get("KEDR_REPRODUCE", ""))
+    """The command that whoever started this run gave for repeating it, without secrets and run id; or nothing."""
+    return _RUN_ID.sub("", hide_values(os.environ.get("KEDR_REPRODUCE", "")))
 
 
 def _write(run_dir: str, results: list[dict[str, Any]]) -> bool:

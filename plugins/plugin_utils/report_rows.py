@@ -179,4 +179,4 @@ def unreached(counts: Mapping[str, Any]) -> str:
         for name, words in (("pointers", "by pointer"), ("static_calls", "static calls"), ("other", "other references"))
         if counts.get(name)
     ]
-    return ", ".join([*parts, "may be inlined"] if counts.get("inlined") else parts)
+    return ", ".join([*parts, "no reference"] if counts.get("unreferenced") else parts)

@@ -65,7 +65,7 @@ class Expected:
     def unreached(self, symbols: Mapping[str, str]) -> dict[str, dict[str, int | bool]]:
         """What refers to functions and is no direct branch: {function: counts}, only where there is any.
 
-        ``symbols`` is {function: symbol}.  ``inlined``: nothing refers to the function at all, so the module does
+        ``symbols`` is {function: symbol}.  ``unreferenced``: nothing refers to the function at all, so the module does
         not use it or has its code inline, and no file tells which.
         """
         found: dict[str, dict[str, int | bool]] = {}
@@ -77,7 +77,7 @@ class Expected:
             }
             nothing = not self.total(symbol) and not any(counts.values())
             if nothing or any(counts.values()):
-                found[function] = {**counts, "inlined": nothing}
+                found[function] = {**counts, "unreferenced": nothing}
         return found
 
 

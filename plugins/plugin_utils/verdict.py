@@ -580,7 +580,7 @@ def _note_unreached(host: Host, expected: sites.Expected, symbols: Mapping[str, 
         parts = [f"{words} {counts[key]}" for key, words in kinds.items() if counts[key]]
         if parts:
             host.add("note", source, f"{function}: calls that are not intercepted are possible: {', '.join(parts)}")
-    absent = [function for function, counts in host.unreached.items() if counts["inlined"]]
+    absent = [function for function, counts in host.unreached.items() if counts["unreferenced"]]
     if absent:
         text = f"no reference, so not called or compiled in: {', '.join(absent)}"
         host.add("note", source, text)

@@ -99,7 +99,7 @@ def matrix() -> list[report_rows.Line]:
         result(rows["ok"]),
         result(rows["i386"]),
         result(rows["fail"], verdict="FAIL", reason="trace.txt: " + wrong["text"], evidence=[wrong], lost=4,
-               unreached={"__kmalloc": {"pointers": 2, "other": 0, "static_calls": 1, "inlined": True}}),
+               unreached={"__kmalloc": {"pointers": 2, "other": 0, "static_calls": 1, "unreferenced": True}}),
         ended(rows["crash"], "CRASH", "target", "unreachable", "lost contact with the host", console=console,
               splats=[console[0]]),
         ended(rows["infra"], "INFRA", "build", "failed", "no compiler: gcc-14 is not there"),

@@ -322,6 +322,22 @@ def test_the_environment_gives_the_command_unless_the_option_does(
     assert "again: make again" in shown.call_args.args[0]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("make verify ARGS='-e kedr_run_id=mine -e a=b'", "make verify ARGS='-e a=b'"),
+        ("make matrix ARGS='-e a=b -e kedr_run_id=mine --limit one'", "make matrix ARGS='-e a=b --limit one'"),
+    ],
+)
+def test_the_command_that_repeats_a_run_asks_for_a_run_id_of_its_own(
+    begun: pathlib.Path, shown: mock.Mock, monkeypatch: pytest.MonkeyPatch, given: str, told: str
+) -> None:
+    monkeypatch.setenv("KEDR_REPRODUCE", given)
+    do(verdict_action, {"run_dir": str(begun), "hosts": ["one"]}, begun)
+    (row,) = json.loads((begun / "results.json").read_text())
+    assert row["reproduce"] == told
+
+
 def test_the_command_of_the_environment_tells_no_secret(
     begun: pathlib.Path, shown: mock.Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

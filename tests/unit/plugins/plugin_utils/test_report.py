@@ -118,13 +118,13 @@ def test_of_a_system_in_several_runs_the_result_that_finished_last_is_kept() -> 
 def test_functions_are_told_with_events_sites_and_what_was_not_seen() -> None:
     seen = result(
         events={"called_up": 3, "called_kfree": 9, "called_down": 0},
-        unreached={"kfree": {"pointers": 2, "other": 1, "static_calls": 3, "inlined": True}},
+        unreached={"kfree": {"pointers": 2, "other": 1, "static_calls": 3, "unreferenced": True}},
         unresolved=[{"function": "vfree", "tried": ["vfree", "vfree_noprof"]}],
     )
     found = {one["function"]: one for one in report_rows.functions(seen)}
     assert list(found) == ["kfree", "up", "down", "vfree"]
     assert (found["kfree"]["events"], found["kfree"]["patched"], found["kfree"]["expected"]) == (9, 1, 2)
-    assert found["kfree"]["unreached"] == "2 by pointer, 3 static calls, 1 other references, may be inlined"
+    assert found["kfree"]["unreached"] == "2 by pointer, 3 static calls, 1 other references, no reference"
     assert found["down"]["expected"] is None
     assert found["vfree"]["tried"] == ["vfree", "vfree_noprof"]
 

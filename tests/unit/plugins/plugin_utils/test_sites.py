@@ -78,11 +78,11 @@ def test_what_cannot_be_intercepted_is_counted_by_function_and_kind(
 ) -> None:
     symbols = {"kfree": "kfree", "up": "up", "might_sleep": "might_sleep", "vmalloc": "vmalloc_noprof"}
     found = count(build(tmp_path, UNREACHED, *flags), *symbols.values())
-    nothing = {"pointers": 0, "other": 0, "static_calls": 0, "inlined": False}
+    nothing = {"pointers": 0, "other": 0, "static_calls": 0, "unreferenced": False}
     assert found.unreached(symbols) == {
         "up": {**nothing, "other": 1},
         "might_sleep": {**nothing, "static_calls": 2},
-        "vmalloc": {**nothing, "inlined": True},
+        "vmalloc": {**nothing, "unreferenced": True},
     }
     assert found.indirect == 2
     assert found.total("might_sleep") == 0
@@ -104,7 +104,7 @@ def test_what_cannot_be_intercepted_is_counted_by_function_and_kind(
 def test_an_address_that_is_taken_is_told_from_other_references(tmp_path: pathlib.Path, code: str, kind: str) -> None:
     source = f'__asm__(".text; {code}; .text");'
     found = count(build(tmp_path, source, "-m64", "-mcmodel=kernel"), "up").unreached({"up": "up"})
-    counts = {"pointers": 0, "other": 0, "static_calls": 0, "inlined": False}
+    counts = {"pointers": 0, "other": 0, "static_calls": 0, "unreferenced": False}
     assert found == {"up": {**counts, kind: 1}}
 
 

@@ -509,10 +509,10 @@ def test_calls_that_cannot_be_intercepted_are_told_by_function_and_kind(run: Run
     subprocess.run(command, check=True)
     row = run.row()
     assert row["verdict"] == "OK"
-    counts = {"pointers": 0, "other": 0, "static_calls": 0, "inlined": False}
+    counts = {"pointers": 0, "other": 0, "static_calls": 0, "unreferenced": False}
     assert row["unreached"]["kfree"] == {**counts, "pointers": 2}
     assert row["unreached"]["up"] == {**counts, "other": 1, "static_calls": 1}
-    assert row["unreached"]["down"] == {**counts, "inlined": True}
+    assert row["unreached"]["down"] == {**counts, "unreferenced": True}
     assert "__kmalloc" not in row["unreached"]
     notes = said(row, "note")
     assert "modules/cp_target.ko: kfree: calls that are not intercepted are possible: address taken 2" in notes
