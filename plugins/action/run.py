@@ -71,6 +71,7 @@ class ActionModule(ControlAction):
             "alive": guest_alive(pidfile) if embedded else None,
             "test_host": variables.get("kedr_test_host") is True,
             "console": str(variables.get("kedr_console") or ""),
+            "console_shows": str(variables.get("kedr_console_shows") or ""),
             "pidfile": pidfile,
             "system": str(variables.get("kedr_system") or ""),
             "target": target,

@@ -40,6 +40,7 @@ _MORE = {
     "payloads": "list",
     "expect": "text",
     "exercise": "text",
+    "console": "text",
     "ssh": "text",
     "checked": "text",
 }
@@ -68,6 +69,7 @@ class Row:
     payloads: tuple[str, ...] = ()
     expect: str = ""
     exercise: str = ""
+    console: str = ""
     ssh: str = ""
     checked: str = ""
 
@@ -104,6 +106,7 @@ class Row:
             "kedr_payloads": list(self.payloads),
             "kedr_expect": self.expect,
             "kedr_exercise": self.exercise,
+            "kedr_console_shows": self.console,
         }
         found.update((name, value) for name, value in chosen.items() if value)
         return {**found, **(self.remote or {}), **self._ssh_variables()}
@@ -176,6 +179,8 @@ def _row(node: Node) -> Row:
     _choice(given["group"], "group", GROUPS)
     if "guest" in given and "image" not in given:
         raise given["guest"].error("'guest' is for rows with an 'image'")
+    if "console" in given and "image" not in given:
+        raise given["console"].error("'console' is for rows with an 'image'")
     if "image" in given and "remote" in given:
         raise given["remote"].error("a row has 'image' (a guest here) or 'remote' (a host elsewhere), not both")
     if "ssh" in given:

@@ -307,7 +307,21 @@ def _judge_console(host: Host, policy: splat.Policy) -> str:
     if not found.lines:
         raise EvidenceError("console.log", "the file is empty: a console shows at least the boot")
     _note_splats(host, found, "console.log", f"{found.lines} lines")
+    _judge_console_shows(host)
     return next((one.text for one in found.splats if one.fatal), "")
+
+
+def _judge_console_shows(host: Host) -> None:
+    """A variant of a system counts only if the kernel says on the console that it is one."""
+    wanted = plain(host.info.get("console_shows") or "", 300)
+    if not wanted:
+        return
+    with _open(host, "console.log") as stream:
+        line = next((line for line in map(splat.message, _lines(stream)) if wanted in line), "")
+    if line:
+        host.add("ok", "console.log", f"the variant is in force: {line.strip()}")
+    else:
+        host.add("fail", "console.log", f"the variant is not in force: no line shows '{wanted}'")
 
 
 def _note_splats(host: Host, found: splat.Scan, source: str, what: str) -> None:

@@ -68,7 +68,7 @@ def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path
     about = json.loads((path / "run.json").read_text())
     assert about["run_id"] == result["run_id"]
     assert about["parameters"] == {"target": "cp_target"}
-    watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": ""}
+    watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": "", "console_shows": ""}
     assert about["hosts"] == {
         "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pidfile": "/p", **watched},
         "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pidfile": "", **watched},

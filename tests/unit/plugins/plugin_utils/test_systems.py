@@ -61,6 +61,7 @@ def test_the_shipped_rows_are_the_kernels_and_boot_variants_that_are_promised():
     commands = " ".join(str(row.guest.get("cmdline", "")) for row in shipped.values() if row.group == "variant")
     for word in ("retbleed=stuff", "lockdown=integrity", "slub_debug=FZPU"):
         assert word in commands
+    assert all(row.console for row in shipped.values() if row.group == "variant")
     assert [row.guest["cpus"] for row in shipped.values() if row.guest.get("cpus", 1) != 1] == [2]
 
 
@@ -141,6 +142,7 @@ def test_shipped_adds_the_shipped_rows_and_an_own_row_takes_the_place_of_one(tmp
         (ROW + "  image: {}\n  guest: {name: b}\n", "10: 'guest' has neither a name nor an image"),
         (ROW + "  image: {architecture: i386}\n", "6: 'arch' is x86_64, and the image is one of i386"),
         (ROW + "  guest: {cpus: 2}\n", "9: 'guest' is for rows with an 'image'"),
+        (ROW + "  console: booted\n", "9: 'console' is for rows with an 'image'"),
         (ROW + "  image: {}\n  remote: {ansible_host: a}\n", "10: a row has 'image' (a guest here) or 'remote'"),
         (ROW + "  remote: {ansible host: a}\n", "9: 'remote' holds variables of the inventory"),
         (ROW + "  remote: {kedr_test_host: 'yes'}\n", "9: 'kedr_test_host' must be true or false"),

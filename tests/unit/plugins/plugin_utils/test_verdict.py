@@ -706,6 +706,22 @@ def test_a_panic_of_an_earlier_run_is_not_of_this_run(run: RunDir) -> None:
     assert any("before this run" in text for text in said(row, "note"))
 
 
+def test_a_variant_that_the_console_confirms_is_ok(run: RunDir) -> None:
+    run.info["console_shows"] = "Brought up 1 node, 2 CPUs"
+    run.embed("[    0.6] smp: Brought up 1 node, 2 CPUs\r\n", True)
+    row = run.row()
+    assert row["verdict"] == "OK", row
+    assert "console.log: the variant is in force: smp: Brought up 1 node, 2 CPUs" in said(row, "ok")
+
+
+def test_a_variant_that_the_console_does_not_show_fails(run: RunDir) -> None:
+    run.info["console_shows"] = "Brought up 1 node, 2 CPUs"
+    run.embed("[    0.6] smp: Brought up 1 node, 1 CPU\n", True)
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert "no line shows 'Brought up 1 node, 2 CPUs'" in row["reason"]
+
+
 def test_a_guest_without_a_console_is_no_result(run: RunDir) -> None:
     run.info["embedded"] = True
     row = run.row()
