@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import calls, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
@@ -26,7 +26,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.trace_collect)."""
 
     default_step = "collect"
-    recorded = ("missing", "taint", "marker", "trace_bytes")
+    recorded = ("missing", "taint", "marker", "trace_bytes", "counters")
 
     def perform(self) -> dict[str, Any]:
         """Collect everything in one round trip."""
@@ -39,7 +39,12 @@ class ActionModule(HostAction):
             "k_stop": "yes" if self.is_test_host() else "no",
         })
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
-        end = self._end(answer, marker)
+        try:
+            counts = calls.parse(answer.text("calls"))
+        except calls.CallsError as error:
+            raise hostshell.AnswerError(f"the counters of calls: {error}") from None
+        end = {**self._end(answer, marker), "counters": len(counts)}
+        self.keep("calls.json", json.dumps(counts, indent=1, sort_keys=True) + "\n")
         self._keep_files(answer, log, end)
         for name in ("trace", "witness", "dmesg"):
             if len(answer.blobs.get(name, b"")) >= TRACE_LIMIT:

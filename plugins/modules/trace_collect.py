@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Turns tracing off and reads everything that a verdict needs, in one round trip, into
     C(<run_dir>/<inventory_hostname>).
+  - Reads how often each function was called by the payloads' own counters, into C(calls.json). A payload of
+    other templates has none.
   - Also brings what the second instance of M(kedr.lab.trace) recorded, when there is one.
   - What is not there, because an earlier step failed, is named and is no failure.
   - Has to run before payload modules are unloaded, which clears the records of their events.
@@ -75,6 +77,11 @@ trace_bytes:
   returned: success
   type: int
   sample: 40312
+counters:
+  description: Number of events whose calls a payload counted.
+  returned: success
+  type: int
+  sample: 12
 uptime:
   description: Seconds since boot.
   returned: success

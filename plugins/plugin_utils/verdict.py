@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import rundir, sites, splat, trace, witness
+from ansible_collections.kedr.lab.plugins.plugin_utils import calls, rundir, sites, splat, trace, witness
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
 
 STEPS = (
@@ -478,6 +478,42 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
     return host.whole
 
 
+# -- the payloads' own counters ----------------------------------------------------------------------
+
+
+def _judge_calls(host: Host) -> None:
+    """Compare the records with how often the payloads say that their functions were called."""
+    expected = max((_counters(step) for step in host.steps), default=0)
+    try:
+        counts = calls.check(_json(host, "calls.json", dict)) if expected else {}
+    except calls.CallsError as error:
+        raise EvidenceError("calls.json", str(error)) from None
+    if len(counts) < expected:
+        raise EvidenceError("calls.json", f"counts of {len(counts)} events, {expected} were read")
+    if not host.whole:
+        return
+    pairs = [(plan["module"], one["event"]) for plan in host.plans for one in plan["events"]]
+    counted = {event: counts[f"{module}/{event}"] for module, event in pairs if f"{module}/{event}" in counts}
+    wrong = [event for event, count in counted.items() if count != host.events[event]]
+    for event in wrong:
+        text = f"{event}: {host.events[event]} records, the payload counts {counted[event]} calls"
+        host.add("fail", "calls.json", text)
+    if counted and not wrong:
+        text = f"the payloads count as many calls as there are records: {sum(counted.values())}"
+        host.add("ok", "calls.json", text)
+    silent = [event for _module, event in pairs if event not in counted]
+    if silent:
+        text = f"no payload counts the calls of {', '.join(silent[:MAX_NAMED])}: not compared"
+        host.add("note", "calls.json", text)
+
+
+def _counters(step: Mapping[str, Any]) -> int:
+    data = step.get("data")
+    if step["step"] != "collect" or step["status"] != "ok" or not isinstance(data, dict):
+        return 0
+    return int(_number(data.get("counters")))
+
+
 # -- the kernel's own events -------------------------------------------------------------------------
 
 
@@ -776,6 +812,7 @@ def _judge_evidence(host: Host, expect: Expect) -> None:
     stats = _attempt(host, lambda: _judge_stats(host))
     if host.plans:
         _attempt(host, lambda: _judge_trace(host, expect, stats))
+        _attempt(host, lambda: _judge_calls(host))
         _attempt(host, lambda: _judge_witness(host, expect.target))
         _attempt(host, lambda: _judge_sites(host, expect))
     _attempt(host, lambda: _judge_end(host, expect))

@@ -75,7 +75,16 @@ buffer() {
 	text trace "$k_bytes" <"$k_place/trace"
 }
 
+# calls: lines of an event of a payload and how often its function was called, of payloads that count.
+calls() {
+	for k_event in $k_events; do
+		first_line "/sys/module/${k_event%%/*}/parameters/${k_event#*/}"
+		[ -z "$k_line" ] || printf '%s %s\n' "$k_event" "$k_line"
+	done
+}
+
 tracing
+calls | text calls
 if [ -r /sys/kernel/kedr/report ]; then
 	text sites </sys/kernel/kedr/report
 else

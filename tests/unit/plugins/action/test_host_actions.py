@@ -464,7 +464,8 @@ def test_a_check_asks_what_is_loaded_and_changes_nothing(task: Task) -> None:
 def test_the_evidence_is_kept(task: Task) -> None:
     task.answer = ("v stopped yes\ntext stats\n|== cpu0\n|entries: 1\n.\ntext trace\n|# tracer: nop\n.\ntext formats\n"
                    "|== a/b\n.\ntext sites\n|target cp_target\n.\ntext dmesg\n|[1] old\n|[2] kedr: run r1 begins\n"
-                   "|[3] new\n.\nv taint 4096\ntext modules\n|cp_controller 1 0 -\n.\nv uptime 12.5\n")
+                   "|[3] new\n.\nv taint 4096\ntext modules\n|cp_controller 1 0 -\n.\nv uptime 12.5\n"
+                   "text calls\n|a/b 18446744073709551615\n.\n")
     result = task("trace_collect", events=["a:b"])
     kept = {path.name: path.read_text() for path in task.host_dir.iterdir()}
     assert kept["trace.txt"] == "# tracer: nop\n"
@@ -474,7 +475,8 @@ def test_the_evidence_is_kept(task: Task) -> None:
     assert kept["dmesg.txt"] == "[2] kedr: run r1 begins\n[3] new\n"
     assert json.loads(kept["end.json"]) == {
         "taint": 4096, "modules": ["cp_controller"], "kedr_modules_present": True, "marker": True,
-        "trace_bytes": 14, "uptime": 12.5, "missing": []}
+        "trace_bytes": 14, "uptime": 12.5, "missing": [], "counters": 1}
+    assert json.loads(kept["calls.json"]) == {"a/b": (1 << 64) - 1}
     assert result["changed"] is True
 
 
@@ -484,6 +486,15 @@ def test_evidence_that_is_not_there_is_no_file_and_no_failure(task: Task) -> Non
     assert result["missing"] == ["tracefs", "kernel log (denied)"]
     assert not (task.host_dir / "trace.txt").exists()
     assert task.steps[0]["status"] == "ok"
+
+
+@pytest.mark.parametrize("line", ["a/b", "a/b -1", "a/b 1 2", "a:b 1", "a/b 18446744073709551616", "a/b 1\n|a/b 1"])
+def test_counters_that_are_none_are_the_labs_fault(task: Task, line: str) -> None:
+    task.answer = f"text calls\n|{line}\n.\nv taint 0\ntext modules\n.\nv uptime 1.0\n"
+    result = task("trace_collect", events=["a:b"])
+    assert result["failed"] is True
+    assert "counters of calls: line" in result["msg"]
+    assert not (task.host_dir / "calls.json").exists()
 
 
 def test_a_bad_check_fails_the_exercise_and_says_what_was_wrong(task: Task, script: pathlib.Path) -> None:

@@ -263,6 +263,18 @@ def test_everything_is_collected_and_tracing_is_turned_off(run, tracefs: pathlib
     assert got.all("missing") == ["report of call sites"]
 
 
+def test_counters_of_calls_are_read_where_a_payload_has_them(run, tmp_path: pathlib.Path) -> None:
+    for name, text in (("a", "12\n"), ("b", "18446744073709551615\n\n"), ("other", "9\n")):
+        (tmp_path / "one/parameters").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "one/parameters" / name).write_text(text)
+    script = hostshell.load_script("trace_collect").replace("/sys/module", str(tmp_path))
+    assert str(tmp_path) in script
+    got = run(hostshell.load_script("tracefs") + script, {
+        "k_witness": "", "k_instance": "kedr", "k_events": ["one/a", "one/b", "one/c", "two/a"], "k_stop": "no",
+        "k_bytes": "1000"})
+    assert got.text("calls") == "one/a 12\none/b 18446744073709551615\n"
+
+
 def test_on_a_host_that_is_no_test_host_tracing_stays_on(run, tracefs: pathlib.Path) -> None:
     (tracefs / "instances/kedr/tracing_on").write_text("1\n")
     assert collect(run, tracefs, k_stop="no").one("stopped") == ""

@@ -90,6 +90,7 @@ def test_each_function_has_one_event_and_one_replacement(path: str) -> None:
     for name in names:
         assert files["payload.c"].count(f"trace_called_{name}(") == 1
         assert files["payload.c"].count(f"(void *)&kedr_repl_{name},") == 1
+        assert files["payload.c"].count(f"KEDR_CALLS(called_{name});") == 1
 
 
 def test_events_keep_the_users_names_and_code_the_kernels_symbols() -> None:
@@ -116,14 +117,18 @@ def test_the_trace_text_is_that_of_the_description() -> None:
 
 def test_parts_come_in_the_order_of_a_call() -> None:
     text = body(sources()["payload.c"], "alloc")
-    parts = ["*returnValue;", "int i = 0;", "= (alloc)(entry, n);", "i++;", "trace_called_alloc(", "i--;", "return "]
+    parts = [
+        "*returnValue;", "int i = 0;", "= (alloc)(entry, n);", "i++;",
+        "kedr_calls_count(called_alloc);", "trace_called_alloc(", "i--;", "return ",
+    ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
 
 def test_a_function_that_returns_nothing_has_no_result() -> None:
     text = re.sub('#line .*', '#line N "F"', body(sources()["payload.c"], "tick"))
-    assert text == '{\n\t(tick)();\n#line N "F"\n\ttrace_called_tick(0);\n#line N "F"\n}'
+    counted = "\tkedr_calls_count(called_tick);\n"
+    assert text == f'{{\n\t(tick)();\n{counted}#line N "F"\n\ttrace_called_tick(0);\n#line N "F"\n}}'
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -207,6 +208,13 @@ WITNESS = [
 """What the kernel itself records while CALLS are recorded, and what other modules cause meanwhile."""
 
 
+def counted(calls: list[str]) -> dict[str, int]:
+    """What the payloads' counters say when every call made a record."""
+    made = Counter(call.partition(":")[0] for call in calls)
+    names = [(module, f"called_{name}") for module, functions in PLANS.items() for name in functions]
+    return {f"{module}/{event}": made[event] for module, event in names}
+
+
 def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if name == "unload":
@@ -215,6 +223,8 @@ def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
         data = {"changed_modules": ["cp_target"]}
     elif name == "trace":
         data = {"witness": ["kmem:kmalloc", "kmem:kfree"]}
+    elif name == "collect":
+        data = {"counters": 12}
     entry = {
         "step": name,
         "status": status,
@@ -276,6 +286,7 @@ class RunDir:
     def calls(self, calls: list[str]) -> None:
         self.write("trace.txt", trace_text(calls))
         self.write("stats.txt", stats(len(calls)))
+        self.write("calls.json", counted(calls))
 
     def witness(self, lines: list[str]) -> None:
         self.write("witness.txt", trace_text(lines))
@@ -391,7 +402,7 @@ def test_what_is_no_row_is_left_out(run: RunDir, row: Any) -> None:
 
 def test_every_line_of_the_verdict_names_its_evidence(run: RunDir) -> None:
     sources = {one["source"] for one in run.row()["evidence"]}
-    own = {"steps.jsonl", "dmesg.txt", "stats.txt", "trace.txt", "sites.txt", "end.json", "witness.txt"}
+    own = {"steps.jsonl", "dmesg.txt", "stats.txt", "trace.txt", "sites.txt", "end.json", "witness.txt", "calls.json"}
     assert sources == {*own, "modules/cp_target.ko"}
 
 
@@ -411,6 +422,47 @@ def test_optional_functions_that_are_not_there_are_listed(run: RunDir) -> None:
     assert row["verdict"] == "OK", row
     assert row["unresolved"] == [{"function": "down_killable", "tried": ["down_killable"]}]
     assert "down_killable" in report.terminal(report.matrix([row]))
+
+
+# -- the payloads' own counters ----------------------------------------------------------------------
+
+
+def test_the_payloads_count_as_many_calls_as_there_are_records(run: RunDir) -> None:
+    text = "calls.json: the payloads count as many calls as there are records: 14"
+    assert text in said(run.row(), "ok")
+
+
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_a_count_of_calls_that_is_not_that_of_the_records_fails(run: RunDir, count: int) -> None:
+    run.write("calls.json", {**counted(CALLS), "my_payload1/called_kfree": count})
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert row["reason"] == f"calls.json: called_kfree: 3 records, the payload counts {count} calls"
+
+
+def test_a_payload_of_other_templates_does_not_count(run: RunDir) -> None:
+    counts = {name: n for name, n in counted(CALLS).items() if not name.startswith("my_payload3")}
+    run.write("calls.json", counts)
+    collect = {"data": {"counters": len(counts)}}
+    run.steps([step(name, **(collect if name == "collect" else {})) for name in verdict.STEPS])
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert any("no payload counts the calls of called_down, " in text for text in said(row, "note"))
+
+
+@pytest.mark.parametrize("old", [{}, {"counters": 0}])
+def test_a_run_without_counters_is_judged_without(run: RunDir, old: dict[str, int]) -> None:
+    run.steps([step(name, **({"data": old} if name == "collect" else {})) for name in verdict.STEPS])
+    (run.host / "calls.json").unlink()
+    row = run.row()
+    assert row["verdict"] == "OK"
+    assert any("not compared" in text for text in said(row, "note"))
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, "3", None, 1 << 64])
+def test_a_count_that_is_none_is_missed(run: RunDir, count: Any) -> None:
+    run.write("calls.json", {**counted(CALLS), "my_payload1/called_kfree": count})
+    assert run.row()["verdict"] == "NO-RESULT"
 
 
 # -- the kernel's own events -------------------------------------------------------------------------
@@ -740,6 +792,7 @@ EVIDENCE = [
     "sites.txt",
     "dmesg.txt",
     "end.json",
+    "calls.json",
     "steps.jsonl",
     "modules/cp_target.ko",
 ]

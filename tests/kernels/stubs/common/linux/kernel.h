@@ -22,6 +22,8 @@
 	_x < _y ? _x : _y; })
 
 int printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int sprintf(char *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 int snprintf(char *buffer, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int scnprintf(char *buffer, size_t size, const char *format, ...)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Payloads' own counters of calls: the witness for how many records were generated.
+
+A payload of our templates counts every call of a function that it replaces, in a parameter of its module that has the
+name of the event (``kernel/include/kedr/calls.h``).  The events are enabled before the target is loaded and the
+counters are read after it is unloaded, so they must equal the records.  ``calls.json`` holds
+``{"system/event": calls}``; what is not in it has no counter, as with a user's own MiST templates.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LINE = re.compile(r"([A-Za-z_][\w-]*/[A-Za-z_]\w*) (\d{1,20})", re.ASCII)
+
+
+class CallsError(Exception):
+    """Counts that cannot be read.  The text says why."""
+
+
+def parse(text: str) -> dict[str, int]:
+    """Read lines ``system/event CALLS``, as ``trace_collect.sh`` writes them.  Raises CallsError."""
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        found = _LINE.fullmatch(line)
+        if found is None or int(found[2]) >= 1 << 64:
+            raise CallsError(f"line {number}: '{line[:80]}' is no event with a count")
+        if found[1] in counts:
+            raise CallsError(f"line {number}: {found[1]} is there twice")
+        counts[found[1]] = int(found[2])
+    return counts
+
+
+def check(value: object) -> dict[str, int]:
+    """What ``calls.json`` holds.  Raises CallsError when it is no object of counts."""
+    if not isinstance(value, dict):
+        raise CallsError("no JSON object")
+    for name, count in value.items():
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 1 << 64:
+            raise CallsError(f"{name[:80]}: {str(count)[:40]} is no count")
+    return value
