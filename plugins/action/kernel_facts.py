@@ -38,7 +38,9 @@ class ActionModule(HostAction):
         facts = facts_of_answer(answer)
         facts["test_host"] = self.is_test_host()
         self.keep("facts.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
-        return {"changed": False, "facts": facts}
+        for directory in facts["leftovers"]["programs"]:
+            self.say(f"ended what an interrupted run left running in {directory}")
+        return {"changed": bool(facts["leftovers"]["programs"]), "facts": facts}
 
     def _marker(self) -> str:
         """Return the line that begins this run in the host's kernel log, or nothing."""

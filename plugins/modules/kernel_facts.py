@@ -189,10 +189,11 @@ facts:
     leftovers:
       description:
         - What an interrupted run left.
-        - C(modules) can be given to M(kedr.lab.kmod) to unload them, C(instances) are names for M(kedr.lab.trace).
+        - C(modules) can be given to M(kedr.lab.kmod) to unload them, C(instances) are names for M(kedr.lab.trace),
+          C(programs) are the directories of programs that still ran and were ended.
       type: dict
       returned: always
-      sample: {"modules": [{"name": "cp_controller"}], "instances": []}
+      sample: {"modules": [{"name": "cp_controller"}], "instances": [], "programs": []}
     target_loaded:
       description: Whether the module named by O(target) is loaded.
       type: bool

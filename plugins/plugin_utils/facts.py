@@ -14,6 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Answer, 
 
 PURPOSES = (*packages.NEEDED, "compiler_version")
 _MODULE = re.compile(r"[A-Za-z0-9_]+\Z")
+_PRIVATE = re.compile(r"/(var/)?tmp/kedr-[0-9A-Za-z-]+\Z")
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _TREE = re.compile(r"/[A-Za-z0-9/._+~-]+\Z")
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*\Z")
@@ -57,6 +58,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "leftovers": {
             "modules": [{"name": name} for name in _names(_MODULE, answer.all("left_module"), "module")],
             "instances": _names(_INSTANCE, answer.all("left_instance"), "trace instance"),
+            "programs": _names(_PRIVATE, answer.all("ended_program"), "private directory"),
         },
         "target_loaded": answer.one("target_loaded") == "yes",
         "root": answer.one("root") == "yes",

@@ -3,8 +3,9 @@
 """Speaking sh to a host: one program sent, one answer read, nothing else needed on the host.
 
 A round trip is one command whose standard input holds a program followed by data. The command
-reads exactly the program (never a byte of the data) and evaluates it; the program may then read
-the data, for example with ``tar xf -``. It answers on standard output::
+reads exactly the program (never a byte of the data) and evaluates it if it came whole, up to the
+nonce at its end; the program may then read the data, for example with ``tar xf -``. It answers on
+standard output::
 
     kedr-begin NONCE
     v KEY VALUE                 a value; a key may come several times
@@ -42,7 +43,7 @@ TAR_TIME = 1_000_000_000
 
 _READER = (
     'k=$(dd bs="$1" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count="$1" 2>/dev/null)'
-    ' && eval "$k"'
+    ' && case $k in *"# $2") eval "$k" ;; esac'
 )
 _KEY = re.compile(rb"[a-z][a-z0-9_]*\Z")
 _NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.+/:-]*\Z")
@@ -152,8 +153,8 @@ def frame(program: str, values: Mapping[str, str | int | Iterable[str]], data: b
     """Return the call that runs `program` with `values` set and `data` on its standard input."""
     nonce = secrets.token_hex(8)
     head = quote_values({"k_nonce": nonce, "k_token": secrets.token_hex(12), **values})
-    script = (head + load_script("common") + program + "\nfinish\n").encode("utf-8", "surrogateescape")
-    command = f"sh -c {shlex.quote(_READER)} kedr {len(script)}"
+    script = (head + load_script("common") + program + f"\nfinish\n# {nonce}\n").encode("utf-8", "surrogateescape")
+    command = f"sh -c {shlex.quote(_READER)} kedr {len(script)} {nonce}"
     return Call(command, script + data, nonce)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -125,13 +126,20 @@ class Verify:
             time.sleep(0.05)
         raise AssertionError(f"step {step} of {host} never came")
 
-    def finish(self, process: subprocess.Popen) -> Run:
-        output, _stderr = process.communicate(timeout=STEP_LIMIT)
+    def finish(self, process: subprocess.Popen, limit: float = STEP_LIMIT) -> Run:
+        output, _stderr = process.communicate(timeout=limit)
         return Run(process.returncode, output, (self.runs / "latest").resolve())
 
     def interrupt(self, process: subprocess.Popen) -> Run:
-        os.killpg(process.pid, signal.SIGINT)
-        return self.finish(process)
+        """Press Ctrl-C until the run ends.
+
+        ansible-core loses one that comes while it forks: "Exception ignored in ... _afterFork ... KeyboardInterrupt".
+        """
+        for _press in range(STEP_LIMIT // 15):
+            os.killpg(process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.finish(process, 15)
+        raise AssertionError("Ctrl-C does not end the run")
 
 
 def loaded_modules(lab: Lab, host: str) -> set[str]:

@@ -138,15 +138,22 @@ def test_a_tracefs_that_cannot_be_mounted_is_infra(lab, verify, clean_host) -> N
     assert "tracefs" in reason
 
 
-def test_ctrl_c_then_a_second_run_cleans_up_and_succeeds(lab, verify) -> None:
-    process = verify.start(lab, limit="one")
+def test_ctrl_c_then_a_second_run_ends_what_still_runs_cleans_up_and_succeeds(lab, verify, tmp_path) -> None:
+    """The exercise goes on on the host when its run is interrupted, and holds the target."""
+    holding = tmp_path / "hold.sh"
+    holding.write_text("exec </dev/cfake0\necho held >/dev/kmsg\nsleep 300\n")
+    process = verify.start(lab, limit="one", cp_target_exercise=str(holding))
     verify.wait_for_step("one", "target")
+    lab.ssh("one", "for i in $(seq 100); do ! dmesg | grep -q '] held$' || exit 0; sleep 0.2; done; exit 1")
     interrupted = verify.interrupt(process)
     assert interrupted.status != 0
-    assert loaded_modules(lab, "one").intersection(OURS)
+    assert loaded_modules(lab, "one").issuperset(OURS)
+    assert "hold.sh" in lab.ssh("one", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     again = verify(lab, limit="one")
     assert verdict(again)[0] == "OK", again.output
+    assert "ended what an interrupted run left running in /tmp/kedr-" in again.output
     assert not loaded_modules(lab, "one").intersection(OURS)
+    assert lab.ssh("one", "ls -d /tmp/kedr-* 2>/dev/null; true") == ""
 
 
 def test_a_guest_killed_in_the_middle_is_a_crash_and_the_other_host_loses_nothing(own_lab, verify) -> None:

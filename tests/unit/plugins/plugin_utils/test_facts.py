@@ -35,7 +35,7 @@ def test_what_this_machine_answers_becomes_facts() -> None:
     assert len(found["boot_id"]) == 36
     assert found["tools"]["awk"] is True
     assert found["target_loaded"] is False
-    assert found["leftovers"] == {"modules": [], "instances": []}
+    assert found["leftovers"] == {"modules": [], "instances": [], "programs": []}
 
 
 def test_texts_of_a_host_are_read() -> None:
@@ -45,6 +45,7 @@ def test_texts_of_a_host_are_read() -> None:
         CLOCKS="[local] global mono\n", MODULES="ext4 1 2 - Live 0x0\ncrc16 1 1 ext4, Live 0x0\n",
         EXPORTS="kfree\n", CONFIG="CONFIG_SLAB_BUCKETS\n", lockdown="none [integrity] confidentiality",
         sig_enforce="Y", left_module=["my_payload1", "cp_controller"], left_instance=["kedr-1"],
+        ended_program=["/tmp/kedr-0a1b"],
         tool=["gcc yes", "make no"], lacks=["make", "libc"], KEYS="Debian Secure Boot CA: 6ccece7e\n",
         config_sum="1-2", symvers_sum="3-4", taint="4096"))
     assert found["system"] == "Debian GNU/Linux 13 (trixie)"
@@ -55,7 +56,7 @@ def test_texts_of_a_host_are_read() -> None:
     assert (found["exports"], found["config"]) == (["kfree"], ["CONFIG_SLAB_BUCKETS"])
     assert (found["lockdown"], found["sig_enforce"], found["taint"]) == ("integrity", True, 4096)
     assert found["leftovers"] == {"modules": [{"name": "my_payload1"}, {"name": "cp_controller"}],
-                                  "instances": ["kedr-1"]}
+                                  "instances": ["kedr-1"], "programs": ["/tmp/kedr-0a1b"]}
     assert found["tools"] == {"gcc": True, "make": False}
     assert (found["lacks"], found["trusted_keys"]) == (["make", "libc"], ["Debian Secure Boot CA: 6ccece7e"])
     assert found["config_sum"] == "1-2:3-4"
@@ -69,6 +70,7 @@ def test_a_host_without_a_kernel_tree_still_has_facts() -> None:
 @pytest.mark.parametrize("odd", [
     {"release": "6.12; rm -rf /"}, {"release": "../../x"}, {"release": ""}, {"machine": "x\x1b[2J"},
     {"kernel_tree": "relative"}, {"kernel_tree": "/lib/$(x)"}, {"left_module": ["a b"]}, {"left_instance": ["../.."]},
+    {"ended_program": ["/etc"]}, {"ended_program": ["/tmp/kedr-x y"]},
     {"EXPORTS": "kfree;x"}, {"MODULES": "ev/il 1 2"}, {"taint": "lots"},
     {"lacks": ["everything"]},
 ])

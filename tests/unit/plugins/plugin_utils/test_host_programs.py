@@ -306,6 +306,27 @@ def test_leftovers_are_all_that_the_controller_watches_whatever_the_target(run, 
     assert got.all("left_module")[-1] == "cp_controller"
 
 
+def test_what_an_interrupted_run_left_running_is_ended_with_its_directory(run, tmp_path: pathlib.Path) -> None:
+    script = hostshell.load_script("kernel_facts")
+    start, end = script.index("inside() {"), script.index("mark() {")
+    (tmp_path / "busy/work").mkdir(parents=True)
+    (tmp_path / "stale").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "busy-not").mkdir()
+    with (
+        subprocess.Popen(["sleep", "60"], cwd=tmp_path / "busy/work") as left,
+        subprocess.Popen(["sleep", "60"], cwd=tmp_path / "busy-not") as other,
+    ):
+        got = run(script[start:end] + f"end_programs {tmp_path}/busy {tmp_path}/stale {tmp_path}/link {tmp_path}/no*\n",
+                  {})
+        ended, alive = left.wait(10), other.poll()
+        other.kill()
+    assert (ended, alive) == (-9, None)
+    assert got.all("ended_program") == [f"{tmp_path}/busy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["busy-not", "elsewhere", "link"]
+
+
 KERNEL = r"""
 loaded() { grep -q "^$1 " "$k_kernel/modules"; }
 tool() {

@@ -70,6 +70,20 @@ def test_no_value_reaches_the_command_line() -> None:
     assert b"hunter2" in call.stdin
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_program_that_is_cut_short_is_not_begun(shell: str, tmp_path: pathlib.Path) -> None:
+    call = hostshell.frame(f"touch {tmp_path}/done\nvalue a 1\n", {})
+    word = {"busybox": "busybox sh", "bash": "bash --posix"}.get(shell, shell)
+    command = call.command.replace("sh -c", f"{word} -c", 1)
+    end = call.stdin.index(b"value a 1")
+    for sent in (call.stdin[:end], call.stdin[:-3]):
+        done = subprocess.run(command, shell=True, input=sent, capture_output=True, check=False, timeout=60)
+        assert done.stdout == b""
+        assert not (tmp_path / "done").exists()
+    subprocess.run(command, shell=True, input=call.stdin, capture_output=True, check=True, timeout=60)
+    assert (tmp_path / "done").exists()
+
+
 def test_lists_become_lines_and_what_a_shell_cannot_hold_is_refused() -> None:
     assert hostshell.quote_values({"k_list": ["a b", "c"]}) == "k_list='a b\nc'\n"
     for values in ({"PATH": "x"}, {"k_list": ["a\nb"]}, {"k_x": "a\0b"}):
