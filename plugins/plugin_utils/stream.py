@@ -2,61 +2,110 @@
 """Traces of many hosts as they appear: one process, one selector, bounded memory.
 
 Each host runs ``sh/stream.sh`` behind a command of its own (usually ssh) whose standard output carries packets.
-A packet is checked and written to the host's directory before the next one is looked at:
+A packet is checked and written to the host's directory, then acknowledged; the host keeps it until then, so that a
+connection that was lost can be taken up again without a gap and without a record twice:
 
 ==================  ========================================================================
 file                content
 ==================  ========================================================================
 raw/cpuN.pages      pages of the ring buffer as the kernel handed them out
+raw/trace_pipe.txt  instead of them, where the host cannot read pages: the kernel's text
+raw/stream.state    what was acknowledged; gone when the stream is complete
 header.txt          ``events/header_page``
 formats.txt         format files of the events
 stats.txt           counts of the ring buffer after the last page
 comms.txt           ``saved_cmdlines``
 ==================  ========================================================================
 
-A file of pages is called ``.part`` until the host has said that it was the last page.  What a host sends harms
-only its own stream: a packet has a limit, a checksum and a place that only the name of a CPU can choose.
+A file of records is called ``.part`` until the host has said that it was the last packet, and all have come.  What a
+host sends harms only its own stream: a packet has a limit, a number, a checksum and a place that only the name of a
+CPU can choose.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import re
+import secrets
 import selectors
+import signal
 import subprocess
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ringbuffer
 
-READ_SIZE = 1 << 16
-"""Bytes taken from a host at a time."""
-MAX_RAW = 16 << 20
-"""Bytes of one packet after unpacking, at most: the limit of format files; pages come in less."""
-MAX_HEADING = 256
-GRACE = 30.0
-"""Seconds that a host has after the end to send what its buffer still holds, unless it keeps sending."""
+try:
+    import zstandard
 
-_HEADING = re.compile(rb"packet (pages|header|formats|stats|comms) ([a-z0-9_-]{1,16}) (\d{1,9}) (\d{1,9}) ([0-9a-f]{64}|-)")
+    ZSTANDARD_ERROR = ""
+except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
+    ZSTANDARD_ERROR = str(import_error)
+
+READ_SIZE = 1 << 17
+"""Bytes taken from a host at a time."""
+PACKET = 1 << 20
+"""Bytes of pages in one packet at most."""
+MAX_RAW = 2 << 20
+"""Bytes of one packet after unpacking, at most: the limit of format files and of text; pages come in less."""
+MAX_SENT = MAX_RAW + (64 << 10)
+"""Bytes of one packet on the way: packing what cannot be packed adds a little."""
+TICK = 0.25
+"""Seconds between two looks at clocks and conditions at most."""
+PAUSE = 0.5
+"""Seconds between two looks of a host at its empty buffers."""
+STDERR_KEPT = 2000
+"""Bytes of what a host's command said on standard error that are kept: the last."""
+
+_HEADING = re.compile(
+    rb"packet (pages|text|header|formats|stats|comms) ([a-z0-9_-]{1,16}) (\d{1,15}) (\d{1,9}) (\d{1,9}) "
+    rb"([0-9a-f]{64}|-)"
+)
+_WORD = re.compile(r"v (form|packing|live|beat|sent|failed) ([a-zA-Z0-9]{1,20})")
 _CPU = re.compile(r"cpu\d{1,5}\Z")
 _TEXTS = {"header": "header.txt", "formats": "formats.txt", "stats": "stats.txt", "comms": "comms.txt"}
+_PART = re.compile(r"(cpu\d{1,5}\.pages|trace_pipe\.txt)\.part\Z")
 
 
 class StreamError(Exception):
-    """What a host sent cannot be used, or it stopped sending.  The text says why."""
+    """What a host sent cannot be used, or it cannot stream.  The text says why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is borne from a host.  Times in seconds."""
+
+    start: float = 120.0
+    """Until it must have begun to stream."""
+    silence: float = 30.0
+    """Without a word (an idle host says one every five seconds) after which its connection counts as lost."""
+    attempts: int = 3
+    """How often a lost connection is taken up again; with 1, 2, 4 ... seconds of rest before."""
+    bytes: int = 64 << 30
+    """What is written for one host at most."""
 
 
 class Packet(NamedTuple):
-    """One packet after unpacking and checking."""
+    """One packet after unpacking and checking.  ``number`` is 0 for what may be sent again and again."""
 
     kind: str
     name: str
+    number: int
     raw: bytes
+
+
+class Word(NamedTuple):
+    """One value that the host said between packets."""
+
+    key: str
+    value: str
 
 
 def unpack(data: bytes, packing: str, size: int) -> bytes:
@@ -67,150 +116,282 @@ def unpack(data: bytes, packing: str, size: int) -> bytes:
             raw = machine.decompress(data, size + 1)
             whole = machine.eof and not machine.unused_data
         elif packing == "zstd":
-            import zstandard
-
-            raw = zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+            with zstandard.ZstdDecompressor(max_window_size=1 << 23).stream_reader(data) as stream:
+                raw = stream.read(size + 1)
             whole = True
         else:
             raw, whole = data, True
     except Exception as error:
         raise StreamError(f"a packet cannot be unpacked: {type(error).__name__}: {error}") from None
     if not whole or len(raw) != size:
-        raise StreamError(f"a packet holds {len(raw)} bytes, {size} were announced")
+        raise StreamError(f"a packet does not hold the {size} bytes that were announced")
     return raw
 
 
 @dataclass
 class Parser:
-    """Bytes of one host, in pieces of any size -> packets.  Holds no more than one packet."""
+    """Bytes of one host, in pieces of any size -> words and packets.  Holds no more than one packet."""
 
     nonce: str
-    packing: str = ""
+    packing: str = "none"
     begun: bool = False
     ended: bool = False
     failure: str = ""
     _held: bytearray = field(default_factory=bytearray)
-    _answer: bytearray = field(default_factory=bytearray)
+    _heading: re.Match[bytes] | None = None
+    _skipped: int = 0
 
-    def feed(self, data: bytes) -> Iterator[Packet]:
-        """Take some bytes; yield the packets that are whole.  Raises StreamError."""
+    def feed(self, data: bytes) -> Iterator[Packet | Word]:
+        """Take some bytes; yield the words and packets that are whole.  Raises StreamError."""
         self._held += data
         while not self.ended:
-            stop = self._held.find(b"\n")
-            if stop < 0:
-                if len(self._held) > hostshell.MAX_PREAMBLE:
-                    raise StreamError("the host sent a line without end")
-                return
-            line = bytes(self._held[:stop])
-            if not line.startswith(b"packet "):
-                del self._held[: stop + 1]
-                self._line(line)
+            if self._heading is None:
+                line = self._take_line()
+                if line is None:
+                    return
+                if line.startswith(b"packet "):
+                    self._heading = self._check(line)
+                    continue
+                word = self._line(line)
+                if word:
+                    yield word
                 continue
-            heading = _HEADING.fullmatch(line)
-            if not self.begun or heading is None or int(heading[3]) > MAX_RAW or int(heading[4]) > 2 * MAX_RAW:
-                raise StreamError(f"the host sent a packet that makes no sense: {hostshell.printable(line, 100)}")
-            end = stop + 1 + int(heading[4])
-            if len(self._held) < end:
+            size = int(self._heading[5])
+            if len(self._held) < size:
                 return
-            body = bytes(self._held[stop + 1 : end])
-            del self._held[:end]
+            with memoryview(self._held) as view:
+                body = bytes(view[:size])
+            del self._held[:size]
+            heading, self._heading = self._heading, None
             yield self._packet(heading, body)
 
-    def _packet(self, heading: re.Match[bytes], body: bytes) -> Packet:
-        raw = unpack(body, self.packing, int(heading[3]))
-        wanted = heading[5].decode()
-        if wanted not in ("-", hashlib.sha256(raw).hexdigest()):
-            raise StreamError(f"a packet of {heading[2].decode()} was damaged on the way: its checksum differs")
-        return Packet(heading[1].decode(), heading[2].decode(), raw)
+    def _take_line(self) -> bytes | None:
+        stop = self._held.find(b"\n", 0, hostshell.MAX_PREAMBLE)
+        if stop < 0:
+            if len(self._held) > hostshell.MAX_PREAMBLE:
+                raise StreamError("the host sent a line without end")
+            return None
+        line = bytes(self._held[:stop])
+        del self._held[: stop + 1]
+        return line
 
-    def _line(self, line: bytes) -> None:
-        """A line between packets: greetings, then the words of an answer."""
+    def _check(self, line: bytes) -> re.Match[bytes]:
+        heading = _HEADING.fullmatch(line)
+        if not self.begun or heading is None or int(heading[4]) > MAX_RAW or int(heading[5]) > MAX_SENT:
+            raise StreamError(f"the host sent a packet that makes no sense: {hostshell.printable(line, 100)}")
+        return heading
+
+    def _packet(self, heading: re.Match[bytes], body: bytes) -> Packet:
+        raw = unpack(body, self.packing, int(heading[4]))
+        if heading[6] != b"-" and heading[6].decode() != hashlib.sha256(raw).hexdigest():
+            raise StreamError(f"a packet of {heading[2].decode()} was damaged on the way: its checksum differs")
+        return Packet(heading[1].decode(), heading[2].decode(), int(heading[3]), raw)
+
+    def _line(self, line: bytes) -> Word | None:
+        """A line between packets: greetings, then words, then perhaps why the host failed."""
         if not self.begun:
             self.begun = line == b"kedr-begin " + self.nonce.encode()
-        elif line == b"kedr-end " + self.nonce.encode():
+            self._skipped += len(line) + 1
+            if self._skipped > hostshell.MAX_PREAMBLE:
+                raise StreamError("the host does not answer, it only talks")
+            return None
+        if line == b"kedr-end " + self.nonce.encode():
             self.ended = True
-        elif line.startswith(b"v packing "):
-            self.packing = line[10:].decode("ascii", "replace")
-        elif line.startswith(b"|"):
-            self.failure += hostshell.printable(line[1:], 500) + " "
+            return None
+        if self.failure and len(self.failure) < 4000 and (line in (b"", b".", b"text reason") or line[:1] == b"|"):
+            self.failure += hostshell.printable(line[1:], 500) + " " if line[:1] == b"|" else ""
+            return None
+        found = _WORD.fullmatch(line.decode("ascii", "replace"))
+        if found is None:
+            raise StreamError(f"the host sent a line that means nothing: {hostshell.printable(line, 100)}")
+        if found[1] == "packing":
+            self.packing = found[2]
+        elif found[1] == "failed":
+            self.failure = " "
+        return Word(found[1], found[2])
+
+
+class Link:
+    """One connection to a host: a command, and the parser of what it says."""
+
+    def __init__(self, argv: Sequence[str], call: hostshell.Call) -> None:
+        """Start the command and hand it its program.  Raises OSError."""
+        self.parser = Parser(call.nonce)
+        self.begun = self.heard = time.monotonic()
+        self.stderr = b""
+        self._pending = bytearray(call.stdin)
+        self._closing = False
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self.stdin, self.out, self.err = self.process.stdin, self.process.stdout, self.process.stderr
+        for pipe in (self.stdin, self.out, self.err):
+            os.set_blocking(pipe.fileno(), False)
+        self.flush()
+
+    def tell(self, text: str) -> None:
+        """Say something to the host, without waiting."""
+        if not self.stdin.closed and not self._closing:
+            self._pending += text.encode()
+            self.flush()
+
+    def hang_up(self) -> None:
+        """Say that nothing more will be said."""
+        self._closing = True
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over as much as the pipe takes."""
+        while self._pending and not self.stdin.closed:
+            try:
+                del self._pending[: os.write(self.stdin.fileno(), self._pending[:4096])]
+            except BlockingIOError:
+                return
+            except OSError:  # its output says what happened
+                self._pending.clear()
+        if self._closing and not self.stdin.closed:
+            self.stdin.close()
+
+    def hear_stderr(self, data: bytes) -> bytes:
+        """Keep the end of what was said on standard error."""
+        self.stderr = (self.stderr + data)[-STDERR_KEPT:]
+        return data
+
+    def read_stderr(self) -> None:
+        """Take what is there already."""
+        with contextlib.suppress(OSError):
+            self.hear_stderr(os.read(self.err.fileno(), 1 << 16))
+
+    def last_words(self) -> str:
+        """The last lines of standard error, to be put behind a reason."""
+        text = hostshell.printable(self.stderr, 300).strip()
+        return f" ({text})" if text else ""
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Close the pipes, and end the command and what it started."""
+        for pipe in (self.stdin, self.out, self.err):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
 
 
 @dataclass
 class Host:
-    """One host of a collection: how it is reached, where its files go, what came."""
+    """One host of a collection: how it is reached, where its files go, what came.
+
+    ``argv`` makes the command line that runs a command on the host; ``events`` are ``system/event``; ``packers`` are
+    what the host may pack with, best first.  A stream that was paused goes on when its state is found in ``directory``.
+    """
 
     name: str
-    argv: Sequence[str]
-    call: hostshell.Call
+    argv: Callable[[str], Sequence[str]]
     directory: str
-    process: subprocess.Popen[bytes] | None = None
-    parser: Parser | None = None
-    layout: ringbuffer.PageLayout | None = None
-    records: Counter[str] = field(default_factory=Counter)
-    received: int = 0
-    error: str = ""
+    instance: str
+    events: Sequence[str]
+    packers: Sequence[str] = ("zstd", "gzip")
+    form: str = ""
+    packing: str = ""
+    live: bool = False
+    streamed: bool = False
+    done: bool = False
     complete: bool = False
-    heard: float = 0.0
+    error: str = ""
+    received: int = 0
+    written: int = 0
+    kept: int = 0
+    lost_connections: int = 0
+    records: Counter[str] = field(default_factory=Counter)
+    link: Link | None = None
+    again_at: float = 0.0
+    _session: str = ""
+    _layout: ringbuffer.PageLayout | None = None
 
-    def start(self) -> None:
-        """Start the host's command and hand it its program."""
+    def prepare(self) -> None:
+        """Make the directories, and read how far an earlier round came.  Raises OSError or StreamError."""
         os.makedirs(os.path.join(self.directory, "raw"), mode=0o700, exist_ok=True)
-        self.parser = Parser(self.call.nonce)
-        with open(os.open(os.path.join(self.directory, "stream.log"), os.O_CREAT | os.O_WRONLY, 0o600), "wb") as log:
-            self.process = subprocess.Popen(
-                [*self.argv, self.call.command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        pipe = self._pipe(self.process.stdin)
-        pipe.write(self.call.stdin)
-        pipe.flush()
-        self.heard = time.monotonic()
-
-    @staticmethod
-    def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-        assert pipe is not None
-        return pipe
-
-    def output(self) -> IO[bytes]:
-        """The pipe that carries the host's packets."""
-        assert self.process is not None
-        return self._pipe(self.process.stdout)
-
-    def stop(self) -> None:
-        """Tell the host to stop tracing and to send the rest."""
-        if self.process is not None and self.process.stdin is not None and not self.process.stdin.closed:
+        with contextlib.suppress(FileNotFoundError), open(self._state_file(), encoding="utf-8") as stream:
             try:
-                self.process.stdin.write(b"stop\n")
-                self.process.stdin.close()
-            except OSError:
-                pass
+                state = json.load(stream)
+                self._session, self.kept = state["session"], state["kept"]
+                self.received, self.written = state["received"], state["written"]
+                self.records = Counter(state["records"])
+            except (ValueError, KeyError, TypeError):
+                raise StreamError(f"{self._state_file()} cannot be read: collect into a new run") from None
+        self._session = self._session or secrets.token_hex(12)
 
-    def take(self, data: bytes) -> None:
-        """Take some bytes that came from the host.  Raises StreamError, or OSError when a file cannot be written."""
-        assert self.parser is not None
-        self.heard = time.monotonic()
+    def connect(self) -> None:
+        """Start the host's program.  Raises OSError."""
+        values: dict[str, str | int | Iterable[str]] = {
+            "k_instance": self.instance, "k_events": self.events, "k_bytes": PACKET, "k_pause": str(PAUSE),
+            "k_packers": " ".join(one for one in self.packers if one != "zstd" or not ZSTANDARD_ERROR),
+            "k_session": self._session, "k_kept": self.kept,
+        }  # fmt: skip
+        call = hostshell.frame(hostshell.load_script("tracefs", "stream"), values)
+        self.live = False
+        self.link = Link(self.argv(call.command), call)
+
+    def take(self, data: bytes, last_word: str) -> None:
+        """Take some bytes that came from the host.  Raises StreamError, PageError, or OSError for the control node.
+
+        ``last_word`` is said as soon as the host streams, when there is one.
+        """
+        assert self.link is not None
+        self.link.heard = time.monotonic()
         self.received += len(data)
-        for packet in self.parser.feed(data):
-            self._keep(packet)
-        if self.parser.ended:
+        for item in self.link.parser.feed(data):
+            if isinstance(item, Packet):
+                self._keep(item)
+            else:
+                self._hear(item, last_word)
+        if self.link.parser.ended:
             self._finish()
 
-    def _keep(self, packet: Packet) -> None:
-        if packet.kind == "pages":
-            self._keep_pages(packet)
-            return
-        if packet.kind == "header":
-            self.layout = ringbuffer.parse_header_page(packet.raw.decode("ascii", "replace"))
-        self._append(_TEXTS[packet.kind], packet.raw)
+    def _hear(self, word: Word, last_word: str) -> None:
+        assert self.link is not None
+        if word.key == "form":
+            self.form = word.value
+        elif word.key == "packing":
+            self.packing = word.value
+        elif word.key == "live":
+            self.live = self.streamed = True
+            if last_word:
+                self.link.tell(f"{last_word}\n")
+        elif word.key == "failed":
+            self.link.hang_up()
+        elif word.key == "sent":
+            if word.value != str(self.kept):
+                raise StreamError(f"the host says it sent {word.value} packets, {self.kept} came")
+            self.link.hang_up()
 
-    def _keep_pages(self, packet: Packet) -> None:
-        if not _CPU.match(packet.name) or self.layout is None:
-            raise StreamError(f"pages of '{packet.name}' came where none were expected")
-        self.records[packet.name] += len(ringbuffer.walk(packet.raw, self.layout).at)
-        self._append(os.path.join("raw", f"{packet.name}.pages.part"), packet.raw)
+    def _keep(self, packet: Packet) -> None:
+        assert self.link is not None
+        if packet.number == 0:
+            self._keep_text(packet)
+            return
+        if packet.number != self.kept + 1:
+            raise StreamError(f"packet {packet.number} came where {self.kept + 1} was expected")
+        if packet.kind == "pages" and _CPU.match(packet.name) and self._layout:
+            count = len(ringbuffer.walk(packet.raw, self._layout).at)
+            name = f"{packet.name}.pages.part"
+        elif packet.kind == "text" and packet.name == "trace_pipe":
+            count = packet.raw.count(b"\n") - packet.raw.count(b" EVENTS]\n")
+            name = "trace_pipe.txt.part"
+        else:
+            raise StreamError(f"{packet.kind} of '{packet.name}' came where none were expected")
+        self._append(os.path.join("raw", name), packet.raw)
+        self.records[packet.name] += count
+        self.kept = packet.number
+        self.link.tell(f"ack {self.kept}\n")
+
+    def _keep_text(self, packet: Packet) -> None:
+        if packet.kind not in _TEXTS:
+            raise StreamError(f"{packet.kind} of '{packet.name}' came without a number")
+        if packet.kind == "header":
+            self._layout = ringbuffer.parse_header_page(packet.raw.decode("ascii", "replace"))
+        self._replace(os.path.join(self.directory, _TEXTS[packet.kind]), packet.raw)
 
     def _append(self, name: str, raw: bytes) -> None:
         path = os.path.join(self.directory, name)
@@ -218,111 +399,231 @@ class Host:
             before = os.fstat(stream.fileno()).st_size
             try:
                 if stream.write(raw) != len(raw):
-                    raise OSError(28, "no space left for the trace")
+                    raise OSError(28, os.strerror(28))
             except OSError:
                 stream.truncate(before)
                 raise
+        self.written += len(raw)
+
+    @staticmethod
+    def _replace(path: str, raw: bytes) -> None:
+        part = f"{path}.part"
+        with open(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream:
+            stream.write(raw)
+        os.replace(part, path)
 
     def _finish(self) -> None:
-        """The host has said that all was sent: the files get their names."""
-        assert self.parser is not None
-        if self.parser.failure:
-            raise StreamError(self.parser.failure.strip())
-        for name in self.records:
-            path = os.path.join(self.directory, "raw", f"{name}.pages")
-            os.replace(f"{path}.part", path)
+        """The host has ended well, or has said why it cannot go on."""
+        assert self.link is not None
+        if self.link.parser.failure:
+            raise StreamError(self.link.parser.failure.strip() or "the host failed and did not say why")
+        self.done = True
+
+    def finish_files(self) -> None:
+        """All was sent and all came: the files get their names.  Raises OSError."""
+        raw = os.path.join(self.directory, "raw")
+        for name in sorted(os.listdir(raw)):
+            if _PART.match(name):
+                os.replace(os.path.join(raw, name), os.path.join(raw, name.removesuffix(".part")))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._state_file())
         self.complete = True
 
-    def close(self) -> None:
-        """End the host's command, if it still runs, and wait for it."""
-        if self.process is None:
-            return
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None and not pipe.closed:
-                try:
-                    pipe.close()
-                except OSError:
-                    pass
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+    def save_state(self) -> None:
+        """Write down how far the stream came.  Raises OSError."""
+        state = {
+            "session": self._session, "kept": self.kept, "received": self.received, "written": self.written,
+            "records": self.records,
+        }  # fmt: skip
+        self._replace(self._state_file(), json.dumps(state).encode())
+
+    def _state_file(self) -> str:
+        return os.path.join(self.directory, "raw", "stream.state")
+
+    def safe(self) -> str:
+        """What was acknowledged and is on disk, in words."""
+        count = f"{sum(self.records.values())} records in {self.kept} packets"
+        return f"{count} were acknowledged and are safe in {self.directory}"
 
 
-Until = Callable[[Mapping[str, Host]], bool]
+Hosts = Mapping[str, Host]
+Until = Callable[[Hosts], bool]
 """Asked again and again: is it time to stop?"""
 
 
-def collect(hosts: Sequence[Host], until: Until, say: Callable[[str], None], pause: float = 0.5) -> None:
-    """Stream from all hosts until ``until`` says so, then take what their buffers still hold.
-
-    A host's trouble ends that host's stream and stands in its ``error``; the others go on.
-    """
-    live: dict[int, Host] = {}
-    by_name = {host.name: host for host in hosts}
-    with selectors.DefaultSelector() as selector:
-        for host in hosts:
-            _begin(host, selector, live)
-        stopping = False
-        while live:
-            if not stopping and until(by_name):
-                stopping = True
-                say(f"stopping {len(live)} streams")
-                for host in live.values():
-                    host.heard = time.monotonic()
-                    host.stop()
-            for key, _events in selector.select(pause):
-                _take(live[key.fd], selector, live, say)
-            if stopping:
-                for host in list(live.values()):
-                    if time.monotonic() - host.heard > GRACE:
-                        _end(host, f"nothing came for {GRACE:.0f} s after the end", selector, live, say)
-
-
-def _begin(host: Host, selector: selectors.BaseSelector, live: dict[int, Host]) -> None:
-    try:
-        host.start()
-    except OSError as error:
-        host.error = f"its connection could not be started: {error}"
-        host.close()
-        return
-    pipe = host.output()
-    os.set_blocking(pipe.fileno(), False)
-    selector.register(pipe, selectors.EVENT_READ)
-    live[pipe.fileno()] = host
-
-
-def _take(host: Host, selector: selectors.BaseSelector, live: dict[int, Host], say: Callable[[str], None]) -> None:
-    try:
-        data = os.read(host.output().fileno(), READ_SIZE)
-    except BlockingIOError:
-        return
-    except OSError as error:
-        _end(host, f"the connection broke: {error}", selector, live, say)
-        return
-    if not data:
-        _end(host, "the connection ended before the trace did", selector, live, say)
-        return
-    try:
-        host.take(data)
-    except (StreamError, ringbuffer.PageError) as error:
-        _end(host, str(error), selector, live, say)
-    except OSError as error:
-        _end(host, f"the trace cannot be written on the control node: {error.strerror or error}", selector, live, say)
-    else:
-        if host.complete:
-            _end(host, "", selector, live, say)
-
-
-def _end(
-    host: Host, error: str, selector: selectors.BaseSelector, live: dict[int, Host], say: Callable[[str], None]
+def collect(
+    hosts: Sequence[Host],
+    until: Until,
+    say: Callable[[str], None],
+    *,
+    final: bool,
+    on_live: Callable[[Hosts], None] | None = None,
+    limits: Limits | None = None,
 ) -> None:
-    host.error = error
-    pipe = host.output()
-    selector.unregister(pipe)
-    del live[pipe.fileno()]
-    host.close()
-    say(f"[{host.name}] {error or 'complete'}: {sum(host.records.values())} records, {host.received} bytes")
+    """Stream from all hosts until ``until`` says so.
+
+    ``final``: tracing is turned off then, what the buffers still hold and the counts are taken, the files get their
+    names.  Else tracing stays on, the files stay ``.part``, and a later call goes on with them.  ``on_live`` is called
+    once, when every host streams or has failed, unless all have failed.  A host's trouble ends that host's stream and
+    stands in its ``error``; the others go on.
+    """
+    with selectors.DefaultSelector() as selector:
+        turn = _Round({host.name: host for host in hosts}, selector, say, final, limits or Limits())
+        try:
+            turn.run(until, on_live)
+        finally:
+            turn.close()
+
+
+class _Round:
+    """One call of ``collect``."""
+
+    def __init__(
+        self, hosts: Hosts, selector: selectors.BaseSelector, say: Callable[[str], None], final: bool, limits: Limits
+    ) -> None:
+        self.hosts, self.selector, self.say, self.final, self.limits = hosts, selector, say, final, limits
+        self.last_word = ""
+        self.ending: list[Link] = []
+
+    def run(self, until: Until, on_live: Callable[[Hosts], None] | None) -> None:
+        for host in self.hosts.values():
+            self._begin(host)
+        looked = 0.0
+        while any(host.link or host.again_at for host in self.hosts.values()):
+            for key, _events in self.selector.select(TICK):
+                self._take(key.data)
+            if time.monotonic() - looked < TICK:
+                continue
+            looked = time.monotonic()
+            if on_live and all(host.streamed or host.error for host in self.hosts.values()):
+                if any(host.streamed for host in self.hosts.values()):
+                    on_live(self.hosts)
+                on_live = None
+            if not self.last_word and until(self.hosts):
+                self._stop()
+            for host in self.hosts.values():
+                self._look_at_clock(host)
+
+    def _begin(self, host: Host) -> None:
+        try:
+            host.prepare()
+            host.save_state()
+            self._connect(host)
+        except (OSError, StreamError) as error:
+            host.error = f"its stream could not be started: {error}"
+
+    def _connect(self, host: Host) -> None:
+        host.again_at = 0.0
+        host.connect()
+        assert host.link is not None
+        self.selector.register(host.link.out, selectors.EVENT_READ, (host, host.link, host.link.out))
+        self.selector.register(host.link.err, selectors.EVENT_READ, (host, host.link, host.link.err))
+
+    def _stop(self) -> None:
+        self.last_word = "stop" if self.final else "pause"
+        self.say(f"ending {sum(host.link is not None for host in self.hosts.values())} streams")
+        for host in self.hosts.values():
+            if host.link:
+                host.link.heard = time.monotonic()
+                if host.live:
+                    host.link.tell(f"{self.last_word}\n")
+
+    def _take(self, data: tuple) -> None:
+        host, link, pipe = data
+        if host.link is not link:  # ended by another event of the same look
+            return
+        try:
+            got = os.read(pipe.fileno(), READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(host, f"the connection broke: {error}")
+            return
+        if pipe is link.err:
+            if not link.hear_stderr(got):
+                self.selector.unregister(pipe)
+        elif got:
+            self._use(host, got)
+        else:
+            self._lose(host, "the connection ended before the trace did")
+
+    def _use(self, host: Host, data: bytes) -> None:
+        try:
+            host.take(data, self.last_word)
+            if host.written > self.limits.bytes:
+                raise StreamError(f"the host sent more than {self.limits.bytes} bytes of trace")
+            if host.done:
+                if self.final:
+                    host.finish_files()
+                self._end(host, "")
+        except (StreamError, ringbuffer.PageError) as error:
+            self._end(host, str(error))
+        except OSError as error:
+            self._end(host, f"the trace cannot be written on the control node: {error.strerror or error}")
+
+    def _lose(self, host: Host, why: str) -> None:
+        """The connection is lost: it is taken up again when the host had streamed, and not too often."""
+        assert host.link is not None
+        host.link.read_stderr()
+        if not host.streamed or host.lost_connections >= self.limits.attempts:
+            self._end(host, f"{why}{host.link.last_words()}")
+            return
+        host.again_at = time.monotonic() + (1 << host.lost_connections)
+        host.lost_connections += 1
+        self.say(f"[{host.name}] {why}{host.link.last_words()}; it is taken up again")
+        self._drop(host)
+
+    def _drop(self, host: Host) -> None:
+        link = host.link
+        assert link is not None
+        host.link = None
+        for pipe in (link.out, link.err):
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(pipe)
+        link.end()
+        self.ending.append(link)
+
+    def _end(self, host: Host, error: str) -> None:
+        """The host's part of this round is over."""
+        if host.link:
+            self._drop(host)
+        host.again_at = 0.0
+        host.error = f"{error}; {host.safe()}" if error else ""
+        if not host.complete:
+            try:
+                host.save_state()
+            except OSError as trouble:
+                host.error += f"; how far it came cannot be written down: {trouble.strerror or trouble}"
+        self.say(f"[{host.name}] {host.error or 'complete' if self.final else host.error or 'paused'}")
+
+    def _look_at_clock(self, host: Host) -> None:
+        now = time.monotonic()
+        if host.again_at and now >= host.again_at:
+            try:
+                self._connect(host)
+            except OSError as error:
+                self._end(host, f"its connection could not be started: {error}")
+        if host.link is None:
+            return
+        host.link.flush()
+        if not host.live:
+            if now - host.link.begun > self.limits.start:
+                self._end(host, f"it did not stream within {self.limits.start:.0f} s{host.link.last_words()}")
+        elif now - host.link.heard > self.limits.silence:
+            if self.last_word:
+                self._end(host, f"nothing came for {self.limits.silence:.0f} s after the end")
+            else:
+                self._lose(host, f"nothing came for {self.limits.silence:.0f} s")
+
+    def close(self) -> None:
+        """End what still runs."""
+        for host in self.hosts.values():
+            if host.link:
+                self._drop(host)
+        until = time.monotonic() + 5
+        for link in self.ending:
+            try:
+                link.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                link.end(signal.SIGKILL)
+                link.process.wait()

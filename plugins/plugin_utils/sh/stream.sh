@@ -1,64 +1,240 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Sends the pages of a trace buffer as they appear; after tracefs.sh. Standard input is the reins: a line, or
-# its end, stops tracing; what is left in the buffer is sent then, and the counts of the ring buffer last.
-# k_instance, k_events: as for trace.sh; k_page: bytes of a page; k_pages: pages of one packet at most;
-# k_pause: seconds between two looks at empty buffers.
+# Sends the pages of a trace buffer as they appear; after tracefs.sh. Standard input carries lines: "ack NUMBER", the
+# last packet that the sender has on disk; "pause", end and leave tracing on; "stop", end tracing and send what is
+# left and the counts; then its end. An end without such a word is a lost connection.
+# k_instance, k_events: as for trace.sh; k_bytes: bytes of a packet at most; k_pause: seconds between two looks at
+# empty buffers; k_packers: programs to pack with, best first; k_session: a name for this stream that nobody guesses,
+# the same whenever it is taken up again; k_kept: the last packet that the sender has.
 #
-# A packet is one line "packet KIND NAME RAW SENT SHA256", then SENT bytes, packed as "packing" said.
-# SHA256 is that of the RAW bytes before packing, or - where the host has no sha256sum.
-: "${k_instance?}" "${k_events?}" "${k_page?}" "${k_pages?}" "${k_pause?}" "${k_dir=}"
+# A packet is one line "packet KIND NAME NUMBER RAW SENT SHA256", then SENT bytes, packed as "packing" said. SHA256 is
+# that of the RAW bytes before packing, or - where the host has no sha256sum. A packet with a NUMBER other than 0 holds
+# what the kernel gives out only once: it stays on the host until it is acknowledged, and is sent again when the
+# connection was lost before.
+: "${k_instance?}" "${k_events?}" "${k_bytes?}" "${k_pause?}" "${k_packers?}" "${k_session?}" "${k_kept?}" "${k_dir=}"
+: "${k_tracing=}" "${k_line=}" "${k_token=}"
 k_place=
-k_sum=-
 k_more=
+k_all=
+k_summer=
+k_packer=none
+k_form=pages
+k_page=4096
+k_seq=$k_kept
+k_gone=$k_kept
+k_window=16
+k_idle=0
 
-# pack FILE: to the file packed.
+# keep_place: goes to the directory that holds what is not acknowledged yet; one program at a time works there.
+keep_place() {
+	for k_base in /tmp /var/tmp; do
+		k_spool=$k_base/kedr-stream-$k_session
+		[ -d "$k_spool" ] || mkdir "$k_spool" 2>/dev/null || continue
+		cd "$k_spool" && take_over && return 0
+	done
+	stop INFRA "no directory could be made in /tmp or /var/tmp of the host"
+}
+
+# take_over: ends the program of a connection that was lost; one that is stuck in sending has kept what it sends.
+take_over() {
+	printf '%s\n' "$k_token" >owner || return 1
+	first_line pid
+	k_old=$k_line
+	k_tries=0
+	while [ -n "$k_old" ] && grep -q kedr "/proc/$k_old/cmdline" 2>/dev/null; do
+		[ $k_tries -lt 50 ] || kill -KILL "$k_old" 2>/dev/null
+		[ $k_tries -lt 70 ] || stop INFRA "process $k_old of an earlier connection still streams and cannot be ended"
+		k_tries=$((k_tries + 1))
+		rest
+	done
+	rm -f word acked
+	printf '%s\n' $$ >pid
+}
+
+# listen: writes down what the sender says, until it has nothing more to say.
+listen() {
+	while read -r k_said k_number; do
+		case $k_said in
+		ack) printf '%s\n' "$k_number" >acked ;;
+		stop | pause) printf '%s\n' "$k_said" >word ;;
+		esac
+	done
+	[ -e word ] || printf 'lost\n' >word
+}
+
+# forget: removes what was acknowledged.
+forget() {
+	first_line acked
+	case $k_line in
+	'' | *[!0-9]*) return 0 ;;
+	esac
+	set --
+	while [ "$k_gone" -lt "$k_line" ] && [ "$k_gone" -lt "$k_seq" ]; do
+		k_gone=$((k_gone + 1))
+		set -- "$@" "head.$k_gone" "body.$k_gone"
+	done
+	[ $# -eq 0 ] || rm -f "$@"
+}
+
+# room: waits until not too much is kept here; the buffer overruns meanwhile, and counts it.
+room() {
+	forget
+	while [ $((k_seq - k_gone)) -ge "$k_window" ]; do
+		mine
+		rest
+		forget
+	done
+}
+
+# mine: ends this program when another one has taken over, or nobody listens any more.
+mine() {
+	first_line owner
+	[ "$k_line" = "$k_token" ] || exit 1
+	first_line word
+	[ "$k_line" != lost ] || exit 1
+}
+
+# pack FILE PACKED
 pack() {
 	case $k_packer in
-	zstd) zstd -q -1 -c <"$1" >packed ;;
-	gzip) gzip -1 -c <"$1" >packed ;;
-	*) cat <"$1" >packed ;;
+	zstd) zstd -q -1 -c <"$1" >"$2" ;;
+	gzip) gzip -1 -c <"$1" >"$2" ;;
+	*) cat <"$1" >"$2" ;;
 	esac
+}
+
+# measure FILE PACKED: prints the lengths of both, and the checksum of the first.
+measure() {
+	wc -c "$1" "$2"
+	[ -z "$k_summer" ] || sha256sum "$1"
 }
 
 # packet KIND NAME FILE
 packet() {
-	pack "$3" || stop INFRA "$k_packer failed on the host, or /tmp is full"
-	if [ -n "$k_summer" ]; then
-		k_sum=$(sha256sum <"$3")
-		k_sum=${k_sum%% *}
-	fi
-	printf 'packet %s %s %d %d %s\n' "$1" "$2" "$(wc -c <"$3")" "$(wc -c <packed)" "$k_sum"
-	cat packed
+	case $1 in
+	pages | text)
+		room
+		k_seq=$((k_seq + 1))
+		k_number=$k_seq
+		;;
+	*) k_number=0 ;;
+	esac
+	pack "$3" "body.$k_number" || stop INFRA "$k_packer failed on the host, or $k_spool is full"
+	k_heading="packet $1 $2 $k_number"
+	# shellcheck disable=SC2046 # lengths and names, of which the names are ours
+	set -- $(measure "$3" "body.$k_number")
+	printf '%s %s %s %s\n' "$k_heading" "$1" "$3" "${7:--}" >"head.$k_number" ||
+		stop INFRA "$k_spool of the host is full"
+	cat "head.$k_number" "body.$k_number"
+	k_idle=0
+}
+
+# again: sends what was not acknowledged when the connection was lost.
+again() {
+	for k_file in head.*; do
+		k_number=${k_file#head.}
+		case $k_number in
+		*[!0-9]*) ;;
+		*) [ "$k_number" -gt "$k_kept" ] || rm -f "$k_file" "body.$k_number" ;;
+		esac
+	done
+	while [ -f "head.$((k_seq + 1))" ]; do
+		k_seq=$((k_seq + 1))
+		cat "head.$k_seq" "body.$k_seq"
+	done
+}
+
+# entries CPU-DIRECTORY: sets k_entries to what its buffer holds; 1 where the kernel does not say.
+entries() {
+	first_line "$1/stats"
+	k_entries=${k_line#entries: }
+	case $k_entries in
+	'' | *[!0-9]*) k_entries=1 ;;
+	esac
 }
 
 # pages CPU-DIRECTORY: sends what its buffer holds, up to one packet; sets k_more when there was something.
-# A read gives whole pages; dd ends quietly where the buffer is empty.
+# A read gives a whole page; dd ends quietly where the buffer is empty.
 pages() {
-	: >pages
-	dd if="$1/trace_pipe_raw" of=pages bs="$k_page" count="$k_pages" iflag=nonblock 2>dd.log || :
-	[ -s pages ] || return 0
+	entries "$1"
+	[ "$k_entries" -gt 0 ] || [ -n "$k_all" ] || return 0
+	: >raw
+	dd if="$1/trace_pipe_raw" of=raw bs="$k_page" count=$((k_bytes / k_page)) iflag=nonblock 2>/dev/null || :
+	[ -s raw ] || return 0
 	k_more=yes
-	packet pages "${1##*/}" pages
+	packet pages "${1##*/}" raw
+}
+
+# lines: sends the text of what the buffers hold, up to one packet. A read waits when there is nothing, so there are
+# no more reads than there must be results: one gives 8 KiB, and 256 records, at most.
+lines() {
+	k_reads=0
+	for k_cpu in "$k_place"/per_cpu/cpu*; do
+		entries "$k_cpu"
+		k_reads=$((k_reads + k_entries))
+	done
+	[ "$k_reads" -gt 0 ] || return 0
+	k_reads=$(((k_reads + 255) / 256))
+	[ "$k_reads" -le $((k_bytes / 8192)) ] || k_reads=$((k_bytes / 8192))
+	dd if="$k_place/trace_pipe" of=raw bs=65536 count="$k_reads" 2>/dev/null || :
+	[ -s raw ] || return 0
+	k_more=yes
+	packet text trace_pipe raw
 }
 
 # round: one look at every CPU.
 round() {
 	k_more=
+	mine
+	if [ "$k_form" = text ]; then
+		lines
+		return
+	fi
 	for k_cpu in "$k_place"/per_cpu/cpu*; do
 		pages "$k_cpu"
 	done
 }
 
+# wait_a_bit: says now and then that the host is alive.
+wait_a_bit() {
+	sleep "$k_pause" 2>/dev/null || sleep 1
+	k_idle=$((k_idle + 1))
+	[ $((k_idle % 10)) -ne 0 ] || value beat "$k_idle"
+}
+
+# choose: how the records are read and packed here, by what the host has.
+choose() {
+	set -- "$k_place"/per_cpu/cpu*/trace_pipe_raw
+	if [ ! -r "$1" ] || ! dd if=/dev/null of=raw bs=1 count=1 iflag=nonblock 2>/dev/null; then
+		k_form=text
+		set -- "$k_place"/per_cpu/cpu*/stats
+		if [ ! -r "$1" ] || [ ! -r "$k_place/trace_pipe" ]; then
+			stop INFRA "the kernel offers no way to read $k_place while it is filled: use a snapshot"
+		fi
+	fi
+	for k_one in $k_packers; do
+		if have "$k_one"; then
+			k_packer=$k_one
+			break
+		fi
+	done
+	if have sha256sum; then k_summer=yes; fi
+	value form "$k_form"
+	value packing "$k_packer"
+}
+
 # describe: what is needed to read the pages.
 describe() {
-	cat "$k_tracing/events/header_page" >header
-	packet header page header
+	cat "$k_tracing/events/header_page" >raw
+	packet header page raw
+	k_page=$(awk -F '[:;]' '/ data;/ { print $4 + $6 }' raw)
 	for k_event in $k_events; do
-		printf '== %s\n' "$k_event"
-		cat "$k_tracing/events/$k_event/format"
-	done >formats
-	packet formats - formats
+		if [ -r "$k_tracing/events/$k_event/format" ]; then
+			printf '== %s\n' "$k_event"
+			cat "$k_tracing/events/$k_event/format"
+		fi
+	done >raw
+	packet formats - raw
 }
 
 # count: what only the end knows.
@@ -66,44 +242,43 @@ count() {
 	for k_cpu in "$k_place"/per_cpu/cpu*; do
 		printf '== %s\n' "${k_cpu##*/}"
 		cat "$k_cpu/stats"
-	done >stats
-	packet stats - stats
-	cat "$k_tracing/saved_cmdlines" >comms
-	packet comms - comms
+	done >raw
+	packet stats - raw
+	cat "$k_tracing/saved_cmdlines" >raw
+	packet comms - raw
 }
 
 need_root Streaming
 find_tracing
 [ -n "$k_tracing" ] || stop INFRA "tracefs is not mounted on the host"
 choose_place "$k_instance"
-set -- "$k_place"/per_cpu/cpu*/trace_pipe_raw
-[ -r "$1" ] || stop INFRA "the kernel offers no trace_pipe_raw in $k_place: use a snapshot"
-private_dir
-dd if=/dev/null of=pages bs=1 count=1 iflag=nonblock 2>/dev/null ||
-	stop INFRA "dd of this host cannot read without waiting (iflag=nonblock): use a snapshot"
-k_packer=none
-for k_one in zstd gzip; do
-	if have "$k_one"; then
-		k_packer=$k_one
-		break
-	fi
-done
-k_summer=
-if have sha256sum; then k_summer=yes; fi
+[ -d "$k_place" ] || stop INFRA "the trace instance $k_instance is gone: was the host started anew?"
+keep_place
+choose
 exec 3<&0
-(
-	head -n 1 <&3 >/dev/null
-	: >"$k_dir/stop"
-) &
-value packing "$k_packer"
+listen <&3 &
+k_reader=$!
 describe
-while [ ! -e stop ]; do
+value live yes
+again
+while [ ! -e word ]; do
 	round
-	[ -n "$k_more" ] || sleep "$k_pause"
+	[ -n "$k_more" ] || [ -e word ] || wait_a_bit
 done
-printf '0\n' >"$k_place/tracing_on"
-k_more=yes
-while [ -n "$k_more" ]; do
-	round
-done
-count
+mine
+first_line word
+if [ "$k_line" = stop ]; then
+	printf '0\n' >"$k_place/tracing_on"
+	k_more=yes k_all=yes
+	while [ -n "$k_more" ]; do
+		round
+	done
+	count
+fi
+value sent "$k_seq"
+wait "$k_reader"
+forget
+rm -f pid
+if [ "$k_gone" -eq "$k_seq" ]; then
+	cd / && rm -rf "$k_spool"
+fi
