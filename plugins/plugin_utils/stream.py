@@ -25,6 +25,7 @@ CPU can choose.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -65,11 +66,11 @@ STDERR_KEPT = 2000
 """Bytes of what a host's command said on standard error that are kept: the last."""
 
 _HEADING = re.compile(
-    rb"packet (pages|text|header|formats|stats|comms) ([a-z0-9_-]{1,16}) (\d{1,15}) (\d{1,9}) (\d{1,9}) "
+    rb"packet (pages|text|header|formats|stats|comms) ([a-z0-9_:,-]{1,4096}) (\d{1,15}) (\d{1,9}) (\d{1,9}) "
     rb"([0-9a-f]{64}|-)"
 )
 _WORD = re.compile(r"v (form|packing|live|beat|sent|failed) ([a-zA-Z0-9]{1,20})")
-_CPU = re.compile(r"cpu\d{1,5}\Z")
+_PAGES = re.compile(r"(cpu\d{1,5}):(\d{1,6})")
 _TEXTS = {"header": "header.txt", "formats": "formats.txt", "stats": "stats.txt", "comms": "comms.txt"}
 _PART = re.compile(r"(cpu\d{1,5}\.pages|trace_pipe\.txt)\.part\Z")
 
@@ -373,16 +374,10 @@ class Host:
             return
         if packet.number != self.kept + 1:
             raise StreamError(f"packet {packet.number} came where {self.kept + 1} was expected")
-        if packet.kind == "pages" and _CPU.match(packet.name) and self._layout:
-            count = len(ringbuffer.walk(packet.raw, self._layout).at)
-            name = f"{packet.name}.pages.part"
-        elif packet.kind == "text" and packet.name == "trace_pipe":
-            count = packet.raw.count(b"\n") - packet.raw.count(b" EVENTS]\n")
-            name = "trace_pipe.txt.part"
-        else:
-            raise StreamError(f"{packet.kind} of '{packet.name}' came where none were expected")
-        self._append(os.path.join("raw", name), packet.raw)
-        self.records[packet.name] += count
+        parts = self._parts(packet)
+        counts = {name.partition(".")[0]: self._count(name, raw) for name, raw in parts.items()}
+        self._append(parts)
+        self.records.update(counts)
         self.kept = packet.number
         self.link.tell(f"ack {self.kept}\n")
 
@@ -393,17 +388,47 @@ class Host:
             self._layout = ringbuffer.parse_header_page(packet.raw.decode("ascii", "replace"))
         self._replace(os.path.join(self.directory, _TEXTS[packet.kind]), packet.raw)
 
-    def _append(self, name: str, raw: bytes) -> None:
-        path = os.path.join(self.directory, name)
-        with open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab", buffering=0) as stream:
-            before = os.fstat(stream.fileno()).st_size
-            try:
-                if stream.write(raw) != len(raw):
-                    raise OSError(28, os.strerror(28))
-            except OSError:
-                stream.truncate(before)
-                raise
-        self.written += len(raw)
+    def _parts(self, packet: Packet) -> dict[str, bytes]:
+        """The files that a packet goes to, each with what it gets."""
+        if packet.kind == "text" and packet.name == "trace_pipe":
+            return {"trace_pipe.txt": packet.raw}
+        if packet.kind != "pages" or self._layout is None:
+            raise StreamError(f"a packet of {packet.kind} came where none was expected")
+        parts: dict[str, bytes] = {}
+        begin = 0
+        for one in packet.name.split(","):
+            found = _PAGES.fullmatch(one)
+            end = begin + int(found[2]) * self._layout.size if found else 0
+            if found is None or not begin < end <= len(packet.raw) or f"{found[1]}.pages" in parts:
+                raise StreamError(f"a packet names pages that it does not hold: {packet.name[:100]}")
+            parts[f"{found[1]}.pages"] = packet.raw[begin:end]
+            begin = end
+        if begin != len(packet.raw):
+            raise StreamError(f"a packet holds more than it names: {packet.name[:100]}")
+        return parts
+
+    def _count(self, name: str, raw: bytes) -> int:
+        """How many records there are in what a file gets.  Raises PageError."""
+        if name.endswith(".pages"):
+            assert self._layout is not None
+            return len(ringbuffer.walk(raw, self._layout).at)
+        return raw.count(b"\n") - raw.count(b" EVENTS]\n")
+
+    def _append(self, parts: Mapping[str, bytes]) -> None:
+        """Write all parts or none."""
+        done: list[tuple[str, int]] = []
+        try:
+            for name, raw in parts.items():
+                path = os.path.join(self.directory, "raw", f"{name}.part")
+                with open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab", buffering=0) as stream:
+                    done.append((path, os.fstat(stream.fileno()).st_size))
+                    if stream.write(raw) != len(raw):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            for path, size in done:
+                os.truncate(path, size)
+            raise
+        self.written += sum(map(len, parts.values()))
 
     @staticmethod
     def _replace(path: str, raw: bytes) -> None:

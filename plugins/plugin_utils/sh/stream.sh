@@ -8,9 +8,9 @@
 # the same whenever it is taken up again; k_kept: the last packet that the sender has.
 #
 # A packet is one line "packet KIND NAME NUMBER RAW SENT SHA256", then SENT bytes, packed as "packing" said. SHA256 is
-# that of the RAW bytes before packing, or - where the host has no sha256sum. A packet with a NUMBER other than 0 holds
-# what the kernel gives out only once: it stays on the host until it is acknowledged, and is sent again when the
-# connection was lost before.
+# that of the RAW bytes before packing, or - where the host has no sha256sum. The NAME of pages says whose they are and
+# how many: cpu0:3,cpu2:1. A packet with a NUMBER other than 0 holds what the kernel gives out only once: it stays on
+# the host until it is acknowledged, and is sent again when the connection was lost before.
 : "${k_instance?}" "${k_events?}" "${k_bytes?}" "${k_pause?}" "${k_packers?}" "${k_session?}" "${k_kept?}" "${k_dir=}"
 : "${k_tracing=}" "${k_line=}" "${k_token=}"
 k_place=
@@ -23,6 +23,8 @@ k_page=4096
 k_seq=$k_kept
 k_gone=$k_kept
 k_window=16
+k_room=0
+k_names=
 k_idle=0
 
 # keep_place: goes to the directory that holds what is not acknowledged yet; one program at a time works there.
@@ -153,16 +155,34 @@ entries() {
 	esac
 }
 
-# pages CPU-DIRECTORY: sends what its buffer holds, up to one packet; sets k_more when there was something.
-# A read gives a whole page; dd ends quietly where the buffer is empty.
+# pages CPU-DIRECTORY: adds what its buffer holds to the packet, as long as there is room in it.
+# A read gives a whole page; dd ends quietly where the buffer is empty, and says how many pages it read.
 pages() {
 	entries "$1"
 	[ "$k_entries" -gt 0 ] || [ -n "$k_all" ] || return 0
+	dd if="$1/trace_pipe_raw" bs="$k_page" count="$k_room" iflag=nonblock >>raw 2>said || :
+	k_got=0
+	while read -r k_count k_line; do
+		[ "$k_line" != "records in" ] || k_got=${k_count%+0}
+	done <said
+	case $k_got in
+	0) return 0 ;;
+	*[!0-9]*) stop INFRA "the kernel gave half a page of the trace of ${1##*/}" ;;
+	esac
+	k_names=$k_names${k_names:+,}${1##*/}:$k_got
+	k_room=$((k_room - k_got))
+	[ "$k_room" -gt 0 ] || send_pages
+}
+
+# send_pages: sends what has come together, and begins with the next packet.
+send_pages() {
+	if [ -n "$k_names" ]; then
+		k_more=yes
+		packet pages "$k_names" raw
+	fi
+	k_names=
+	k_room=$((k_bytes / k_page))
 	: >raw
-	dd if="$1/trace_pipe_raw" of=raw bs="$k_page" count=$((k_bytes / k_page)) iflag=nonblock 2>/dev/null || :
-	[ -s raw ] || return 0
-	k_more=yes
-	packet pages "${1##*/}" raw
 }
 
 # lines: sends the text of what the buffers hold, up to one packet. A read waits when there is nothing, so there are
@@ -190,9 +210,12 @@ round() {
 		lines
 		return
 	fi
+	k_names=
+	send_pages
 	for k_cpu in "$k_place"/per_cpu/cpu*; do
 		pages "$k_cpu"
 	done
+	send_pages
 }
 
 # wait_a_bit: says now and then that the host is alive.
