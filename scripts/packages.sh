@@ -8,7 +8,7 @@ set -u
 
 lab='qemu-system-x86 qemu-utils mmdebstrap debian-archive-keyring arch-test e2fsprogs cpio kmod
     openssh-client iproute2 zstd xz-utils util-linux'
-test='gcc libc6-dev binutils make git shellcheck file'
+test='gcc libc6-dev binutils make git shellcheck file trace-cmd'
 
 missing=
 for word; do

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 BOOT_ID = "7673e382-488d-4354-a96e-4e91ae62a48e"
 CHRONY = "C0000201,192.0.2.1,3,1795435424.5,-0.000012,0.00001,0.00002,-1.2,0.001,0.05,0.001500,0.000250,64.2,{}"
+SHELLS = [shell for shell in ("sh", "dash", "bash --posix", "busybox sh") if shutil.which(shell.split()[0])]
 DAY = 1_795_435_424_999_545_707
 
 
@@ -112,24 +114,28 @@ def test_chrony_bounds_the_error_while_it_is_synchronised() -> None:
     assert alone["chrony"]["error_ns"] is None
 
 
-def test_the_program_reads_the_offsets_of_a_kernel(tmp_path: Path) -> None:
+def now() -> int:
+    """The clock of day, as a program of the machine reads it."""
+    return int(subprocess.run(["date", "+%s%N"], capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_program_reads_the_offsets_of_a_kernel(tmp_path: Path, shell: str) -> None:
     """On the machine of the test: the pair lies between two readings of the clock of day."""
     (tmp_path / "trace_clock").write_text("local [mono]\n")
     program = hostshell.load_script("tracefs", "clocks") + "k_tracing=/nowhere\nclock_pair begin\nclock_about\n"
     call = hostshell.frame(program, {"k_place": str(tmp_path)})
-    before = int(subprocess.run(["date", "+%s%N"], capture_output=True, text=True, check=True).stdout)
-    lines = subprocess.run(
-        ["sh", "-c", call.command], input=call.stdin, capture_output=True, check=True
-    ).stdout.decode()
-    after = int(subprocess.run(["date", "+%s%N"], capture_output=True, text=True, check=True).stdout)
-    found = clocks.take(lines.splitlines())
+    command = call.command.replace("sh -c", f"{shell} -c", 1)
+    before = now()
+    run = subprocess.run(command, shell=True, input=call.stdin, capture_output=True, check=True)
+    after = now()
+    found = clocks.take(run.stdout.decode().splitlines())
     pairs = [one for one in found if "when" in one]
-    assert len(pairs) == int("clocks begin mono timers" in lines)
+    assert run.stderr == b"" and len(pairs) == int(b"clocks begin mono timers" in run.stdout)
     for pair in pairs:
         assert before <= pair["realtime_ns"] <= after
-    assert [one["boot_id"] for one in found if "boot_id" in one] == [
-        Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    ]
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert [one["boot_id"] for one in found if "boot_id" in one] == [boot_id]
 
 
 def timers(tmp_path: Path, text: str) -> str:

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command kedr-export: what was collected, in the forms that other tools open.
+
+Of one host's directory comes one file; of a run's, a directory with a file for each host.  A host of which the
+form cannot be made is named, the others are exported, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import (
+    clocks,
+    export,
+    export_dat,
+    export_merged,
+    export_perfetto,
+    ringbuffer,
+    trace,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.export import ExportError, Host
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ARROW_ERROR = ""
+except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
+    ARROW_ERROR = str(import_error)
+
+BATCH = 10_000
+"""Rows of a table that are held as Python objects."""
+MAX_TEXT = 64 << 20
+"""Bytes of a description (formats, names of threads) that are read."""
+MANIFEST = "perfetto_manifest.json"
+
+
+class Kind(NamedTuple):
+    """A form: what it is, how one host's file is written and named."""
+
+    about: str
+    write: Callable[[Host, str], str]
+    name: Callable[[str], str]
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Export; returns 0, 1 when something is missing from what was made, 2 when nothing was made."""
+    options = _parser(program).parse_args(arguments)
+    try:
+        found = export.hosts(options.path)
+        if options.kind == "merged":
+            return _merged(program, found, options.output)
+        if export.is_host(options.path):
+            return _one(program, KINDS[options.kind], found[0], options.output)
+        return _many(program, options.kind, found, options.output)
+    except ExportError as error:
+        return _refuse(program, str(error))
+    except OSError as error:
+        return _refuse(program, f"{error.filename or options.output}: {error.strerror or error}")
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Exports what was collected to the forms that other tools open.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="kinds:\n" + "\n".join(f"  {name:10} {kind.about}" for name, kind in KINDS.items()) + "\n"
+        "  merged     JSON Lines: records of all hosts in the order of the clock of day, with its error",
+    )
+    parser.add_argument("kind", choices=[*KINDS, "merged"], metavar="KIND", help="what to make, see below")
+    parser.add_argument("path", metavar="DIR", help="a run directory, or the directory of one host in it")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE|DIR", required=True, help="a file for one host or merged, else a directory"
+    )
+    return parser
+
+
+def _refuse(program: str, text: str) -> int:
+    print(f"{program}: error: {text}", file=sys.stderr)
+    return 2
+
+
+def _one(program: str, kind: Kind, host: Host, output: str) -> int:
+    print(f"{output}: {_make(kind, host, output)}")
+    return 0
+
+
+def _many(program: str, name: str, found: Sequence[Host], output: str) -> int:
+    kind = KINDS[name]
+    os.makedirs(output, mode=0o700, exist_ok=True)
+    made: list[Host] = []
+    for host in found:
+        path = os.path.join(output, kind.name(host.name))
+        try:
+            print(f"{path}: {_make(kind, host, path)}")
+            made.append(host)
+        except ExportError as error:
+            print(f"{program}: left out: {error}", file=sys.stderr)
+    if not made:
+        return _refuse(program, "of no host could this be made")
+    if name == "perfetto":
+        _manifest(made, output)
+    return 0 if len(made) == len(found) else 1
+
+
+def _make(kind: Kind, host: Host, path: str) -> str:
+    """Write one host's file; returns what it holds.  Raises ExportError naming the host, or OSError."""
+    try:
+        return kind.write(host, path)
+    except (export_dat.DatError, trace.TraceError, ringbuffer.PageError) as error:
+        raise ExportError(f"{host.name}: {error}") from None
+
+
+# -- trace.dat ---------------------------------------------------------------------------------------
+
+
+def _trace_dat(host: Host, path: str) -> str:
+    found = export.pages(host)
+    if not found:
+        raise ExportError(
+            f"{host.name}: no raw pages were collected (raw/cpuN.pages), and trace.dat is made of nothing else; "
+            "the kernel's text is there with: kedr-export text"
+        )
+    texts = {name: _text(host, name) for name in ("header.txt", "formats.txt")}
+    texts |= {name: _text(host, name) for name in ("comms.txt", "stats.txt") if _there(host, name)}
+    clock = export.clock(host).name
+    with export.whole(path) as stream:
+        export_dat.write(stream, texts, found, _uname(host), clock)
+    parts = [cpu for cpu, name in found.items() if name.endswith(".part")]
+    said = f"pages of {len(found)} CPUs, {os.path.getsize(path)} bytes"
+    return said + (f"; cut off: CPU {', '.join(map(str, parts))}" if parts else "")
+
+
+def _there(host: Host, name: str) -> bool:
+    return os.path.exists(os.path.join(host.directory, name))
+
+
+def _text(host: Host, name: str) -> str:
+    path = os.path.join(host.directory, name)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read(MAX_TEXT)
+    except FileNotFoundError:
+        raise ExportError(f"{host.name}: {name} is missing; without it the pages cannot be read") from None
+
+
+def _facts(host: Host) -> dict[str, Any]:
+    try:
+        facts = json.loads(_text(host, "facts.json")) if _there(host, "facts.json") else {}
+    except (ValueError, RecursionError) as error:
+        raise ExportError(f"{host.name}: facts.json is no JSON: {error}") from None
+    return facts if isinstance(facts, dict) else {}
+
+
+def _uname(host: Host) -> str:
+    facts = _facts(host)
+    words = [str(facts[key]) for key in ("kernel", "arch") if facts.get(key)]
+    return " ".join(["Linux", host.name, *words]) if words else ""
+
+
+# -- text --------------------------------------------------------------------------------------------
+
+
+def _kernel_text(host: Host, path: str) -> str:
+    for name in ("trace.txt", "raw/trace_pipe.txt", "raw/trace_pipe.txt.part"):
+        source = os.path.join(host.directory, name)
+        if os.path.isfile(source):
+            with open(source, "rb") as stream, export.whole(path) as out:
+                shutil.copyfileobj(stream, out, 1 << 20)
+            cut = "; cut off" if name.endswith(".part") else ""
+            return f"{os.path.getsize(path)} bytes of {name}, as the kernel printed them{cut}"
+    raise ExportError(
+        f"{host.name}: the kernel printed no text: its pages were streamed; trace-cmd report prints them of "
+        "kedr-export trace-dat, or collect a snapshot"
+    )
+
+
+# -- Perfetto ----------------------------------------------------------------------------------------
+
+
+def _perfetto(host: Host, path: str) -> str:
+    if ARROW_ERROR:
+        raise ExportError(f"pyarrow is not installed ({ARROW_ERROR}); install what requirements/collect.txt names")
+    source = export.table(host)
+    try:
+        with export.whole(path) as stream, pq.ParquetFile(source) as table:
+            writer = export_perfetto.Writer(stream, host.name, export.clock(host))
+            for batch in table.iter_batches(BATCH):
+                for row in batch.to_pylist():
+                    writer.add(row)
+    except pa.ArrowException as error:
+        raise ExportError(f"{source}: {error}") from None
+    return f"{writer.records} records, {os.path.getsize(path)} bytes"
+
+
+def _manifest(made: Sequence[Host], output: str) -> None:
+    machines = {host.name: export.clock(host) for host in made}
+    path = os.path.join(output, MANIFEST)
+    with export.whole(path) as stream:
+        text = json.dumps(export_perfetto.manifest(os.path.basename(made[0].run), machines), indent=1)
+        stream.write(text.encode() + b"\n")
+    unknown = [host for host, clock in machines.items() if not clock.pairs]
+    note = f"; no clock readings, so not placed in time: {', '.join(unknown)}" if unknown else ""
+    print(f"{path}: {len(made)} machines{note}")
+
+
+# -- merged ------------------------------------------------------------------------------------------
+
+
+def _merged(program: str, found: Sequence[Host], output: str) -> int:
+    if export_merged.DUCKDB_ERROR or ARROW_ERROR:
+        raise ExportError("duckdb and pyarrow are needed; install what requirements/collect.txt names")
+    files, machines, left = _placeable(program, found)
+    if not machines:
+        return _refuse(program, "of no host can the records be placed in time")
+    counts = {"certain": 0, "uncertain": 0}
+    try:
+        with export.whole(output) as stream:
+            for row in export_merged.merge(files, machines, os.path.dirname(os.path.abspath(output))):
+                counts[row["order"]] += 1
+                stream.write(json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
+    except export_merged.duckdb.Error as error:
+        raise ExportError(f"the records cannot be merged: {error}") from None
+    total = sum(counts.values())
+    print(f"{output}: {total} records of {len(machines)} hosts, {counts['uncertain']} of uncertain order")
+    return 1 if left else 0
+
+
+def _placeable(program: str, found: Sequence[Host]) -> tuple[list[str], dict[str, clocks.Clock], int]:
+    """The tables and clocks of hosts that have both; how many have not, each of which is named."""
+    files: list[str] = []
+    machines: dict[str, clocks.Clock] = {}
+    for host in found:
+        try:
+            clock, table = export.clock(host), export.table(host)
+            if not clock.pairs:
+                raise ExportError(f"{host.name}: clocks.jsonl has no pair of clock readings")
+        except ExportError as error:
+            print(f"{program}: left out: {error}", file=sys.stderr)
+            continue
+        files.append(table)
+        machines[host.name] = clock
+    return files, machines, len(found) - len(machines)
+
+
+KINDS = {
+    "trace-dat": Kind("trace.dat for trace-cmd and KernelShark", _trace_dat, lambda host: f"{host}.dat"),
+    "text": Kind("the text that the kernel printed, byte for byte", _kernel_text, lambda host: f"{host}.txt"),
+    "perfetto": Kind("for the Perfetto UI, with the manifest that merges hosts", _perfetto, export_perfetto.file_name),
+}
