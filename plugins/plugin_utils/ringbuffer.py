@@ -13,7 +13,9 @@ Imports nothing of this collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import struct
+import sys
+from array import array
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -150,3 +152,39 @@ def _missed(
         stored = bool(used[index] & _MISSED_STORED) and int(end[index]) + 8 <= layout.size
         lost[index] = int(words[at]) + (int(words[at + 1]) << 32) if stored else -1
     return lost
+
+
+def count(data: bytes, layout: PageLayout) -> int:
+    """How many records whole pages hold: what ``walk`` finds, faster where there are few pages.
+
+    Raises PageError as ``walk`` does.
+    """
+    if len(data) % layout.size:
+        raise PageError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
+    words = memoryview(data).cast("I")
+    if sys.byteorder != "little":
+        words = memoryview(array("I", struct.unpack(f"<{len(words)}I", data)))
+    found = 0
+    for base in range(0, len(words), layout.size // 4):
+        used = words[base + layout.used_at // 4] & _USED
+        at, end = base + layout.data_at // 4, base + (layout.data_at + used) // 4
+        if layout.data_at + used > layout.size:
+            raise PageError(f"page {base * 4 // layout.size} claims {used} used bytes")
+        while at < end:
+            head = words[at]
+            kind = head & 31
+            if 0 < kind < _PADDING:
+                at += 1 + kind
+                found += 1
+            elif kind > _PADDING:
+                at += 2
+            elif head == _PADDING:
+                at = end
+            elif at + 1 < end and not words[at + 1] & 3:
+                at += 1 + words[at + 1] // 4
+                found += kind == 0
+            else:
+                at = end + 1
+        if at != end:
+            raise PageError(f"page {base * 4 // layout.size}: an entry does not fit into the page")
+    return found

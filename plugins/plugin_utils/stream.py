@@ -72,7 +72,7 @@ _HEADING = re.compile(
 _WORD = re.compile(r"v (form|packing|live|beat|sent|failed) ([a-zA-Z0-9]{1,20})")
 _PAGES = re.compile(r"(cpu\d{1,5}):(\d{1,6})")
 _TEXTS = {"header": "header.txt", "formats": "formats.txt", "stats": "stats.txt", "comms": "comms.txt"}
-_PART = re.compile(r"(cpu\d{1,5}\.pages|trace_pipe\.txt)\.part\Z")
+_FILE = re.compile(r"(cpu\d{1,5}\.pages|trace_pipe\.txt)(\.part)?\Z")
 
 
 class StreamError(Exception):
@@ -304,11 +304,54 @@ class Host:
     written: int = 0
     kept: int = 0
     lost_connections: int = 0
-    records: Counter[str] = field(default_factory=Counter)
+    damage: str = ""
     link: Link | None = None
     again_at: float = 0.0
     _session: str = ""
     _layout: ringbuffer.PageLayout | None = None
+    _records: Counter[str] = field(default_factory=Counter)
+    _counted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def records(self) -> Counter[str]:
+        """How many records came so far: ``cpuN`` (or ``trace_pipe``) -> number.
+
+        What is new in the files is counted when somebody asks, not while it comes.  Pages that make no sense end the
+        count, and stand in ``damage``.
+        """
+        if not self.damage:
+            try:
+                for name in self._files():
+                    self._count(name)
+            except (OSError, ringbuffer.PageError) as error:
+                self.damage = f"the trace that came cannot be read: {error}"
+        return self._records
+
+    def _files(self) -> list[str]:
+        """The files of records, complete or not."""
+        raw = os.path.join(self.directory, "raw")
+        return sorted(name for name in os.listdir(raw) if _FILE.match(name)) if os.path.isdir(raw) else []
+
+    def _count(self, name: str) -> None:
+        """Count what is new in one file, a packet's length at a time."""
+        key = name.removesuffix(".part")
+        with open(os.path.join(self.directory, "raw", name), "rb") as stream:
+            stream.seek(self._counted[key])
+            while data := stream.read(PACKET):
+                if key.endswith(".txt"):
+                    data = data[: data.rfind(b"\n") + 1] or data
+                    count = data.count(b"\n") - data.count(b" EVENTS]\n")
+                else:
+                    count = ringbuffer.count(data, self._page_layout())
+                self._records[key.partition(".")[0]] += count
+                self._counted[key] += len(data)
+                stream.seek(self._counted[key])
+
+    def _page_layout(self) -> ringbuffer.PageLayout:
+        if self._layout is None:
+            with open(os.path.join(self.directory, _TEXTS["header"]), encoding="ascii", errors="replace") as stream:
+                self._layout = ringbuffer.parse_header_page(stream.read())
+        return self._layout
 
     def prepare(self) -> None:
         """Make the directories, and read how far an earlier round came.  Raises OSError or StreamError."""
@@ -318,7 +361,7 @@ class Host:
                 state = json.load(stream)
                 self._session, self.kept = state["session"], state["kept"]
                 self.received, self.written = state["received"], state["written"]
-                self.records = Counter(state["records"])
+                self._records, self._counted = Counter(state["records"]), Counter(state["counted"])
             except (ValueError, KeyError, TypeError):
                 raise StreamError(f"{self._state_file()} cannot be read: collect into a new run") from None
         self._session = self._session or secrets.token_hex(12)
@@ -374,10 +417,7 @@ class Host:
             return
         if packet.number != self.kept + 1:
             raise StreamError(f"packet {packet.number} came where {self.kept + 1} was expected")
-        parts = self._parts(packet)
-        counts = {name.partition(".")[0]: self._count(name, raw) for name, raw in parts.items()}
-        self._append(parts)
-        self.records.update(counts)
+        self._append(self._parts(packet))
         self.kept = packet.number
         self.link.tell(f"ack {self.kept}\n")
 
@@ -406,13 +446,6 @@ class Host:
         if begin != len(packet.raw):
             raise StreamError(f"a packet holds more than it names: {packet.name[:100]}")
         return parts
-
-    def _count(self, name: str, raw: bytes) -> int:
-        """How many records there are in what a file gets.  Raises PageError."""
-        if name.endswith(".pages"):
-            assert self._layout is not None
-            return len(ringbuffer.walk(raw, self._layout).at)
-        return raw.count(b"\n") - raw.count(b" EVENTS]\n")
 
     def _append(self, parts: Mapping[str, bytes]) -> None:
         """Write all parts or none."""
@@ -447,8 +480,8 @@ class Host:
     def finish_files(self) -> None:
         """All was sent and all came: the files get their names.  Raises OSError."""
         raw = os.path.join(self.directory, "raw")
-        for name in sorted(os.listdir(raw)):
-            if _PART.match(name):
+        for name in self._files():
+            if name.endswith(".part"):
                 os.replace(os.path.join(raw, name), os.path.join(raw, name.removesuffix(".part")))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._state_file())
@@ -458,7 +491,7 @@ class Host:
         """Write down how far the stream came.  Raises OSError."""
         state = {
             "session": self._session, "kept": self.kept, "received": self.received, "written": self.written,
-            "records": self.records,
+            "records": self._records, "counted": self._counted,
         }  # fmt: skip
         self._replace(self._state_file(), json.dumps(state).encode())
 
@@ -467,8 +500,8 @@ class Host:
 
     def safe(self) -> str:
         """What was acknowledged and is on disk, in words."""
-        count = f"{sum(self.records.values())} records in {self.kept} packets"
-        return f"{count} were acknowledged and are safe in {self.directory}"
+        records = "" if self.damage else f"{sum(self.records.values())} records in "
+        return f"{records}{self.kept} packets were acknowledged and are safe in {self.directory}"
 
 
 Hosts = Mapping[str, Host]
@@ -619,7 +652,7 @@ class _Round:
                 host.save_state()
             except OSError as trouble:
                 host.error += f"; how far it came cannot be written down: {trouble.strerror or trouble}"
-        self.say(f"[{host.name}] {host.error or 'complete' if self.final else host.error or 'paused'}")
+        self.say(f"[{host.name}] {host.error or ('complete' if self.final else 'paused')}")
 
     def _look_at_clock(self, host: Host) -> None:
         now = time.monotonic()
@@ -629,6 +662,9 @@ class _Round:
             except OSError as error:
                 self._end(host, f"its connection could not be started: {error}")
         if host.link is None:
+            return
+        if host.damage:
+            self._end(host, host.damage)
             return
         host.link.flush()
         if not host.live:

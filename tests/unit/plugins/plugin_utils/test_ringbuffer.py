@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.ringbuffer import PageError, parse_header_page, walk
+from ansible_collections.kedr.lab.plugins.plugin_utils.ringbuffer import PageError, count, parse_header_page, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,3 +92,25 @@ def test_random_bytes_are_read_or_refused_and_nothing_else(front: bytes, rest: i
     except PageError:
         return
     assert all(at >= 0 and at + size <= SIZE for at, size in zip(found.at.tolist(), found.length.tolist(), strict=True))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 1 << 40)), max_size=12),
+    st.lists(st.tuples(st.integers(16, 400), st.integers(0, 255)), max_size=3),
+)
+def test_counting_finds_as_many_records_as_reading_and_refuses_the_same_pages(
+    records: list[tuple[int, int]], damage: list[tuple[int, int]]
+) -> None:
+    page = Page(5).stamp(9).padding(20)
+    for words, delta in records:
+        page.record(bytes(4 * words), delta)
+    data = bytearray(page.bytes())
+    for place, value in damage:
+        data[place] = value
+    try:
+        wanted = len(walk(bytes(data), LAYOUT).at)
+    except PageError:
+        with pytest.raises(PageError):
+            count(bytes(data), LAYOUT)
+    else:
+        assert count(bytes(data), LAYOUT) == wanted
