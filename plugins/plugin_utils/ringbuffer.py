@@ -129,8 +129,9 @@ def _step(
     size = np.select([kind == 0, kind < _PADDING, kind == _PADDING], [4 + second, 4 + 4 * kind, 4 + second], 8)
     rest = (kind == _PADDING) & (delta == 0)
     size = np.where(rest, room, size)
-    if bool(((size < 4) | (size > room) | (size & 3)).any()):
-        bad = int(live[np.flatnonzero((size < 4) | (size > room) | (size & 3))[0]])
+    wrong = (size < np.where(kind == 0, 8, 4)) | (size > room) | (size & 3 != 0)
+    if bool(wrong.any()):
+        bad = int(live[np.flatnonzero(wrong)[0]])
         raise PageError(f"page {bad}: an entry at byte {int(place[bad])} does not fit into the page")
     epoch = time[live] & ~np.uint64((1 << 59) - 1)
     forward = np.where(kind == _TIME_EXTEND, extended + delta, delta)
@@ -180,7 +181,7 @@ def count(data: bytes, layout: PageLayout) -> int:
                 at += 2
             elif head == _PADDING:
                 at = end
-            elif at + 1 < end and not words[at + 1] & 3:
+            elif at + 1 < end and not words[at + 1] & 3 and (kind or words[at + 1]):
                 at += 1 + words[at + 1] // 4
                 found += kind == 0
             else:
