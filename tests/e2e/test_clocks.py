@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two ways to relate the trace clock to the clock of day, held against each other on a real kernel."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell
+from guests import Lab
+
+PROGRAM = """
+mount_tracing
+mkdir "$k_tracing/instances/clocks-test"
+choose_place clocks-test
+printf '%s\\n' "$k_clock" >"$k_place/trace_clock"
+clock_pair begin
+printf 'clocks during %s %s\\n' "$k_clock" "$(clock_marks "$k_clock")"
+clock_pair end
+rmdir "$k_place"
+ls "$k_tracing/instances"
+"""
+
+
+@pytest.mark.parametrize("clock", ["boot", "mono", "tai"])
+def test_marks_in_a_trace_buffer_agree_with_the_offsets_of_the_kernel(lab: Lab, clock: str) -> None:
+    call = hostshell.frame(hostshell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": clock})
+    lines = lab.ssh("one", call.command, stdin=call.stdin).splitlines()
+    before, marks, after = (clocks.Pair(**found) for found in clocks.take(lines))
+    assert [pair.when for pair in (before, marks, after)] == ["begin", "during", "end"]
+    assert before.clock == marks.clock == clock
+    assert before.uncertainty_ns == after.uncertainty_ns == clocks.TIMERS_NS < marks.uncertainty_ns
+    assert before.trace_ns < marks.trace_ns < after.trace_ns
+    for exact in (before, after):
+        assert abs(marks.offset_ns - exact.offset_ns) <= marks.uncertainty_ns + exact.uncertainty_ns
+    assert "kedr-clock" not in lines
+
+
+def test_a_clock_that_the_kernel_relates_to_nothing_is_related_by_marks(lab: Lab) -> None:
+    call = hostshell.frame(hostshell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": "local"})
+    pairs = [clocks.Pair(**found) for found in clocks.take(lab.ssh("one", call.command, stdin=call.stdin).splitlines())]
+    assert [pair.clock for pair in pairs] == ["local"] * 3
+    first, second, third = pairs
+    for one, two in ((first, second), (second, third)):
+        assert abs(one.offset_ns - two.offset_ns) <= one.uncertainty_ns + two.uncertainty_ns + 10**6
