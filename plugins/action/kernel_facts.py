@@ -31,7 +31,7 @@ class ActionModule(HostAction):
             configs = payload.candidate_config(payloads, db)
         target = module_name(self.options["target"]) if self.options["target"] else ""
         marker = self._marker()
-        answer = self.ask(hostshell.load_script("tracefs", "prepared", "kernel_facts"), {
+        answer = self.ask(hostshell.load_script("tracefs", "prepared", "programs", "kernel_facts"), {
             "k_symbols": sorted(symbols), "k_configs": sorted(configs), "k_target": target,
             "k_marker": marker,
         })

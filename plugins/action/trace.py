@@ -7,10 +7,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
+
+
+OVERWRITE = {None: "", True: "1", False: "0"}
 
 
 class ActionModule(HostAction):
@@ -33,13 +36,17 @@ class ActionModule(HostAction):
         if not 1 <= self.options["buffer_size_kb"] <= 1 << 24:
             raise StepError("INFRA", f"buffer_size_kb: {self.options['buffer_size_kb']} is out of range: "
                                      "1 to 16777216 KiB per CPU")
-        program = hostshell.load_script("tracefs", "trace") + f"need_root Tracing\n{state}\n"
+        program = hostshell.load_script("tracefs", "clocks", "trace") + f"need_root Tracing\n{state}\n"
+        if state == "present" and not self.check_mode():
+            program += 'choose_place "$k_instance"\n{ clock_about; clock_pair begin; } | text clocks\n'
         answer = self.ask(program, {
             "k_instance": instance_name(self.options["instance"]), "k_events": event_paths(events),
-            "k_clock": self.options["clock"], "k_size": self.options["buffer_size_kb"],
+            "k_clock": self.options["clock"], "k_clocks": " ".join(clocks.PREFERRED),
+            "k_overwrite": OVERWRITE[self.options["overwrite"]], "k_size": self.options["buffer_size_kb"],
             "k_witness": event_paths(EVENTS) if self.options["witness"] else [],
             "k_tracer": self.options["tracer"], "k_check": "yes" if self.check_mode() else "no",
         })
+        self.append("clocks.jsonl", clocks.dump(clocks.take(answer.text("clocks").splitlines())))
         changes = [hostshell.printable(text, 200) for text in answer.all("changed")]
         return {
             "changed": bool(changes), "changes": changes, "events": events,

@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import calls, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import calls, clocks, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
@@ -20,6 +20,15 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
 TRACE_LIMIT = 200 << 20
 """Bytes of a trace, and of a kernel log, that are taken at most."""
+
+
+_CLOCKS = """
+find_tracing
+if [ -n "$k_tracing" ]; then
+    choose_place "$k_instance"
+    clock_pair end | text clocks
+fi
+"""
 
 
 class ActionModule(HostAction):
@@ -34,9 +43,9 @@ class ActionModule(HostAction):
         events = event_paths(self.options["events"])
         if self.check_mode():
             return {"changed": False, "msg": "would turn tracing off and collect the evidence"}
-        answer = self.ask(hostshell.load_script("tracefs", "trace_collect"), {
+        answer = self.ask(hostshell.load_script("tracefs", "clocks", "trace_collect") + _CLOCKS, {
             "k_instance": instance, "k_events": events, "k_witness": event_paths(EVENTS), "k_bytes": TRACE_LIMIT,
-            "k_stop": "yes" if self.is_test_host() else "no",
+            "k_stop": "yes" if self.is_test_host() else "no", "k_text": "yes" if self.options["text"] else "no",
         })
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
         try:
@@ -44,6 +53,7 @@ class ActionModule(HostAction):
         except calls.CallsError as error:
             raise hostshell.AnswerError(f"the counters of calls: {error}") from None
         end = {**self._end(answer, marker), "counters": len(counts)}
+        self.append("clocks.jsonl", clocks.dump(clocks.take(answer.text("clocks").splitlines())))
         self.keep("calls.json", json.dumps(counts, indent=1, sort_keys=True) + "\n")
         self._keep_files(answer, log, end)
         for name in ("trace", "witness", "dmesg"):

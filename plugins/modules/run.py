@@ -39,6 +39,10 @@ options:
         C(kedr_qemu_pidfile), C(kedr_system), C(kedr_target) and C(kedr_expect) are kept.
     type: list
     elements: str
+  expectations:
+    description: Whether the files of expectations are looked at. A run that only collects needs none.
+    type: bool
+    default: true
   parameters:
     description:
       - What else is to be known about the run later; kept as text.

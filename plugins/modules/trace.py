@@ -37,9 +37,17 @@ options:
     elements: str
     default: []
   clock:
-    description: Clock of the records, one of those that the kernel offers.
+    description:
+      - Clock of the records, one of those that the kernel offers.
+      - V(auto) takes the first of V(boot), V(mono), V(tai) and V(global) that the kernel offers, else the one that is
+        set. V(boot) and V(mono) never jump; V(tai) jumps whenever the clock of day is set.
     type: str
     default: mono
+  overwrite:
+    description:
+      - Whether a full buffer loses its oldest records (a flight recorder) or the newest (the first failure).
+      - The default is what the kernel has, which is the oldest.
+    type: bool
   buffer_size_kb:
     description: Least size of the buffer of each processor, in KiB.
     type: int

@@ -27,6 +27,11 @@ options:
     type: list
     elements: str
     default: []
+  text:
+    description:
+      - Whether the trace is collected as the kernel's text. A trace that M(kedr.lab.stream) takes is not needed twice.
+    type: bool
+    default: true
 seealso:
   - module: kedr.lab.trace
 author:

@@ -114,15 +114,19 @@ def write_private(path: str, content: bytes) -> None:
         raise
 
 
-def append_step(host_dir: str, entry: Mapping[str, Any]) -> None:
-    """Append one line to ``steps.jsonl`` of `host_dir`; a line is written whole or not at all."""
-    private_dirs(host_dir)
-    line = json.dumps(entry, sort_keys=True).encode() + b"\n"
-    handle = os.open(os.path.join(host_dir, "steps.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+def append_private(path: str, content: bytes) -> None:
+    """Append to a file of the run directory (mode 0600), making its directory (0700), in one write."""
+    private_dirs(os.path.dirname(path))
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(handle, line)
+        os.write(handle, content)
     finally:
         os.close(handle)
+
+
+def append_step(host_dir: str, entry: Mapping[str, Any]) -> None:
+    """Append one line to ``steps.jsonl`` of `host_dir`; a line is written whole or not at all."""
+    append_private(os.path.join(host_dir, "steps.jsonl"), json.dumps(entry, sort_keys=True).encode() + b"\n")
 
 
 def was_unreachable(host_dir: str) -> bool:
@@ -301,6 +305,11 @@ class HostAction(ActionBase):
         if self.host_dir and not self.check_mode():
             data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
             write_private(os.path.join(self.host_dir, name), data)
+
+    def append(self, name: str, text: str) -> None:
+        """Append text to file `name` of this host in the run directory, when there is one."""
+        if self.host_dir and not self.check_mode() and text:
+            append_private(os.path.join(self.host_dir, name), text.encode("utf-8", "surrogateescape"))
 
     def say(self, text: str) -> None:
         """Show one line of progress."""

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What this host is and what it can do; after tracefs.sh and prepared.sh. With k_marker, the line that begins a run in the
-# kernel log, it first ends the programs that an interrupted run left running; else it changes nothing.
+# What this host is and what it can do; after tracefs.sh, prepared.sh and programs.sh. With k_marker, the line that
+# begins a run in the kernel log, it first ends the programs that an interrupted run left running; else it changes nothing.
 # k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
 : "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_newline?}" "${k_tree?}" "${k_compiler?}"
 k_tracing=
@@ -30,34 +30,6 @@ leftovers() {
 		[ ! -e "$k_module" ] || value left_module "${k_module##*/}"
 	done
 	value left_module cp_controller
-}
-
-# inside DIRECTORY: sets k_found to the processes that work there, a blank between them.
-inside() {
-	# shellcheck disable=SC2012  # one process for all, whose lines are as expected for links of /proc
-	k_found=$(ls -l /proc/[0-9]*/cwd 2>/dev/null | awk -v directory="$1/" '{
-		at = index($0, " /proc/"); to = index($0, " -> ")
-		if (!at || !to || index(substr($0, to + 4) "/", directory) != 1) next
-		split(substr($0, at + 7), pid, "/"); printf "%s ", pid[1] }')
-}
-
-# end_programs DIRECTORY...: ends what an interrupted run left running in private directories, and removes those.
-end_programs() {
-	for k_left; do
-		if [ ! -d "$k_left" ] || [ -L "$k_left" ] || [ ! -O "$k_left" ]; then continue; fi
-		k_tries=0
-		inside "$k_left"
-		while [ -n "$k_found" ]; do
-			[ "$k_tries" -gt 0 ] || value ended_program "$k_left"
-			[ "$k_tries" -lt 30 ] || stop INFRA "a program of an interrupted run works in $k_left of the host and cannot be ended (processes $k_found): restart the host"
-			# shellcheck disable=SC2086  # numbers
-			kill -KILL $k_found 2>/dev/null
-			rest
-			k_tries=$((k_tries + 1))
-			inside "$k_left"
-		done
-		rm -rf "$k_left"
-	done
 }
 
 # mark: writes the line that begins the run to the kernel log.

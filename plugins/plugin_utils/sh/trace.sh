@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Sets up or takes down a trace buffer of our own; after tracefs.sh.
 # k_instance: its name, empty for the global buffer; k_events: lines of system/event;
-# k_clock, k_size (KiB per CPU), k_tracer; k_check: yes to change nothing and say what would change.
+# k_clock (auto: the first of k_clocks that the kernel offers), k_size (KiB per CPU), k_tracer;
+# k_overwrite: 1 when the newest records are kept where there is no room for all, 0 for the oldest, or empty; k_check: yes to change nothing and say what would change.
 # k_witness: lines of the kernel's own events, to be recorded beside wherever modules cause them; or empty.
-: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}"
+: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}" "${k_overwrite=}" "${k_clocks=}"
 k_place=
 k_own=no
 k_line=
@@ -95,10 +96,26 @@ set_size() {
 	stop INFRA "no trace buffer of $k_size KiB per CPU: $(why "$k_place/buffer_size_kb" "$k_size")"
 }
 
+# choose_clock: sets k_clock, for auto, to the best that is offered; to nothing when none of them is.
+choose_clock() {
+	[ "$k_clock" = auto ] || return 0
+	k_clock=
+	for k_one in $k_clocks; do
+		case " $k_line " in
+		*" [$k_one] "* | *" $k_one "*)
+			k_clock=$k_one
+			return 0
+			;;
+		esac
+	done
+}
+
 # set_clock: only when it is another, since setting it clears the buffer.
 set_clock() {
 	[ -n "$k_clock" ] && [ -f "$k_place/trace_clock" ] || return 0
 	first_line "$k_place/trace_clock"
+	choose_clock
+	[ -n "$k_clock" ] || return 0
 	case " $k_line " in
 	*" [$k_clock] "*) return 0 ;;
 	*" $k_clock "*) ;;
@@ -175,11 +192,14 @@ witness() {
 settings() {
 	remember shared saved_cmdlines_size
 	[ "$k_own" = yes ] ||
-		remember global trace_clock buffer_size_kb current_tracer options/hash-ptr tracing_on
+		remember global trace_clock buffer_size_kb current_tracer options/hash-ptr options/overwrite tracing_on
 	set_clock
 	set_size
 	[ ! -f "$k_place/current_tracer" ] || set_to "$k_place/current_tracer" "$k_tracer" current_tracer
 	[ ! -f "$k_place/options/hash-ptr" ] || set_to "$k_place/options/hash-ptr" 0 hash-ptr
+	if [ -n "$k_overwrite" ] && [ -f "$k_place/options/overwrite" ]; then
+		set_to "$k_place/options/overwrite" "$k_overwrite" overwrite
+	fi
 	k_file=$k_tracing/saved_cmdlines_size
 	first_word "$k_file"
 	if [ -n "$k_word" ] && [ "$k_word" -lt 4096 ]; then

@@ -1,8 +1,9 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Reads the evidence of a run; after tracefs.sh. What is not there is named, and nothing is a failure.
-# k_instance, k_events, k_witness: as for trace.sh; k_stop: yes to turn tracing off first; k_bytes: limit of the trace.
-: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}"
+# k_instance, k_events, k_witness: as for trace.sh; k_stop: yes to turn tracing off first; k_bytes: limit of the trace;
+# k_text: yes to read the trace as text as well.
+: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}" "${k_text=yes}"
 k_place=
 k_own=no
 k_word=
@@ -72,7 +73,7 @@ buffer() {
 		headed cpu*/stats | text stats
 		cd /
 	fi
-	text trace "$k_bytes" <"$k_place/trace"
+	[ "$k_text" = no ] || text trace "$k_bytes" <"$k_place/trace"
 }
 
 # calls: lines of an event of a payload and how often its function was called, of payloads that count.

@@ -307,8 +307,7 @@ def test_leftovers_are_all_that_the_controller_watches_whatever_the_target(run, 
 
 
 def test_what_an_interrupted_run_left_running_is_ended_with_its_directory(run, tmp_path: pathlib.Path) -> None:
-    script = hostshell.load_script("kernel_facts")
-    start, end = script.index("inside() {"), script.index("mark() {")
+    script = hostshell.load_script("programs")
     (tmp_path / "busy/work").mkdir(parents=True)
     (tmp_path / "stale").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
@@ -318,7 +317,7 @@ def test_what_an_interrupted_run_left_running_is_ended_with_its_directory(run, t
         subprocess.Popen(["sleep", "60"], cwd=tmp_path / "busy/work") as left,
         subprocess.Popen(["sleep", "60"], cwd=tmp_path / "busy-not") as other,
     ):
-        got = run(script[start:end] + f"end_programs {tmp_path}/busy {tmp_path}/stale {tmp_path}/link {tmp_path}/no*\n",
+        got = run(script + f"end_programs {tmp_path}/busy {tmp_path}/stale {tmp_path}/link {tmp_path}/no*\n",
                   {})
         ended, alive = left.wait(10), other.poll()
         other.kill()

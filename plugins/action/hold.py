@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Take a test host for one run, or let go of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import holding, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+
+
+class ActionModule(HostAction):
+    """See the documentation of M(kedr.lab.hold)."""
+
+    changes_host = True
+    recorded = ("took_over",)
+
+    def step_name(self) -> str:
+        """Return the usual step: hold or let_go."""
+        return "hold" if self.options["state"] == "present" else "let_go"
+
+    def perform(self) -> dict[str, Any]:
+        """Take or drop the hold; a stale one is replaced in a second round trip."""
+        run_id = os.path.basename(os.path.dirname(self.host_dir)) or "-"
+        self.claim = holding.claim(run_id, self.host_name(), os.getppid())
+        if self.options["state"] == "absent":
+            if self.check_mode():
+                return {"changed": False, "msg": "would let go of the host"}
+            return {"changed": self._program("drop").one("dropped") == "yes"}
+        answer = self._program("look" if self.check_mode() else "take")
+        text = hostshell.printable(answer.one("held"), 1000)
+        if not text:
+            return {"changed": answer.one("taken") != "before", "took_over": ""}
+        hold = holding.parse(text)
+        if not self._is_stale(hold, answer):
+            raise StepError("INFRA", f"the host is held by {holding.describe(hold)}: wait until that run has ended; "
+                                     "if it has, and this cannot be seen from here, set kedr_take_over: true")
+        if not self.check_mode():
+            answer = self._program("take", text)
+            if answer.one("held"):
+                other = holding.parse(hostshell.printable(answer.one("held"), 1000))
+                raise StepError("INFRA", f"the host was taken over by {holding.describe(other)} at the same moment")
+        self.say(f"takes over from {holding.describe(hold)}, which is over")
+        return {"changed": True, "took_over": hold.get("run", "?")}
+
+    def _program(self, want: str, stale: str = "") -> hostshell.Answer:
+        return self.ask(hostshell.load_script("hold"), {
+            "k_want": want, "k_claim": self.claim, "k_since": int(time.time()), "k_stale": stale,
+        })
+
+    def _is_stale(self, hold: dict[str, str], answer: hostshell.Answer) -> bool:
+        try:
+            uptime = float(answer.one("uptime"))
+        except ValueError:
+            raise hostshell.AnswerError("the host says no uptime") from None
+        return bool(self.options["take_over"]) or holding.is_dead(
+            hold, answer.one("boot"), uptime, answer.one("streams") == "yes"
+        )

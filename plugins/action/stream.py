@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Take the traces of many hosts at once, from the control node."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell, stream, until
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import (
+    HOST_NAME,
+    ControlAction,
+    StepError,
+    append_private,
+    append_step,
+    given,
+    write_private,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.reach import command_line
+from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
+
+CLOCK_EVERY = 300.0
+"""Seconds between two pairs of clock readings during a collection."""
+SHOW_EVERY = 10.0
+"""Seconds between two lines that say how far the collection is."""
+SCRIPT_LIMIT = 24 * 3600
+"""Seconds that a command may take on a host at most."""
+
+_CLOCK_PAIR = """
+find_tracing
+choose_place "$k_instance"
+clock_pair during | text clocks
+"""
+
+
+@dataclass
+class Lane:
+    """One host of the task: how it is reached, its stream, the commands that run on it."""
+
+    stream: stream.Host
+    line: Callable[[str], Sequence[str]]
+    files: Sequence[str]
+    token: str = field(default_factory=lambda: secrets.token_hex(12))
+    script: until.ScriptJob | None = None
+    clock: tuple[until.Job, str] | None = None
+
+
+def _content(path: str) -> bytes:
+    """A file that goes to a host.  Raises StepError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise StepError("INFRA", f"{path}: cannot read a file for the hosts: {error.strerror}") from None
+
+
+class ActionModule(ControlAction):
+    """See the documentation of M(kedr.lab.stream)."""
+
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Stream until a condition is met; the outcome of each host goes into its stream.json."""
+        self.options = options
+        self.run_dir = self.path(options["run_dir"])
+        try:
+            self.lanes = [self._lane(row) for row in given(options["hosts"])]
+            self._check_conditions()
+            self.script = self._script()
+            self.contents = {path: _content(path) for lane in self.lanes for path in lane.files}
+        except (StepError, ValueError) as error:
+            return {"failed": True, "msg": hostshell.printable(str(error))}
+        if self._task.check_mode or not self.lanes:
+            return {"changed": False, "msg": f"would stream from {len(self.lanes)} hosts", "streams": {}, "ended_by": ""}
+        self.began = time.time()
+        self.shown = self.clocked = time.monotonic()
+        self.local = self._local_job()
+        self.conditions = until.Conditions(parent=os.getppid())
+        if not options["final"]:
+            self.conditions.duration, self.conditions.events = options["duration"], options["events"]
+            self.conditions.file = self.path(options["file"]) if options["file"] else ""
+            self.conditions.tick = self._tick
+        try:
+            stream.collect(
+                [lane.stream for lane in self.lanes], self._until, self._say, final=options["final"],
+                on_live=None if options["final"] else self._live,
+            )  # fmt: skip
+        finally:
+            self._end_jobs()
+        streams = {lane.stream.name: self._keep(lane) for lane in self.lanes}
+        return {"changed": True, "streams": streams, "ended_by": self.conditions.reason}
+
+    # -- options -------------------------------------------------------------------------------------
+
+    def _lane(self, row: Mapping[str, Any]) -> Lane:
+        name = row["name"]
+        if not HOST_NAME.match(name):
+            raise StepError("INFRA", f"the host name '{hostshell.printable(name, 80)}' cannot name a directory")
+        argv = row["argv"]
+
+        def line(command: str) -> Sequence[str]:
+            return command_line(argv, command)
+
+        line("true")
+        host = stream.Host(name, line, os.path.join(self.run_dir, name), instance_name(row["instance"]),
+                           event_paths(row["events"]))
+        return Lane(host, line, [self.path(path) for path in row.get("files") or []])
+
+    def _check_conditions(self) -> None:
+        options = self.options
+        for name in ("duration", "events"):
+            if options[name] is not None and options[name] <= 0:
+                raise StepError("INFRA", f"{name}: {options[name]} is out of range: more than 0")
+        wanted = [options[name] for name in ("duration", "events", "file", "script", "command", "local_command")]
+        if not options["final"] and not any(wanted):
+            raise StepError("INFRA", "nothing says when the collection ends: give kedr_duration, kedr_until_events, "
+                                     "kedr_until_file, kedr_command, kedr_local_command or kedr_exercise")
+        if options["script"] and options["command"]:
+            raise StepError("INFRA", "give one of command and script (kedr_command and kedr_exercise)")
+        if options["file"] and os.path.lexists(self.path(options["file"])):
+            raise StepError("INFRA", f"{self.path(options['file'])} is there already, so it cannot end the collection: "
+                                     "remove it first")
+
+    def _script(self) -> bytes:
+        """What runs on every host; nothing when no command does."""
+        if self.options["final"]:
+            return b""
+        if self.options["command"]:
+            return str(self.options["command"]).encode() + b"\n"
+        return _content(self.path(self.options["script"])) if self.options["script"] else b""
+
+    def _local_job(self) -> until.Job | None:
+        if not self.options["local_command"] or self.options["final"]:
+            return None
+        hosts = " ".join(lane.stream.name for lane in self.lanes)
+        return until.Job("localhost", ["/bin/sh", "-c", self.options["local_command"]],
+                         environment={"KEDR_RUN_DIR": self.run_dir, "KEDR_HOSTS": hosts})
+
+    # -- while the hosts stream ----------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        self._display.display(f"    {hostshell.printable(text, 500)}")
+
+    def _until(self, hosts: stream.Hosts) -> bool:
+        if self.options["final"]:
+            return True
+        return self.conditions.met(hosts)
+
+    def _live(self, hosts: stream.Hosts) -> None:
+        """All hosts stream: the commands begin."""
+        self._say(f"{sum(host.streamed and not host.error for host in hosts.values())} hosts stream")
+        self._read_clocks()
+        jobs: list[until.Job] = []
+        for lane in self.lanes:
+            if self.script and not lane.stream.error:
+                files = {os.path.basename(path): self.contents[path] for path in lane.files}
+                lane.script = until.script_job(lane.stream.name, lane.line, self.script, files, self._limit(), lane.token)
+                jobs.append(lane.script)
+        jobs += [self.local] if self.local else []
+        for job in jobs:
+            job.start()
+        self.conditions.jobs = jobs
+        self.conditions.live()
+
+    def _limit(self) -> int:
+        return int(min(self.options["duration"] or SCRIPT_LIMIT, SCRIPT_LIMIT)) + 1
+
+    def _tick(self, hosts: stream.Hosts) -> None:
+        now = time.monotonic()
+        if self.conditions.live_since is not None and now - self.shown >= SHOW_EVERY:
+            self.shown = now
+            records = sum(sum(host.records.values()) for host in hosts.values())
+            self._say(f"{now - self.conditions.live_since:.0f} s: {records} records of {len(hosts)} hosts")
+        if self.conditions.live_since is not None and now - self.clocked >= CLOCK_EVERY:
+            self._read_clocks()
+        for lane in self.lanes:
+            self._take_clock(lane)
+
+    def _read_clocks(self) -> None:
+        self.clocked = time.monotonic()
+        program = hostshell.load_script("tracefs", "clocks") + _CLOCK_PAIR
+        for lane in self.lanes:
+            if lane.stream.link and not lane.clock:
+                call = hostshell.frame(program, {"k_instance": lane.stream.instance})
+                job = until.Job(lane.stream.name, lane.line(call.command), call.stdin)
+                job.start()
+                lane.clock = job, call.nonce
+
+    def _take_clock(self, lane: Lane) -> None:
+        """Keep a pair of clock readings that has come; one that did not come is missed by nobody."""
+        if not lane.clock or not lane.clock[0].ended():
+            return
+        (job, nonce), lane.clock = lane.clock, None
+        try:
+            lines = hostshell.parse(job.output(), nonce).text("clocks").splitlines()
+        except hostshell.AnswerError:
+            return
+        if text := clocks.dump(clocks.take(lines)):
+            append_private(os.path.join(lane.stream.directory, "clocks.jsonl"), text.encode())
+
+    # -- afterwards ----------------------------------------------------------------------------------
+
+    def _end_jobs(self) -> None:
+        """End the commands that still run, on the hosts as well, and keep what they printed."""
+        running = [lane for lane in self.lanes if lane.script and not lane.script.ended()]
+        enders = [until.end_job(lane.stream.name, lane.line, lane.token) for lane in running]
+        for job in enders:
+            job.start()
+        until.wait_for(enders, 20)
+        until.wait_for([lane.script for lane in running if lane.script], 5)
+        for lane in self.lanes:
+            if lane.clock:
+                until.wait_for([lane.clock[0]], 5)
+                self._take_clock(lane)
+            if lane.script:
+                write_private(os.path.join(lane.stream.directory, "command.txt"), lane.script.result()[0])
+        if self.local:
+            self.local.end()
+            write_private(os.path.join(self.run_dir, "command.txt"), self.local.output())
+
+    def _keep(self, lane: Lane) -> dict[str, Any]:
+        """Write stream.json of a host and the record of the step; return what the file holds."""
+        host, final = lane.stream, self.options["final"]
+        path = os.path.join(host.directory, "stream.json")
+        about = {**self._earlier(path), "mode": self.options["mode"], "ended": round(time.time(), 3),
+                 "received": host.received, "records": dict(sorted(host.records.items())),
+                 "complete": host.complete, "error": hostshell.printable(host.error, 1000),
+                 "lost_connections": host.lost_connections}
+        about.setdefault("began", round(self.began, 3))
+        about.update({name: value for name, value in (("form", host.form), ("packing", host.packing)) if value})
+        if not final:
+            about["ended_by"] = self.conditions.reason
+        if lane.script:
+            about["command"] = until.record(lane.script)
+        if self.local:
+            about["local_command"] = until.record(self.local)
+        write_private(path, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
+        append_step(host.directory, {
+            "step": "drain" if final else "stream", "status": "failed" if host.error else "ok",
+            "kind": "INFRA" if host.error else "", "reason": about["error"], "started": round(self.began, 3),
+            "seconds": round(time.time() - self.began, 3), "round_trips": 1,
+            "data": {key: about[key] for key in ("records", "received", "complete")},
+        })  # fmt: skip
+        return about
+
+    @staticmethod
+    def _earlier(path: str) -> dict[str, Any]:
+        """What an earlier round of this run wrote down."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                earlier = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return {key: earlier[key] for key in ("began", "ended_by", "command", "local_command") if key in earlier}

@@ -1,0 +1,90 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Takes a host for one run, or lets go of it. The hold is a symbolic link whose text says who holds the host: making
+# one either happens as a whole or not at all.
+# k_want: look, take or drop; k_claim: who wants it, words NAME=VALUE; k_since: when, in seconds since 1970;
+# k_stale: the text of a hold that may be replaced, or empty.
+: "${k_want?}" "${k_claim?}" "${k_since?}" "${k_stale?}" "${k_uptime=}" "${k_line=}"
+k_held=
+
+# held: sets k_held to the text of the hold, or to nothing.
+held() {
+	k_held=$(readlink "$k_hold" 2>/dev/null)
+}
+
+# streams: whether a program that sends a trace lives on the host.
+streams() {
+	for k_file in /tmp/kedr-stream-*/pid /var/tmp/kedr-stream-*/pid; do
+		first_line "$k_file"
+		if [ -n "$k_line" ] && grep -q kedr "/proc/$k_line/cmdline" 2>/dev/null; then return 0; fi
+	done
+	return 1
+}
+
+# about: says who holds the host, and what only the host can know of it.
+about() {
+	value held "$k_held"
+	flag streams streams
+	uptime
+	value uptime "$k_uptime"
+	value boot "$k_boot"
+}
+
+# take: makes the hold, after removing a stale one. Of two that replace the same one, the later wins; both look after
+# a rest.
+take() {
+	uptime
+	k_own="$k_claim since=$k_since boot=$k_boot up=${k_uptime%%.*}"
+	held
+	case $k_held in
+	"$k_claim "*)
+		value taken before
+		return
+		;;
+	esac
+	k_rest=
+	if [ -n "$k_stale" ] && [ "$k_held" = "$k_stale" ]; then
+		rm -f "$k_hold"
+		k_rest=yes
+	fi
+	k_error=$(ln -s "$k_own" "$k_hold" 2>&1)
+	[ -z "$k_rest" ] || rest
+	held
+	if [ "$k_held" = "$k_own" ]; then
+		value taken now
+	elif [ -n "$k_held" ]; then
+		about
+	else
+		stop INFRA "the host cannot be held for this run: $k_error"
+	fi
+}
+
+# drop: lets go, if the hold is this run's.
+drop() {
+	held
+	case $k_held in
+	"$k_claim "*)
+		rm -f "$k_hold" || stop INFRA "the hold $k_hold cannot be removed"
+		value dropped yes
+		;;
+	esac
+}
+
+k_hold=/tmp/.kedr-hold
+[ ! -d /run ] || k_hold=/run/kedr-hold
+first_line /proc/sys/kernel/random/boot_id
+k_boot=${k_line:--}
+case $k_want in
+look)
+	held
+	[ -z "$k_held" ] || about
+	;;
+take)
+	need_root "Holding a host"
+	take
+	;;
+drop)
+	need_root "Letting go of a host"
+	drop
+	;;
+esac

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a collection ends, and the commands that run beside its streams.
+
+A collection ends when the first of its conditions is met: a time, a number of records of all hosts together, a file
+that appears on the control node, or the end of the commands that run on the hosts and on the control node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream
+
+MAX_OUTPUT = 4 << 20
+"""Bytes of a command's output that are kept."""
+
+
+@dataclass
+class Job:
+    """One process beside the streams, which reads ``given`` and writes to a file; nobody waits for it."""
+
+    name: str
+    argv: Sequence[str]
+    given: bytes = b""
+    environment: Mapping[str, str] | None = None
+    began: float = 0.0
+    _process: subprocess.Popen[bytes] | None = None
+    _output: IO[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process in a group of its own.  Raises OSError."""
+        self._output = tempfile.TemporaryFile()
+        with tempfile.TemporaryFile() as given:
+            given.write(self.given)
+            given.seek(0)
+            self._process = subprocess.Popen(
+                self.argv, stdin=given, stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **self.environment} if self.environment is not None else None,
+            )  # fmt: skip
+        self.began = time.monotonic()
+
+    def ended(self) -> bool:
+        """Has the process ended, or never begun?"""
+        return self._process is None or self._process.poll() is not None
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; negative for a signal; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def output(self) -> bytes:
+        """What it wrote until now, at most MAX_OUTPUT bytes."""
+        if self._output is None:
+            return b""
+        self._output.seek(0)
+        return self._output.read(MAX_OUTPUT)
+
+    def end(self, patience: float = 5.0) -> None:
+        """End the process and what it started, and wait for it."""
+        if self._process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(patience)
+
+
+@dataclass
+class Conditions:
+    """What ends a collection.  ``None`` and "" are no condition; ``jobs`` end it when all of them have ended."""
+
+    duration: float | None = None
+    events: int | None = None
+    file: str = ""
+    jobs: Sequence[Job] = ()
+    parent: int = 0
+    live_since: float | None = None
+    reason: str = ""
+    tick: Callable[[stream.Hosts], None] = field(default=lambda hosts: None)
+
+    def live(self) -> None:
+        """All hosts stream: the time begins to run."""
+        self.live_since = time.monotonic()
+
+    def met(self, hosts: stream.Hosts) -> bool:
+        """Is a condition met?  Then ``reason`` says which."""
+        self.tick(hosts)
+        self.reason = self.reason or self._reason(hosts)
+        return bool(self.reason)
+
+    def _reason(self, hosts: stream.Hosts) -> str:
+        if self.parent and os.getppid() != self.parent:
+            return "the playbook that started the collection is gone"
+        if self.file and os.path.lexists(self.file):
+            return f"{self.file} appeared"
+        if self.live_since is None:
+            return ""
+        if self.duration is not None and time.monotonic() - self.live_since >= self.duration:
+            return f"{self.duration:g} s are over"
+        records = sum(sum(host.records.values()) for host in hosts.values())
+        if self.events is not None and records >= self.events:
+            return f"{records} records came"
+        if self.jobs and all(job.ended() for job in self.jobs):
+            return "the command has ended"
+        return ""
+
+
+def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, files: Mapping[str, bytes],
+               seconds: int, token: str) -> Job:  # fmt: skip
+    """A job that runs a script with its files on a host, as ``kedr.lab.exercise`` does.
+
+    ``line`` makes the command line that reaches the host; ``token`` names the directory on the host, for ``end_job``.
+    """
+    content = {f"files/{path}": data for path, data in files.items()}
+    call = hostshell.frame(
+        hostshell.load_script("exercise"),
+        {"k_script": "kedr-script", "k_seconds": seconds, "k_token": token},
+        hostshell.make_tar({**content, "files/kedr-script": script}),
+    )
+    return ScriptJob(name, line(call.command), call.stdin, nonce=call.nonce)
+
+
+@dataclass
+class ScriptJob(Job):
+    """A script on a host; its answer says how it ended."""
+
+    nonce: str = ""
+
+    def result(self) -> tuple[bytes, int | None, str]:
+        """What the script printed (output, then errors), its exit status, and what is wrong with the answer."""
+        try:
+            answer = hostshell.parse(self.output(), self.nonce)
+        except hostshell.AnswerError as error:
+            return b"", None, str(error)
+        if answer.one("failed"):
+            return b"", None, hostshell.printable(answer.text("reason")).strip()
+        return answer.blobs.get("out", b"") + answer.blobs.get("err", b""), answer.number("status"), ""
+
+
+def end_job(name: str, line: Callable[[str], Sequence[str]], token: str) -> Job:
+    """A job that ends what a script job with ``token`` still runs on a host."""
+    program = hostshell.load_script("programs") + "end_programs /tmp/kedr-$k_job /var/tmp/kedr-$k_job\n"
+    call = hostshell.frame(program, {"k_job": token})
+    return Job(name, line(call.command), call.stdin)
+
+
+def wait_for(jobs: Iterable[Job], seconds: float) -> None:
+    """Wait until all jobs have ended, so many seconds at most; then end those that have not."""
+    jobs = list(jobs)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not all(job.ended() for job in jobs):
+        time.sleep(0.05)
+    for job in jobs:
+        job.end()
+
+
+def record(job: Job) -> dict[str, Any]:
+    """How a command ended, for stream.json."""
+    if isinstance(job, ScriptJob):
+        _output, status, error = job.result()
+        return {"status": status, "error": error}
+    return {"status": job.status, "error": ""}
