@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # No logic here: every target calls a script. ARGS goes to ansible-playbook or pytest.
 
-.PHONY: help verify matrix test torture lint bench lab-up lab-down setup clean clean-cache
+.PHONY: help verify collect matrix test torture lint bench lab-up lab-down setup clean clean-cache
 
 help:
 	@echo 'make verify      the whole way on an embedded guest: build, load, trace, judge'
+	@echo 'make collect     watch an embedded guest until its exercise ends; Ctrl-C ends it sooner, and well'
 	@echo 'make matrix      the same on every kernel of data/systems.yml, each in a guest of its own'
 	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
 	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-distros, test-e2e'
@@ -18,6 +19,9 @@ help:
 
 verify:
 	@scripts/verify.sh $(ARGS)
+
+collect:
+	@scripts/collect.sh $(ARGS)
 
 matrix:
 	@scripts/matrix.sh $(ARGS)

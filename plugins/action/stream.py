@@ -75,14 +75,15 @@ class ActionModule(ControlAction):
         except (StepError, ValueError) as error:
             return {"failed": True, "msg": hostshell.printable(str(error))}
         if self._task.check_mode or not self.lanes:
-            return {"changed": False, "msg": f"would stream from {len(self.lanes)} hosts", "streams": {}, "ended_by": ""}
+            told = f"would stream from {len(self.lanes)} hosts"
+            return {"changed": False, "msg": told, "streams": {}, "ended_by": ""}
         self.began = time.time()
         self.shown = self.clocked = time.monotonic()
         self.local = self._local_job()
         self.conditions = until.Conditions(parent=os.getppid())
         if not options["final"]:
             self.conditions.duration, self.conditions.events = options["duration"], options["events"]
-            self.conditions.file = self.path(options["file"]) if options["file"] else ""
+            self.conditions.files = [self.path(options[name]) for name in ("file", "end_file") if options[name]]
             self.conditions.tick = self._tick
         try:
             stream.collect(
@@ -158,7 +159,9 @@ class ActionModule(ControlAction):
         for lane in self.lanes:
             if self.script and not lane.stream.error:
                 files = {os.path.basename(path): self.contents[path] for path in lane.files}
-                lane.script = until.script_job(lane.stream.name, lane.line, self.script, files, self._limit(), lane.token)
+                lane.script = until.script_job(
+                    lane.stream.name, lane.line, self.script, files, self._limit(), lane.token
+                )
                 jobs.append(lane.script)
         jobs += [self.local] if self.local else []
         for job in jobs:

@@ -12,7 +12,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction,
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
-
 OVERWRITE = {None: "", True: "1", False: "0"}
 
 

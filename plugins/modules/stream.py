@@ -70,6 +70,9 @@ options:
   file:
     description: Ends the round when this path of the control node appears. It must not be there before.
     type: path
+  end_file:
+    description: The same, but it may be there before, which ends the round as soon as it begins.
+    type: path
   command:
     description:
       - Shell command that runs on every host as soon as all hosts stream. The round ends when it has ended on all of

@@ -37,7 +37,7 @@ class Job:
 
     def start(self) -> None:
         """Start the process in a group of its own.  Raises OSError."""
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the job is kept
         with tempfile.TemporaryFile() as given:
             given.write(self.given)
             given.seek(0)
@@ -77,11 +77,11 @@ class Job:
 
 @dataclass
 class Conditions:
-    """What ends a collection.  ``None`` and "" are no condition; ``jobs`` end it when all of them have ended."""
+    """What ends a collection.  ``None`` is no condition; ``jobs`` end it when all of them have ended."""
 
     duration: float | None = None
     events: int | None = None
-    file: str = ""
+    files: Sequence[str] = ()
     jobs: Sequence[Job] = ()
     parent: int = 0
     live_since: float | None = None
@@ -101,8 +101,9 @@ class Conditions:
     def _reason(self, hosts: stream.Hosts) -> str:
         if self.parent and os.getppid() != self.parent:
             return "the playbook that started the collection is gone"
-        if self.file and os.path.lexists(self.file):
-            return f"{self.file} appeared"
+        for path in self.files:
+            if os.path.lexists(path):
+                return f"{path} appeared"
         if self.live_since is None:
             return ""
         if self.duration is not None and time.monotonic() - self.live_since >= self.duration:
@@ -116,7 +117,7 @@ class Conditions:
 
 
 def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, files: Mapping[str, bytes],
-               seconds: int, token: str) -> Job:  # fmt: skip
+               seconds: int, token: str) -> ScriptJob:  # fmt: skip
     """A job that runs a script with its files on a host, as ``kedr.lab.exercise`` does.
 
     ``line`` makes the command line that reaches the host; ``token`` names the directory on the host, for ``end_job``.

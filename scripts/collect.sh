@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Usage: collect.sh [ARGUMENT of ansible-playbook...]
+# Starts embedded guests (KEDR_GUESTS of them, else one), runs playbooks/collect.yml on them, ends them, and exits as
+# collect did. The first Ctrl-C ends the collection, which is then unloaded and judged as usual; the second ends all.
+set -u
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/guests.sh"
+
+"$root/scripts/setup.sh" run || exit 1
+become_root "$@"
+venv=$("$root/scripts/venv.sh" newest collect) || exit 1
+PATH=$venv/bin:$PATH
+cd "$root" || exit 1
+
+count=${KEDR_GUESTS:-1}
+case $count in
+    [1-9] | [1-9][0-9]) ;;
+    *) die "KEDR_GUESTS='$count' is no number of guests: 1 to 99" ;;
+esac
+
+# Guests of its own: a lab that `make lab-up` left running is not touched.
+KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/collect
+KEDR_REPRODUCE=$(reproduce collect "$@")
+export KEDR_LAB_DIR KEDR_REPRODUCE
+begin "make collect"
+
+guests='[{"name": "debian13"}'
+for ((number = 2; number <= count; number++)); do guests+=", {\"name\": \"debian13-$number\"}"; done
+run_id=$(date -u +%Y%m%dT%H%M%SZ)-$$
+KEDR_CONSOLES=$root/runs/$run_id play playbooks/lab_up.yml -e "{\"lab_guests\": $guests]}" ||
+    die "the embedded lab did not start"
+
+# A playbook in a process group of its own hears no Ctrl-C. The first one makes the file that ends the collection.
+end=$KEDR_LAB_DIR/end
+rm -f "$end"
+interrupted() {
+    trap 'exit 130' INT
+    say "ending the collection; once more to end everything"
+    : >"$end"
+}
+trap interrupted INT
+
+# shellcheck disable=SC2154 # child is of guests.sh
+collect() {
+    ansible-playbook -i "$KEDR_LAB_DIR/inventory.yml" playbooks/collect.yml -e "kedr_run_id=$run_id" "$@" \
+        </dev/null 9>&- &
+    child=$!
+    # A trap ends the wait, not the playbook.
+    local status
+    while :; do
+        wait "$child"
+        status=$?
+        if [ "$status" -le 128 ] || ! kill -0 "$child" 2>/dev/null; then break; fi
+    done
+    child=
+    return "$status"
+}
+collect -e "kedr_end_file=$end" "$@"
