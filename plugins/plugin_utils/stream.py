@@ -58,6 +58,8 @@ MAX_RAW = 2 << 20
 """Bytes of one packet after unpacking, at most: the limit of format files and of text; pages come in less."""
 MAX_SENT = MAX_RAW + (64 << 10)
 """Bytes of one packet on the way: packing what cannot be packed adds a little."""
+MAX_WORDS = 100_000
+"""Lines between two packets at most: an idle host says one every five seconds."""
 TICK = 0.25
 """Seconds between two looks at clocks and conditions at most."""
 PAUSE = 0.5
@@ -109,6 +111,11 @@ class Word(NamedTuple):
     value: str
 
 
+def _shown(data: bytes) -> str:
+    """Bytes of a host on one line, safe to show."""
+    return " ".join(hostshell.printable(data[:300]).split())
+
+
 def unpack(data: bytes, packing: str, size: int) -> bytes:
     """Unpack the body of a packet that must give ``size`` bytes.  Raises StreamError when it does not."""
     try:
@@ -141,6 +148,7 @@ class Parser:
     _held: bytearray = field(default_factory=bytearray)
     _heading: re.Match[bytes] | None = None
     _skipped: int = 0
+    _words: int = 0
 
     def feed(self, data: bytes) -> Iterator[Packet | Word]:
         """Take some bytes; yield the words and packets that are whole.  Raises StreamError."""
@@ -179,10 +187,11 @@ class Parser:
     def _check(self, line: bytes) -> re.Match[bytes]:
         heading = _HEADING.fullmatch(line)
         if not self.begun or heading is None or int(heading[4]) > MAX_RAW or int(heading[5]) > MAX_SENT:
-            raise StreamError(f"the host sent a packet that makes no sense: {hostshell.printable(line, 100)}")
+            raise StreamError(f"the host sent a packet that makes no sense: {_shown(line)}")
         return heading
 
     def _packet(self, heading: re.Match[bytes], body: bytes) -> Packet:
+        self._words = 0
         raw = unpack(body, self.packing, int(heading[4]))
         if heading[6] != b"-" and heading[6].decode() != hashlib.sha256(raw).hexdigest():
             raise StreamError(f"a packet of {heading[2].decode()} was damaged on the way: its checksum differs")
@@ -196,6 +205,9 @@ class Parser:
             if self._skipped > hostshell.MAX_PREAMBLE:
                 raise StreamError("the host does not answer, it only talks")
             return None
+        self._words += 1
+        if self._words > MAX_WORDS:
+            raise StreamError("the host only talks")
         if line == b"kedr-end " + self.nonce.encode():
             self.ended = True
             return None
@@ -204,7 +216,7 @@ class Parser:
             return None
         found = _WORD.fullmatch(line.decode("ascii", "replace"))
         if found is None:
-            raise StreamError(f"the host sent a line that means nothing: {hostshell.printable(line, 100)}")
+            raise StreamError(f"the host sent a line that means nothing: {_shown(line)}")
         if found[1] == "packing":
             self.packing = found[2]
         elif found[1] == "failed":
@@ -266,7 +278,7 @@ class Link:
 
     def last_words(self) -> str:
         """The last lines of standard error, to be put behind a reason."""
-        text = hostshell.printable(self.stderr, 300).strip()
+        text = _shown(self.stderr[-300:])
         return f" ({text})" if text else ""
 
     def end(self, number: int = signal.SIGTERM) -> None:
