@@ -104,7 +104,7 @@ class Collected:
         for cpu in self.cpus.values():
             for walk in self.pages(cpu):
                 if len(walk.at):
-                    yield from records.rows(walk, cpu.number, self.layouts, self.comms, origin)
+                    yield records.batch(walk, cpu.number, self.layouts, self.comms, origin)
 
 
 def _count(cpu: Cpu, walk: ringbuffer.Walk) -> None:

@@ -7,9 +7,12 @@ has one file, which appears whole or not at all; control nodes that share a dire
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
-from urllib.parse import quote
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import records
 
@@ -23,39 +26,52 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
 
 GROUP_ROWS = 1 << 20
 """Rows of one row group: what is held in memory while writing."""
+JSON_ROWS = 4096
+"""Rows that are held in memory while they become JSON."""
+
+_PARTITION = re.compile(r"run=([^/]+)/system=([^/]+)/[^/]+\.parquet\Z")
+
+
+class DatasetError(Exception):
+    """A data set that cannot be read.  The text names it and says why."""
+
+
+def quoted(name: str) -> str:
+    """A name as part of a path.
+
+    Every character that paths or Hive would mind is quoted, and what makes a file one that Spark passes over.
+    """
+    text = quote(name, safe="")
+    return f"%{ord(text[0]):02X}{text[1:]}" if text[:1] in ("_", ".") else text
 
 
 def partition(top: str, run: str, system: str) -> str:
-    """Directory of one run and one system below ``top``; every character that paths or Hive would mind is quoted."""
-    return os.path.join(top, f"run={quote(run, safe='')}", f"system={quote(system or 'unknown', safe='')}")
+    """Directory of one run and one system below ``top``."""
+    return os.path.join(top, f"run={quoted(run)}", f"system={quoted(system or 'unknown')}")
 
 
 def write(top: str, run: str, system: str, host: str, batches: Iterable[pa.RecordBatch]) -> int:
     """Write the file of one host (mode 0600); returns the number of rows.
 
-    Rows are sorted by time within a row group.  Raises OSError when it cannot be written, and whatever
-    ``batches`` raises; then there is no file.
+    Rows are in the order of ``batches``.  A file that the host has under another system of the run is removed: the
+    system was not known better when it was written.  Raises OSError when it cannot be written, and whatever
+    ``batches`` raises; then there is no new file.
     """
     directory = partition(top, run, system)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    path = os.path.join(directory, f"{quote(host, safe='')}.parquet")
-    temporary = f"{path}.{os.getpid()}.tmp"
+    path = os.path.join(directory, f"{quoted(host)}.parquet")
+    temporary = os.path.join(directory, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     rows = 0
     try:
         with (
             open(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream,
-            pq.ParquetWriter(stream, records.schema(), compression="zstd") as writer,
+            pq.ParquetWriter(stream, records.schema(), **_options()) as writer,
         ):
-            held: list[pa.RecordBatch] = []
-            for batch in batches:
-                held.append(batch)
-                rows += batch.num_rows
-                if sum(one.num_rows for one in held) >= GROUP_ROWS:
-                    writer.write_table(_sorted(held))
-                    held = []
-            if held:
-                writer.write_table(_sorted(held))
+            for table in _groups(batches):
+                writer.write_table(table)
+                rows += table.num_rows
         os.replace(temporary, path)
+        _forget_others(top, run, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -63,5 +79,70 @@ def write(top: str, run: str, system: str, host: str, batches: Iterable[pa.Recor
     return rows
 
 
-def _sorted(batches: list[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(batches).sort_by("time_ns")
+def _forget_others(top: str, run: str, path: str) -> None:
+    systems = os.path.join(top, f"run={quoted(run)}")
+    for name in os.listdir(systems):
+        other = os.path.join(systems, name, os.path.basename(path))
+        if name.startswith("system=") and other != path and os.path.isfile(other):
+            os.unlink(other)
+
+
+def _options() -> dict[str, Any]:
+    """How columns are written: times as differences, the others through dictionaries."""
+    plain = [one.name for one in records.schema() if one.name not in ("time_ns", "ints", "texts")]
+    maps = [f"{name}.key_value.{part}" for name in ("ints", "texts") for part in ("key", "value")]
+    return {
+        "compression": "zstd",
+        "use_dictionary": plain + maps,
+        "column_encoding": {"time_ns": "DELTA_BINARY_PACKED"},
+    }
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together to row groups; the writer wants one dictionary for each column of a group."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= GROUP_ROWS:
+            yield pa.Table.from_batches(held).unify_dictionaries()
+            held, rows = [], 0
+    if held:
+        yield pa.Table.from_batches(held).unify_dictionaries()
+
+
+def files(directories: Sequence[str]) -> list[str]:
+    """The files of hosts below directories, each once.  Raises DatasetError when a directory has none."""
+    found: dict[str, None] = {}
+    for top in directories:
+        if not os.path.isdir(top):
+            raise DatasetError(f"{top}: there is no such directory")
+        here = [
+            os.path.realpath(os.path.join(path, name))
+            for path, _folders, names in os.walk(os.path.realpath(top))
+            for name in names
+            if _PARTITION.search(os.path.join(path, name)) and not name.startswith(".")
+        ]
+        if not here:
+            raise DatasetError(
+                f"{top}: no records here: no run=RUN/system=SYSTEM/HOST.parquet; collect some, or make them of the "
+                "traces of a run with 'kedr-trace table RUN'"
+            )
+        found.update(dict.fromkeys(sorted(here)))
+    return list(found)
+
+
+def json_lines(path: str) -> Iterator[str]:
+    """The rows of one file as lines of JSON, in bounded memory.  Raises DatasetError."""
+    names = _PARTITION.search(path)
+    if names is None:
+        raise DatasetError(f"{path}: not a run=RUN/system=SYSTEM/HOST.parquet")
+    run, system = unquote(names[1]), unquote(names[2])
+    try:
+        with pq.ParquetFile(path) as stream:
+            for batch in stream.iter_batches(batch_size=JSON_ROWS):
+                for row in batch.to_pylist(maps_as_pydicts="strict"):
+                    yield json.dumps({"run": run, "system": system, **row})
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from None

@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to the table of records, answered by DuckDB: the command kedr-trace.
+"""The command kedr-trace: questions to the table of records, answered by DuckDB; the table made of a run's traces.
 
 The table is a directory of ``run=…/system=…/HOST.parquet`` (``dataset``); any number of directories, runs and
-hosts make one table.  A question is a line of SQL over the view ``calls`` and prints a table of text, CSV or JSON.
+hosts make one table.  An answer is printed as text, CSV or JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
+import difflib
+import json
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TextIO
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, host_records, pairs, questions, records
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 
 try:
     import duckdb
@@ -21,109 +29,457 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     DUCKDB_ERROR = str(import_error)
 
-_NAME = re.compile(r"[A-Za-z_]\w*\Z")
+WIDEST = 60
+"""Characters of a cell in printed tables; more are cut off."""
 
-COUNTS = """
-select event, host, kernel, count(*) as calls, count(*) filter (where in_init) as in_init,
-       count(distinct pid) as threads
-from calls group by all order by event, host, kernel
-"""
-
-ARGUMENT = """
-select event, host, ints[$name] as value, count(*) as calls
-from calls where event = $event and map_contains(ints, $name)
-group by all order by calls desc, value limit $limit
-"""
-
-TEXT_ARGUMENT = """
-select event, host, texts[$name] as value, count(*) as calls
-from calls where event = $event and map_contains(texts, $name)
-group by all order by calls desc, value limit $limit
-"""
-
-RESULTS = """
-select event, host,
-       case when result between -4095 and -1 then 'error ' || result
-            when result = 0 then '0' when abs(result) < 65536 then result::varchar
-            when result < 0 then 'pointer' else 'large' end as result,
-       count(*) as calls
-from calls where result is not null group by all order by event, host, calls desc
-"""
-
-UNFREED = """
-with steps as (
-    select run, host, time_ns, event, pid, comm, in_init, result as value, true as begins from calls
-    where event in $first and result <> 0 and result not between -4095 and -1
-    union all
-    select run, host, time_ns, event, pid, comm, in_init, ints[$name], false from calls where event in $then
-), followed as (
-    select *, lead(begins) over (partition by run, host, value order by time_ns) as again from steps
-)
-select run, host, event, time_ns, comm, pid, in_init, lower(hex(value)) as pointer
-from followed where begins and again is distinct from false order by run, host, time_ns
-"""
-
-BETWEEN = """
-with steps as (
-    select run, host, time_ns, event, ints[$name] as value, event = $first as begins from calls
-    where event in ($first, $then)
-), followed as (
-    select *, lead(begins) over w as again, lead(time_ns) over w - time_ns as gap_ns
-    from steps window w as (partition by run, host, value order by time_ns)
-)
-select host, count(*) as pairs, min(gap_ns) as min_ns, median(gap_ns)::bigint as median_ns,
-       quantile_cont(gap_ns, 0.99)::bigint as p99_ns, max(gap_ns) as max_ns
-from followed where begins and again = false group by host order by host
-"""
-
-DIFF = """
-with sides as (
-    select event, case when {column} = $left then 1 else 2 end as side,
-           case when result between -4095 and -1 then 'error ' || result
-                when result is null then '-' when result = 0 then '0' else 'other' end as result,
-           count(*) as calls
-    from calls where {column} in ($left, $right) group by all
-)
-select event, result, coalesce(sum(calls) filter (where side = 1), 0)::bigint as "left",
-       coalesce(sum(calls) filter (where side = 2), 0)::bigint as "right"
-from sides group by event, result
-having "left" <> "right" or $all order by event, result
-"""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class QuestionError(Exception):
     """A question that cannot be answered.  The text says why and what to do."""
 
 
-def files(directories: Sequence[str]) -> list[str]:
-    """The Parquet files below directories.  Raises QuestionError when a directory has none."""
-    found: list[str] = []
-    for top in directories:
-        here = [
-            os.path.join(path, name)
-            for path, _folders, names in os.walk(top)
-            for name in names
-            if name.endswith(".parquet")
-        ]
-        if not here:
-            raise QuestionError(f"{top}: no records here: no file HOST.parquet; collect first (playbooks/collect.yml)")
-        found += here
-    return sorted(found)
+class Answer(NamedTuple):
+    """Rows with the names of their columns."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
 
 
-def connect(directories: Sequence[str]) -> duckdb.DuckDBPyConnection:
-    """A connection with the view ``calls`` over all records.  Raises QuestionError."""
-    if DUCKDB_ERROR:
-        raise QuestionError(f"duckdb is not installed ({DUCKDB_ERROR}); install it with pip")
-    connection = duckdb.connect()
-    connection.read_parquet(files(directories), hive_partitioning=True, union_by_name=True).create_view("calls")
+# -- asking ------------------------------------------------------------------------------------------
+
+
+def check_libraries() -> None:
+    """Raise QuestionError when one is missing."""
+    missing = records.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
+    if missing:
+        raise QuestionError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
+
+
+def connect(directories: Sequence[str], chosen: Mapping[str, list[str]] | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection with the view ``calls`` over the chosen records.  Raises QuestionError."""
+    check_libraries()
+    try:
+        paths = dataset.files(directories)
+    except dataset.DatasetError as error:
+        raise QuestionError(str(error)) from None
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": os.path.join(tempfile.gettempdir(), f"kedr-trace-{os.getpid()}"),
+        }
+    )
+    try:
+        connection.execute(questions.view(paths, chosen or {}))
+    except duckdb.Error as error:
+        raise QuestionError(f"the records cannot be read: {_one_line(error)}") from None
     return connection
 
 
-def ask(connection: duckdb.DuckDBPyConnection, question: str, **values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Ask one question; returns the names of the columns and the rows.  Raises QuestionError."""
+def ask(connection: duckdb.DuckDBPyConnection, question: str) -> Answer:
+    """Ask one question in SQL.  Raises QuestionError."""
     try:
-        answer = connection.execute(question, values)
-        return [column[0] for column in answer.description], answer.fetchall()
+        answer = connection.execute(question)
+        return Answer([column[0] for column in answer.description or ()], answer.fetchall())
     except duckdb.Error as error:
-        raise QuestionError(f"the question cannot be answered: {error}") from None
+        raise QuestionError(f"the question cannot be answered: {_one_line(error)}") from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def known_event(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """An event of the table, also by the name of its function.  Raises QuestionError with what is near it."""
+    known = [row[0] for row in ask(connection, questions.EVENTS).rows]
+    for candidate in (name, f"called_{name}"):
+        if candidate in known:
+            return candidate
+    raise QuestionError(f"no record of event '{name}'{_near(name, known)}")
+
+
+def known_argument(connection: duckdb.DuckDBPyConnection, event: str | None, name: str) -> str:
+    """An argument of an event, or of any event.  Raises QuestionError with what is near it."""
+    known = [row[0] for row in ask(connection, questions.arguments(event)).rows]
+    if name in known:
+        return name
+    raise QuestionError(f"{event or 'no event'} has {'no' if event else 'an'} argument '{name}'{_near(name, known)}")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "; there are no records at all"
+    near = difflib.get_close_matches(name, known, 3, 0.5) or difflib.get_close_matches(f"called_{name}", known, 3, 0.6)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
+
+
+# -- printing ----------------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """Text without what would steer a terminal."""
+    return _CONTROL.sub(
+        lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}", text
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{printable(str(key))}={printable(str(one))}" for key, one in value.items())
+    return printable(str(value))
+
+
+def show(answer: Answer, form: str, out: TextIO) -> None:
+    """Print an answer as table, csv or json."""
+    if form == "json":
+        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        out.write(json.dumps(rows, indent=1, default=str) + "\n")
+    elif form == "csv":
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([printable(name) for name in answer.columns])
+        writer.writerows([_cell(value) for value in row] for row in answer.rows)
+    else:
+        _table(answer, out)
+
+
+def _table(answer: Answer, out: TextIO) -> None:
+    cells = [[_cell(value) for value in row] for row in answer.rows]
+    cells = [[text if len(text) <= WIDEST else text[: WIDEST - 1] + "…" for text in row] for row in cells]
+    heads = [printable(name) for name in answer.columns]
+    widths = [max([len(head), *(len(row[index]) for row in cells)]) for index, head in enumerate(heads)]
+    right = [
+        any(isinstance(row[index], (int, float)) and not isinstance(row[index], bool) for row in answer.rows)
+        for index in range(len(heads))
+    ]
+    for row in (heads, ["-" * width for width in widths], *cells):
+        padded = (
+            text.rjust(width) if number else text.ljust(width)
+            for text, width, number in zip(row, widths, right, strict=True)
+        )
+        out.write("  ".join(padded).rstrip() + "\n")
+    out.write(f"({len(cells)} row{'' if len(cells) == 1 else 's'})\n")
+
+
+# -- the command -------------------------------------------------------------------------------------
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Answer one question; returns 0, or 2 after a message when that was not possible."""
+    options = _parser(program).parse_args(arguments)
+    try:
+        check_libraries()
+        options.do(options)
+        sys.stdout.flush()
+    except (QuestionError, dataset.DatasetError, host_records.HostRecordsError) as error:
+        return _refuse(program, str(error))
+    except DataFileError as error:
+        return _refuse(program, "\n".join(error.problems))
+    except BrokenPipeError:
+        # The reader has seen enough; Python must not complain again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        return _refuse(program, f"{error.filename or 'output'}: {error.strerror or error}")
+    return 0
+
+
+def _refuse(program: str, text: str) -> int:
+    print(f"{program}: error: {printable(text)}", file=sys.stderr)
+    return 2
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Answers questions about collected records.",
+        epilog="DIR is a directory with records at any depth: one collection, or all of them. See docs/records.md.",
+    )
+    verbs = parser.add_subparsers(metavar="QUESTION", required=True)
+    _counts(verbs)
+    _distributions(verbs)
+    _pairs(verbs)
+    _diff(verbs)
+    _sql(verbs)
+    _jsonl(verbs)
+    _make(verbs)
+    return parser
+
+
+def _verb(
+    verbs: Any, name: str, text: str, do: Any, output: bool = True, where: bool = True
+) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    verb.set_defaults(do=do)
+    verb.add_argument("directories", metavar="DIR", nargs="+", help="a directory with records")
+    if where:
+        verb.add_argument(
+            "--where",
+            metavar="COLUMN=PATTERN",
+            action="append",
+            default=[],
+            type=_filter,
+            help=f"only records whose column fits, * and ? stand for anything; columns: {', '.join(questions.FILTERS)}",
+        )
+    if output:
+        verb.add_argument("--format", choices=("table", "csv", "json"), default="table", help="how to print the answer")
+    return verb
+
+
+def _filter(word: str) -> tuple[str, str]:
+    column, equals, pattern = word.partition("=")
+    if not equals or column not in questions.FILTERS:
+        raise argparse.ArgumentTypeError(
+            f"'{printable(word)}' is no COLUMN=PATTERN with one of the columns {', '.join(questions.FILTERS)}"
+        )
+    return column, pattern
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or not 0 < int(word) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"'{printable(word)}' is no number from 1 on")
+    return int(word)
+
+
+def _share(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{printable(word)}' is no number from 0 to 1")
+    return value
+
+
+def _chosen(words: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    chosen: dict[str, list[str]] = {}
+    for column, pattern in words:
+        chosen.setdefault(column, []).append(pattern)
+    return chosen
+
+
+def _open(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
+    return connect(options.directories, _chosen(options.where))
+
+
+def _counts(verbs: Any) -> None:
+    def do(options: argparse.Namespace) -> None:
+        show(ask(_open(options), questions.COUNTS), options.format, sys.stdout)
+
+    _verb(verbs, "counts", "calls by function and host", do)
+
+
+def _distributions(verbs: Any) -> None:
+    def names(options: argparse.Namespace, connection: duckdb.DuckDBPyConnection) -> tuple[str | None, str | None]:
+        event = known_event(connection, options.event) if options.event else None
+        return event, known_argument(connection, event, options.argument) if options.argument else None
+
+    def values(options: argparse.Namespace) -> None:
+        connection = _open(options)
+        show(ask(connection, questions.values(*names(options, connection), options.limit)), options.format, sys.stdout)
+
+    def quantiles(options: argparse.Namespace) -> None:
+        connection = _open(options)
+        show(ask(connection, questions.quantiles(*names(options, connection))), options.format, sys.stdout)
+
+    exact = _verb(verbs, "values", "values of an argument or of the result, the most frequent first", values)
+    exact.add_argument("--limit", metavar="N", type=_positive, default=20, help="values of each event and host; 20")
+    spread = _verb(verbs, "quantiles", "spread of the numbers of an argument or of the result", quantiles)
+    for verb in (exact, spread):
+        verb.add_argument("--event", metavar="EVENT", help="one event or function; by default all")
+        verb.add_argument("--argument", metavar="NAME", help="an argument; by default the result")
+
+
+def _pairs(verbs: Any) -> None:
+    def unfreed(options: argparse.Namespace) -> None:
+        connection = _open(options)
+        _all_pairs(options, connection, lambda pair: questions.unfreed_counts(pair))
+        if options.format == "table":
+            print()
+            _all_pairs(options, connection, lambda pair: questions.unfreed(pair, options.limit))
+
+    def each(options: argparse.Namespace) -> None:
+        _all_pairs(options, _open(options), lambda pair: questions.unfreed(pair, options.limit))
+
+    def between(options: argparse.Namespace) -> None:
+        _all_pairs(options, _open(options), questions.between)
+
+    balance = _verb(
+        verbs, "unfreed", "what was allocated and not given back: a balance, as table also each of it", unfreed
+    )
+    listed = _verb(verbs, "unfreed-list", "each allocation that was not given back", each)
+    gaps = _verb(verbs, "between", "time between the two sides of a pair", between)
+    for verb in (balance, listed, gaps):
+        verb.add_argument("--pairs", metavar="FILE", help="what belongs together, instead of data/pairs.yml")
+        verb.add_argument(
+            "--first", metavar="EVENT[:ARGUMENT]", action="append", default=[], help="begins; by default at its result"
+        )
+        verb.add_argument("--then", metavar="EVENT[:ARGUMENT]", action="append", default=[], help="ends; with --first")
+    for verb in (balance, listed):
+        verb.add_argument("--limit", metavar="N", type=_positive, default=100, help="allocations of each pair; 100")
+
+
+def _all_pairs(options: argparse.Namespace, connection: duckdb.DuckDBPyConnection, question: Any) -> None:
+    """Ask about every pair that the table has events of; one answer."""
+    whole: Answer | None = None
+    for pair in _known_pairs(options, connection):
+        answer = ask(connection, question(pair))
+        whole = answer if whole is None else Answer(whole.columns, whole.rows + answer.rows)
+    if whole is not None:
+        show(whole, options.format, sys.stdout)
+
+
+def _known_pairs(options: argparse.Namespace, connection: duckdb.DuckDBPyConnection) -> list[pairs.Pair]:
+    if bool(options.first) != bool(options.then):
+        raise QuestionError("--first and --then go together: an event that takes and one that gives back")
+    if options.first:
+        try:
+            pair = pairs.from_words(options.first, options.then)
+        except ValueError as error:
+            raise QuestionError(str(error)) from None
+        sides = [
+            {known_event(connection, event): name for event, name in side.items()} for side in (pair.first, pair.then)
+        ]
+        for event, name in (item for side in sides for item in side.items()):
+            if name != pairs.RESULT:
+                known_argument(connection, event, name)
+        return [pairs.Pair(pair.name, *sides)]
+    known = {row[0] for row in ask(connection, questions.EVENTS).rows}
+    found = [pair for pair in pairs.load(options.pairs or pairs.DEFAULT) if known & set(pair.first)]
+    if not found:
+        raise QuestionError(
+            f"no record of an event that {options.pairs or 'data/pairs.yml'} names as the first of a pair; "
+            "name the events with --first and --then"
+        )
+    return found
+
+
+def _diff(verbs: Any) -> None:
+    def do(options: argparse.Namespace) -> None:
+        left, right = _chosen(options.left), _chosen(options.right)
+        connection = _open(options)
+        for title, side in (("--left", left), ("--right", right)):
+            counted = ask(connection, f"select count(*) from calls where {questions.condition(side)}")
+            if not counted.rows[0][0]:
+                raise QuestionError(f"no record is chosen by {title}; the table has {_sides(connection)}")
+        show(ask(connection, questions.diff(left, right, options.at_least)), options.format, sys.stdout)
+
+    verb = _verb(
+        verbs,
+        "diff",
+        "what a driver calls and gets on one side and not on the other: two kernels, systems, runs, hosts",
+        do,
+    )
+    for side in ("--left", "--right"):
+        verb.add_argument(
+            side,
+            metavar="COLUMN=PATTERN",
+            action="append",
+            required=True,
+            type=_filter,
+            help="as --where; may be repeated",
+        )
+    verb.add_argument(
+        "--at-least",
+        metavar="SHARE",
+        type=_share,
+        default=0.01,
+        help="smallest difference that is shown, as a share of the calls; 0.01; 0 shows all that is there",
+    )
+
+
+def _sides(connection: duckdb.DuckDBPyConnection) -> str:
+    found = ask(connection, "select distinct kernel, host, run from calls order by all limit 10").rows
+    return "; ".join(f"kernel={kernel} host={host} run={run}" for kernel, host, run in found) or "no records"
+
+
+def _sql(verbs: Any) -> None:
+    def do(options: argparse.Namespace) -> None:
+        show(ask(_open(options), options.question), options.format, sys.stdout)
+
+    verb = _verb(verbs, "sql", "a question of your own in SQL, to the table calls", do)
+    verb.add_argument(
+        "-q",
+        "--question",
+        metavar="SQL",
+        required=True,
+        help="for example: select host, count(*) from calls group by host",
+    )
+
+
+def _jsonl(verbs: Any) -> None:
+    def do(options: argparse.Namespace) -> None:
+        paths = dataset.files(options.directories)
+        with _output(options.output) as out:
+            for path in paths:
+                for line in dataset.json_lines(path):
+                    out.write(line + "\n")
+
+    verb = _verb(verbs, "jsonl", "all records as JSON Lines, one object for each", do, output=False, where=False)
+    verb.add_argument(
+        "-o", "--output", metavar="FILE", help="a file, for its owner alone; by default the standard output"
+    )
+
+
+@contextlib.contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    """The standard output, or a file (mode 0600) that appears when it is complete."""
+    if path is None:
+        yield sys.stdout
+        return
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
+            yield out
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _make(verbs: Any) -> None:
+    def do(options: argparse.Namespace) -> None:
+        for run in options.directories:
+            _make_run(run, options.output)
+
+    verb = _verb(
+        verbs,
+        "table",
+        "make the table of the traces in run directories: RUN/records, or --output",
+        do,
+        output=False,
+        where=False,
+    )
+    verb.add_argument("-o", "--output", metavar="DIR", help="where records go instead; several runs make one table")
+
+
+def _make_run(run: str, output: str | None) -> None:
+    """Write the Parquet files of all hosts of a run; says what was written, and what is no row of it."""
+    whole = os.path.realpath(run)
+    if not os.path.isdir(whole):
+        raise QuestionError(f"{run}: there is no such directory")
+    hosts = sorted(name for name in os.listdir(whole) if os.path.isfile(os.path.join(whole, name, "facts.json")))
+    if not hosts:
+        raise QuestionError(f"{run}: no host here: no HOST/facts.json; name a run directory, for example runs/latest")
+    written = 0
+    for host in hosts:
+        try:
+            found = host_records.find(os.path.join(whole, host), host)
+            rows = dataset.write(
+                output or os.path.join(whole, "records"), os.path.basename(whole), found.system, host, found.batches()
+            )
+        except host_records.HostRecordsError as error:
+            print(printable(f"{host}: no records: {error}"), file=sys.stderr)
+            continue
+        written += 1
+        print(printable(f"{host}: {rows} records, from {'pages' if found.form == 'pages' else found.printed}"))
+        for problem in found.problems:
+            print(printable(f"{host}: {problem}"), file=sys.stderr)
+    if not written:
+        raise QuestionError(f"{run}: no host has a trace that can be read")

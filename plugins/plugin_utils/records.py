@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Binary records of the ring buffer -> one typed table of records, as Arrow batches.
+"""Records of the ring buffer, binary or as the kernel prints them -> one typed table, as Arrow batches.
 
 The table has one row for each record:
 
@@ -12,11 +12,12 @@ cpu         int16                 number of the CPU
 pid         int32                 thread
 comm        string (dictionary)   name of the thread as the kernel remembered it at the end; null: forgotten
 time_ns     int64                 nanoseconds of the trace clock
-event       string (dictionary)   name of the event
+event       string (dictionary)   name of the event; ``unknown_N``: no format describes event number N
 in_init     bool                  was the target's init running; null: the event does not say
 ints        map<string, int64>    arguments that are numbers or pointers (two's complement)
-texts       map<string, string>   arguments that are text
-result      int64                 what the function returned (two's complement); null: nothing
+texts       map<string, string>   arguments that are text; bytes that are no text as hexadecimal digits
+result      int64                 what the function returned (two's complement); null: nothing, or not printed
+site        string (dictionary)   ``TARGET:AREA+0xOFFSET`` of the call; null: not the only place that was patched
 ==========  ====================  ======================================================================
 
 The run and the system are partitions: names of directories, ``run=…/system=…`` (``dataset``).
@@ -25,9 +26,11 @@ The run and the system are partitions: names of directories, ``run=…/system=�
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import ringbuffer, trace
 
@@ -39,14 +42,44 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     ARROW_ERROR = str(import_error)
 
+TEXT_ROWS = 1 << 16
+"""Rows of one batch that is made of printed records."""
+
 _ID = re.compile(r"^ID: *(\d{1,5})$", re.M)
-_COMMON = ("common_type", "common_flags", "common_preempt_count", "common_pid")
-_NAMED = {"in_init", "returnValue"}
+_NAMED = ("in_init", "returnValue")
 """Fields of our events that have a column of their own."""
+_NUMBERS = (1, 2, 4, 8)
+"""Sizes of numbers in bytes."""
+_MAX_UNKNOWN = 256
+"""Bytes of a record of an unknown event that are kept."""
+_MAX_ERRNO = 4095
 
 
 class RecordError(Exception):
     """A format or a record that cannot be turned into a row.  The text says why."""
+
+
+class Column(NamedTuple):
+    """One field of an event.
+
+    ``kind`` is a type of numpy for numbers, else ``text`` or ``bytes`` (no text).  ``located`` is for fields whose
+    content stands elsewhere in the record, at 16 bits of offset, 16 bits of length: the offset counts from
+    the record's start (``__data_loc``) or from the field's end (``__rel_loc``).
+    """
+
+    name: str
+    kind: str
+    offset: int
+    size: int
+    located: str = ""
+    pointer: bool = False
+    endless: bool = False
+    """A located text has no length and goes on to its NUL: so it was in 2.6.31."""
+
+    @property
+    def is_number(self) -> bool:
+        """Does it go into the column ``ints``, ``in_init`` or ``result``?"""
+        return self.kind not in ("text", "bytes")
 
 
 class Layout(NamedTuple):
@@ -55,35 +88,62 @@ class Layout(NamedTuple):
     number: int
     system: str
     event: str
-    fields: tuple[trace.Field, ...]
-    pid: trace.Field
+    fields: tuple[Column, ...]
+    pid: Column
+
+    @property
+    def size(self) -> int:
+        """Bytes that a record has at least."""
+        return max((column.offset + column.size for column in (*self.fields, self.pid)), default=0)
+
+
+_PID = Column("common_pid", "<i4", 4, 4)
 
 
 def parse_layouts(text: str) -> dict[int, Layout]:
     """Read blocks ``== system/event`` with format files; returns the events by their number.
 
-    Raises RecordError naming the event when its number, its common fields or a field's size is unusable.
+    Raises RecordError naming the event when it has no number or no pid, or a field ends behind a page.
     """
     layouts: dict[int, Layout] = {}
     for _line, name, block in trace.blocks(text):
         system, _slash, event = name.partition("/")
         number = _ID.search(block)
-        fields = {field.name: field for field in trace.parse_fields(block)}
-        if number is None or not set(_COMMON) <= set(fields):
-            raise RecordError(f"format of {name}: no number or no common fields")
-        own = tuple(field for field in fields.values() if field.name not in _COMMON)
-        for field in own:
-            if field.kind != "str" and field.size not in (1, 2, 4, 8):
-                raise RecordError(f"format of {name}: field {field.name} has {field.size} bytes")
-        layouts[int(number[1])] = Layout(int(number[1]), system, event, own, fields["common_pid"])
+        endless = "signed:" not in block
+        columns = [_column(one, endless) for one in trace.parse_fields(block)]
+        pid = next((one for one in columns if one.name == "common_pid" and one.kind == "<i4"), None)
+        if number is None or pid is None:
+            raise RecordError(f"format of {name[:80]}: no number ('ID:') or no common_pid of 4 bytes")
+        own = tuple(one for one in columns if not one.name.startswith("common_"))
+        layout = Layout(int(number[1]), system, event, own, pid)
+        if layout.size > 1 << 16:
+            raise RecordError(f"format of {name[:80]}: fields end at byte {layout.size}, behind any page")
+        layouts[layout.number] = layout
     return layouts
 
 
+def _column(one: trace.Field, endless: bool) -> Column:
+    """How a field of a format file is read."""
+    located = next((word for word in ("__data_loc", "__rel_loc") if one.ctype.startswith(word)), "")
+    if located and one.size != 4:
+        located = ""
+    if located or one.kind == "str" or one.size not in _NUMBERS or "[" in one.ctype:
+        kind = "text" if re.search(r"\bchar ?\[", one.ctype) and "unsigned char" not in one.ctype else "bytes"
+        return Column(one.name, kind, one.offset, one.size, located, endless=endless and kind == "text")
+    pointer = one.kind == "pointer"
+    sign = "i" if one.signed and not pointer else "u"
+    return Column(one.name, f"<{sign}{one.size}", one.offset, one.size, pointer=pointer)
+
+
 class Origin(NamedTuple):
-    """Where records come from; the same for all rows of a table."""
+    """Where records come from; the same for all rows of a table.
+
+    ``sites`` is {event: site} of the events whose function was patched at one place only.
+    """
 
     host: str
     kernel: str
+    sites: Mapping[str, str] = MappingProxyType({})
 
 
 def schema() -> pa.Schema:
@@ -99,101 +159,290 @@ def schema() -> pa.Schema:
             ("time_ns", pa.int64()),
             ("event", name),
             ("in_init", pa.bool_()),
-            ("ints", pa.map_(pa.string(), pa.int64())),
-            ("texts", pa.map_(pa.string(), pa.string())),
+            ("ints", pa.map_(name, pa.int64())),
+            ("texts", pa.map_(name, pa.string())),
             ("result", pa.int64()),
+            ("site", name),
         ]
     )
 
 
-def rows(
+# -- binary records ----------------------------------------------------------------------------------
+
+
+class _Group(NamedTuple):
+    """The records of one event: ``rows`` are their places in the table, ``at`` and ``end`` in the bytes."""
+
+    layout: Layout
+    rows: np.ndarray
+    at: np.ndarray
+    end: np.ndarray
+
+
+def batch(
     pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout], comms: Mapping[int, str], origin: Origin
-) -> Iterator[pa.RecordBatch]:
-    """Batches with the rows of some pages of one CPU, one batch for each event, ordered by time inside it.
-
-    Raises RecordError when a record has an unknown event or is shorter than its event's fields.
-    """
-    kinds = _gather(pages, pages.at, 2).view("<u2")[:, 0]
-    for number in np.unique(kinds):
-        layout = layouts.get(int(number))
-        if layout is None:
-            raise RecordError(f"cpu{cpu}: a record of event number {number}, which no format file describes")
-        chosen = np.flatnonzero(kinds == number)
-        need = max((field.offset + field.size for field in layout.fields), default=8)
-        if int(pages.length[chosen].min()) < need:
-            raise RecordError(f"cpu{cpu}: a record of {layout.event} is shorter than its {need} bytes")
-        yield _batch(pages, chosen, cpu, layout, comms, origin)
-
-
-def _gather(pages: ringbuffer.Walk, at: np.ndarray, size: int) -> np.ndarray:
-    """``size`` bytes at each offset, as rows."""
-    return np.ascontiguousarray(pages.data[at[:, None] + np.arange(size)])
-
-
-def _numbers(pages: ringbuffer.Walk, at: np.ndarray, field: trace.Field) -> np.ndarray:
-    """The values of a number field as int64; 64-bit unsigned values keep their bits."""
-    kind = f"<{'i' if field.signed else 'u'}{field.size}"
-    return _gather(pages, at + field.offset, field.size).view(kind)[:, 0].astype(np.int64)
-
-
-def _texts(pages: ringbuffer.Walk, at: np.ndarray, length: np.ndarray, field: trace.Field) -> list[str]:
-    """The values of a text field: an array in place, or (``__data_loc``) at 16 bits of offset, 16 of length."""
-    found = []
-    located = field.ctype.startswith(("__data_loc", "__rel_loc"))
-    relative = field.offset + field.size if field.ctype.startswith("__rel_loc") else 0
-    for start, room in zip(at.tolist(), length.tolist(), strict=True):
-        offset, size = field.offset, field.size
-        if located:
-            word = int.from_bytes(pages.data[start + offset : start + offset + 4].tobytes(), "little")
-            offset, size = (word & 0xFFFF) + relative, word >> 16
-        raw = pages.data[start + offset : start + min(offset + size, room)].tobytes()
-        found.append(raw.partition(b"\0")[0].decode("utf-8", "replace"))
-    return found
-
-
-def _map(columns: Sequence[tuple[str, Any]], count: int, value_type: pa.DataType) -> pa.MapArray:
-    """A map column whose every row has the same keys."""
-    width = len(columns)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * width)
-    names = pa.array([name for name, values in columns] * count if width else [], pa.string())
-    if not width:
-        return pa.MapArray.from_arrays(offsets, names, pa.array([], value_type))
-    if pa.types.is_integer(value_type):
-        values = pa.array(np.column_stack([values for name, values in columns]).reshape(-1), value_type)
-    else:
-        values = pa.array([value for row in zip(*(values for _, values in columns)) for value in row], value_type)
-    return pa.MapArray.from_arrays(offsets, names, values)
-
-
-def _constant(value: str, count: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([value]))
-
-
-def _batch(
-    pages: ringbuffer.Walk,
-    chosen: np.ndarray,
-    cpu: int,
-    layout: Layout,
-    comms: Mapping[int, str],
-    origin: Origin,
 ) -> pa.RecordBatch:
-    at, count = pages.at[chosen], len(chosen)
-    pids = _numbers(pages, at, layout.pid).astype(np.int32)
-    numbers = {f.name: _numbers(pages, at, f) for f in layout.fields if f.kind != "str"}
-    texts = [(f.name, _texts(pages, at, pages.length[chosen], f)) for f in layout.fields if f.kind == "str"]
-    known, where = np.unique(pids, return_inverse=True)
-    names = pa.array([comms.get(int(pid)) for pid in known], pa.string())
-    in_init, result = numbers.get("in_init"), numbers.get("returnValue")
-    columns = [
-        *(_constant(value, count) for value in origin),
-        pa.array(np.full(count, cpu, dtype=np.int16)),
-        pa.array(pids),
-        names.take(pa.array(where)).dictionary_encode(),
-        pa.array(pages.time[chosen].astype(np.int64)),
-        _constant(layout.event, count),
-        pa.nulls(count, pa.bool_()) if in_init is None else pa.array(in_init != 0),
-        _map([(name, values) for name, values in numbers.items() if name not in _NAMED], count, pa.int64()),
-        _map(texts, count, pa.string()),
-        pa.nulls(count, pa.int64()) if result is None else pa.array(result),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema())
+    """The rows of some pages of one CPU, in the order of the records, which is that of their time.
+
+    Raises RecordError when a record is shorter than its event's fields.
+    """
+    count = len(pages.at)
+    groups = _groups(pages, cpu, layouts)
+    pids = np.zeros(count, dtype=np.int32)
+    which = np.zeros(count, dtype=np.int32)
+    in_init, has_init = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    result, has_result = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=bool)
+    for index, group in enumerate(groups):
+        which[group.rows] = index
+        pids[group.rows] = _load(pages.data, group.at, group.layout.pid)
+        for column in group.layout.fields:
+            if column.name == "in_init" and column.is_number:
+                in_init[group.rows], has_init[group.rows] = _load(pages.data, group.at, column) != 0, True
+            elif column.name == "returnValue" and column.is_number:
+                result[group.rows], has_result[group.rows] = _result(_load(pages.data, group.at, column), column), True
+    events = [group.layout.event for group in groups]
+    return pa.RecordBatch.from_arrays(
+        [
+            _names([origin.host], np.zeros(count, dtype=np.int32)),
+            _names([origin.kernel], np.zeros(count, dtype=np.int32)),
+            pa.array(np.full(count, cpu, dtype=np.int16)),
+            pa.array(pids),
+            _comms(pids, comms),
+            pa.array(pages.time.astype(np.int64)),
+            _names(events, which),
+            pa.array(in_init, mask=~has_init),
+            _ints(pages.data, groups, count),
+            _texts(pages.data, groups, count),
+            pa.array(result, mask=~has_result),
+            _names([origin.sites.get(event) for event in events], which),
+        ],
+        schema=schema(),
+    )
+
+
+def _groups(pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout]) -> list[_Group]:
+    """The records sorted by event.  An event that no format describes has its bytes as its only field."""
+    end = pages.at + pages.length
+    if len(pages.length) and int(pages.length.min()) < 8:
+        raise RecordError(f"cpu{cpu}: a record has {int(pages.length.min())} bytes; the common fields alone have 8")
+    kinds = _load(pages.data, pages.at, Column("common_type", "<u2", 0, 2)).astype(np.uint16)
+    order = np.argsort(kinds, kind="stable")
+    numbers = np.flatnonzero(np.bincount(kinds, minlength=1))
+    begins = np.searchsorted(kinds[order], numbers)
+    groups = []
+    for number, rows in zip(numbers.tolist(), np.split(order, begins[1:]), strict=False):
+        if not len(rows):
+            continue
+        layout = layouts.get(number)
+        if layout is None:
+            raw = Column("bytes", "bytes", 0, _MAX_UNKNOWN)
+            layout = Layout(number, "", f"unknown_{number}", (raw,), _PID)
+        elif int(pages.length[rows].min()) < layout.size:
+            raise RecordError(f"cpu{cpu}: a record of {layout.event} is shorter than its {layout.size} bytes")
+        groups.append(_Group(layout, rows, pages.at[rows], end[rows]))
+    return groups
+
+
+def _load(data: np.ndarray, at: np.ndarray, column: Column) -> np.ndarray:
+    """The numbers that stand in records, wherever they begin: the bytes are looked at with steps of one byte."""
+    if not len(at):
+        return np.zeros(0, dtype=column.kind)
+    view: np.ndarray = np.ndarray((len(data) - column.size + 1,), column.kind, data, strides=(1,))
+    return view[at + column.offset]
+
+
+def _result(values: np.ndarray, column: Column) -> np.ndarray:
+    """Results as int64.  A 32-bit pointer that stands for an error becomes its negative number, as one of 64 bits."""
+    whole = values.astype(np.int64)
+    if column.pointer and column.size == 4:
+        return np.where(whole >= (1 << 32) - _MAX_ERRNO, whole - (1 << 32), whole)
+    return whole
+
+
+def _names(names: Sequence[str | None], which: np.ndarray) -> pa.DictionaryArray:
+    """A column of names from their indices; None gives null."""
+    known = sorted({name for name in names if name is not None})
+    place = np.array([known.index(name) if name is not None else 0 for name in names] or [0], dtype=np.int32)
+    absent = np.array([name is None for name in names] or [True])
+    indices = pa.array(place[which], mask=absent[which] if absent.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(known, pa.string()))
+
+
+def _comms(pids: np.ndarray, comms: Mapping[int, str]) -> pa.DictionaryArray:
+    if not len(pids):
+        return _names([], pids)
+    low, span = int(pids.min()), int(pids.max()) - int(pids.min())
+    if span >= 1 << 22:  # more than the kernel gives out
+        known, which = np.unique(pids, return_inverse=True)
+    else:
+        table = np.bincount(pids - low)
+        known = np.flatnonzero(table)
+        table[known] = np.arange(len(known))
+        known, which = known + low, table[pids - low]
+    names = {0: "<idle>", **comms}  # the kernel keeps no name for it, and prints this one
+    return _names([names.get(pid) for pid in known.tolist()], which.astype(np.int32))
+
+
+@dataclass
+class _Map:
+    """A map column being filled: ``first`` is the place of each row's first entry among all entries."""
+
+    first: np.ndarray
+    keys: np.ndarray = field(init=False)
+    names: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.keys = np.zeros(int(self.first[-1]), dtype=np.int32)
+
+    def put(self, rows: np.ndarray, index: int, name: str) -> np.ndarray:
+        """Name the entry number ``index`` of some rows; returns the places of its values."""
+        places = self.first[rows] + index
+        self.keys[places] = self.names.setdefault(name, len(self.names))
+        return places
+
+    def array(self, values: pa.Array) -> pa.MapArray:
+        """The column, from all values in their places."""
+        keys = pa.DictionaryArray.from_arrays(pa.array(self.keys), pa.array(list(self.names), pa.string()))
+        return pa.MapArray.from_arrays(pa.array(self.first.astype(np.int32)), keys, values)
+
+
+def _map(groups: Sequence[_Group], count: int, chosen: Callable[[Layout], list[Column]]) -> _Map:
+    sizes = np.zeros(count + 1, dtype=np.int64)
+    for group in groups:
+        sizes[group.rows + 1] = len(chosen(group.layout))
+    return _Map(np.cumsum(sizes))
+
+
+def _int_columns(layout: Layout) -> list[Column]:
+    return [column for column in layout.fields if column.is_number and column.name not in _NAMED]
+
+
+def _text_columns(layout: Layout) -> list[Column]:
+    return [column for column in layout.fields if not column.is_number]
+
+
+def _ints(data: np.ndarray, groups: Sequence[_Group], count: int) -> pa.MapArray:
+    made = _map(groups, count, _int_columns)
+    values = np.zeros(len(made.keys), dtype=np.int64)
+    for group in groups:
+        for index, column in enumerate(_int_columns(group.layout)):
+            values[made.put(group.rows, index, column.name)] = _load(data, group.at, column).astype(np.int64)
+    return made.array(pa.array(values))
+
+
+def _texts(data: np.ndarray, groups: Sequence[_Group], count: int) -> pa.MapArray:
+    made = _map(groups, count, _text_columns)
+    parts: list[pa.Array] = []
+    place = np.zeros(len(made.keys), dtype=np.int64)
+    filled = 0
+    nuls = np.flatnonzero(data == 0) if len(made.keys) else data
+    for group in groups:
+        for index, column in enumerate(_text_columns(group.layout)):
+            place[made.put(group.rows, index, column.name)] = filled + np.arange(len(group.rows))
+            filled += len(group.rows)
+            parts.append(_strings(data, nuls, group, column))
+    if not parts:
+        return made.array(pa.array([], pa.string()))
+    return made.array(pa.concat_arrays(parts).take(pa.array(place)))
+
+
+def _strings(data: np.ndarray, nuls: np.ndarray, group: _Group, column: Column) -> pa.StringArray:
+    """The texts of one field; no text goes over the end of its record."""
+    start, length = group.at + column.offset, np.full(len(group.at), column.size, dtype=np.int64)
+    if column.located:
+        word = _load(data, group.at, column._replace(kind="<u4")).astype(np.int64)
+        relative = column.offset + column.size if column.located == "__rel_loc" else 0
+        start, length = group.at + relative + (word & 0xFFFF), word >> 16
+        if column.endless:
+            length = np.where(length == 0, 0xFFFF, length)
+    start = np.minimum(start, group.end)
+    stop = np.minimum(start + length, group.end)
+    if column.kind == "bytes":
+        raw = data.tobytes()
+        return pa.array([raw[a:b].hex() for a, b in zip(start.tolist(), stop.tolist(), strict=True)], pa.string())
+    if len(nuls):
+        found = nuls[np.minimum(np.searchsorted(nuls, start), len(nuls) - 1)]
+        stop = np.where((found >= start) & (found < stop), found, stop)
+    offsets = np.zeros(len(start) + 1, dtype=np.int64)
+    np.cumsum(stop - start, out=offsets[1:])
+    flat = data[np.repeat(start - offsets[:-1], stop - start) + np.arange(int(offsets[-1]))]
+    if len(flat) and int(flat.max()) >= 0x80:
+        raw = flat.tobytes()
+        edges = offsets.tolist()
+        texts = [raw[a:b].decode("utf-8", "replace") for a, b in pairwise(edges)]
+        return pa.array(texts, pa.string())
+    return pa.StringArray.from_buffers(len(start), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(flat))
+
+
+# -- printed records ---------------------------------------------------------------------------------
+
+
+def text_batches(
+    reader: Iterable[trace.Record], formats: Mapping[str, list[trace.EventFormat]], origin: Origin
+) -> Iterator[pa.RecordBatch]:
+    """The rows of records that ``trace`` has read, in their order, ``TEXT_ROWS`` at a time.
+
+    The text has what the kernel prints: microseconds (nanoseconds end in 000), and no value of a pointer that
+    it hides.
+    """
+    pointers = {
+        (form.system, name)
+        for forms in formats.values()
+        for form in forms
+        if (result := form.fields.get("returnValue")) and result.kind == "pointer" and result.size == 4
+        for name in (form.event,)
+    }
+    records = iter(reader)
+    while rows := list(islice(records, TEXT_ROWS)):
+        yield _text_batch(rows, pointers, origin)
+
+
+def _text_batch(rows: Sequence[trace.Record], pointers: set[tuple[str, str]], origin: Origin) -> pa.RecordBatch:
+    in_init, results, ints, texts = [], [], [], []
+    for row in rows:
+        flag, result = row.fields.get("in_init"), row.fields.get("returnValue")
+        in_init.append(flag != 0 if isinstance(flag, int) else None)
+        small = isinstance(result, int) and (row.system, row.event) in pointers
+        results.append(_signed(result, 32 if small and _is_error(result) else 64) if isinstance(result, int) else None)
+        own = [(name, value) for name, value in row.fields.items() if name not in _NAMED or isinstance(value, str)]
+        ints.append([(name, _signed(value, 64)) for name, value in own if isinstance(value, int)])
+        texts.append([(name, _plain(value)) for name, value in own if isinstance(value, str)])
+    named = {
+        "host": [origin.host] * len(rows),
+        "kernel": [origin.kernel] * len(rows),
+        "comm": [None if row.comm == "<...>" else _plain(row.comm) for row in rows],
+        "event": [row.event for row in rows],
+        "site": [origin.sites.get(row.event) for row in rows],
+    }
+    plain = {
+        "cpu": [row.cpu & 0x7FFF for row in rows],
+        "pid": [_signed(row.pid, 32) for row in rows],
+        "time_ns": [_signed(row.time_ns, 64) for row in rows],
+        "in_init": in_init,
+        "ints": ints,
+        "texts": texts,
+        "result": results,
+    }
+    arrays = []
+    for column in schema():
+        if column.name in named:
+            encoded = pa.array(named[column.name], pa.string()).dictionary_encode()
+            arrays.append(encoded.cast(column.type))
+        else:
+            arrays.append(pa.array(plain[column.name], column.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema())
+
+
+def _is_error(value: int) -> bool:
+    return (1 << 32) - _MAX_ERRNO <= value < 1 << 32
+
+
+def _signed(value: int, bits: int) -> int:
+    """The lowest bits of a number in two's complement."""
+    low = value & ((1 << bits) - 1)
+    return low - (1 << bits) if low >> (bits - 1) else low
+
+
+def _plain(text: str) -> str:
+    """Text without the stand-ins for bytes that were no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

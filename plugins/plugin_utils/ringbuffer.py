@@ -28,7 +28,7 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
 
 _MISSED = 1 << 31
 _MISSED_STORED = 1 << 30
-_USED = (1 << 20) - 1
+_USED = (1 << 27) - 1
 
 _PADDING, _TIME_EXTEND, _TIME_STAMP = 29, 30, 31
 """Types of entries that are no records; smaller values are lengths (``header_event``)."""
@@ -56,7 +56,7 @@ def parse_header_page(text: str) -> PageLayout:
         raise PageError("header_page names no timestamp, commit and data")
     (stamp_at, stamp_size), (used_at, used_size) = found["timestamp"], found["commit"]
     data_at, data_size = found["data"]
-    if (stamp_at, stamp_size) != (0, 8) or used_size not in (4, 8) or not 8 + used_size <= data_at < 64:
+    if (stamp_at, stamp_size) != (0, 8) or used_size not in (4, 8) or not 8 + used_size <= data_at < 64 or data_at % 4:
         raise PageError(f"header_page describes a page that is not known here: {found}")
     if data_size < 64 or (data_at + data_size) % 512:
         raise PageError(f"header_page: {data_at + data_size} bytes are no size of a page")
@@ -133,9 +133,9 @@ def _step(
     if bool(wrong.any()):
         bad = int(live[np.flatnonzero(wrong)[0]])
         raise PageError(f"page {bad}: an entry at byte {int(place[bad])} does not fit into the page")
-    epoch = time[live] & ~np.uint64((1 << 59) - 1)
     forward = np.where(kind == _TIME_EXTEND, extended + delta, delta)
-    time[live] = np.where(kind == _TIME_STAMP, (extended + delta) | epoch, time[live] + np.where(rest, 0, forward))
+    moved = time[live] + np.where(rest, np.uint64(0), forward)
+    time[live] = np.where(kind == _TIME_STAMP, _absolute(extended + delta, time[live]), moved)
     record = np.flatnonzero(kind < _PADDING)
     skip = np.where(kind[record] == 0, 8, 4)
     step = (live[record], where[record] + skip, size[record] - skip, time[live[record]])
@@ -143,15 +143,24 @@ def _step(
     return step, live[place[live] + 4 <= end[live]]
 
 
-def _missed(
-    words: np.ndarray, base: np.ndarray, end: np.ndarray, used: np.ndarray, layout: PageLayout
-) -> np.ndarray:
-    """Records lost before each page: the count is stored after the last record when there is room for it."""
+def _absolute(stamp: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """A time of which a stamp holds the lowest 59 bits: the other five are those of the time before, or one more."""
+    upper = before & ~np.uint64((1 << 59) - 1)
+    whole = stamp | upper
+    return np.where((upper > 0) & (whole < before), whole + np.uint64(1 << 59), whole)
+
+
+def _missed(words: np.ndarray, base: np.ndarray, end: np.ndarray, used: np.ndarray, layout: PageLayout) -> np.ndarray:
+    """Records lost before each page: the count, a long, is stored after the last record when there is room for it."""
     lost = np.zeros(len(base), dtype=np.int64)
     for index in np.flatnonzero(used & _MISSED):
         at = int(base[index] + end[index]) >> 2
-        stored = bool(used[index] & _MISSED_STORED) and int(end[index]) + 8 <= layout.size
-        lost[index] = int(words[at]) + (int(words[at + 1]) << 32) if stored else -1
+        stored = bool(used[index] & _MISSED_STORED) and int(end[index]) + layout.used_size <= layout.size
+        if not stored or end[index] % 4:
+            lost[index] = -1
+            continue
+        count = int(words[at]) + ((int(words[at + 1]) << 32) if layout.used_size == 8 else 0)
+        lost[index] = count if 0 < count < 1 << 63 else -1
     return lost
 
 

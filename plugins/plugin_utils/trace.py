@@ -116,6 +116,10 @@ _CONVERSION = re.compile(
     r"%(?:(?P<percent>%)|(?P<flags>[-+ #0]*)(?P<width>\d*)(?:\.\d*)?(?P<length>hh|h|ll|l|z|Z|t|L|q|j)?"
     r"(?P<conv>[diuxXocsp])(?P<ext>(?<=p)[A-Za-z0-9]*)?)"
 )
+_SIGNED = re.compile(
+    r"(?:const |signed |volatile )*(?:int|long|long long|long int|short|char|(?:__)?s\d+|pid_t|ssize_t|loff_t)"
+)
+"""Types that have a sign: format files of 2.6.31 do not say so themselves."""
 _LITERAL = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -196,7 +200,8 @@ def _parse_field(number: int, line: str) -> Field:
         raise TraceError(number, f"'{_cut(line)}' is no field description")
     ctype = " ".join((declaration["type"] + declaration["array"]).split())
     size, offset = int(found["size"]), int(found["offset"])
-    return Field(declaration["name"], ctype, _kind(ctype), size, found["signed"] == "1", offset)
+    signed = found["signed"] == "1" if found["signed"] else _SIGNED.fullmatch(ctype) is not None
+    return Field(declaration["name"], ctype, _kind(ctype), size, signed, offset)
 
 
 def _kind(ctype: str) -> str:

@@ -31,9 +31,7 @@ def test_a_page_of_another_shape_is_refused(change: tuple[str, str], reason: str
 
 
 @given(
-    st.lists(
-        st.lists(st.tuples(st.integers(0, 60), st.integers(0, 1 << 40)), max_size=12), max_size=4
-    ),
+    st.lists(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 1 << 40)), max_size=12), max_size=4),
     st.integers(0, 1 << 58),
 )
 def test_every_record_of_every_page_comes_back_with_its_time(pages: list[list[tuple[int, int]]], start: int) -> None:

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory of one host in a run -> the rows of the table, from whichever files there are.
+
+Pages of the ring buffer (``raw/cpuN.pages``) are preferred to what the kernel printed (``raw/trace_pipe.txt`` of a
+stream, ``trace.txt``): they have nanoseconds and the values of all pointers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import collection, records, sites, trace
+
+_PAGES = re.compile(r"cpu\d{1,5}\.pages(?:\.part)?\Z")
+_PRINTED = ("raw/trace_pipe.txt", "raw/trace_pipe.txt.part", "trace.txt")
+_MAX_FILE = 64 << 20
+"""Bytes of the largest file beside the trace that is read."""
+
+
+class HostRecordsError(Exception):
+    """Files of a host that cannot be read.  The text names the file and says why."""
+
+
+@dataclass
+class HostRecords:
+    """What can be read of one host.  ``form`` is pages or text.
+
+    ``problems`` are complete when the batches have been read to their end: what of the trace is no row.
+    """
+
+    directory: str
+    host: str
+    system: str
+    kernel: str
+    form: str
+    printed: str = ""
+    sites: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def batches(self) -> Iterator[records.pa.RecordBatch]:
+        """All rows, in bounded memory.  Raises HostRecordsError."""
+        origin = records.Origin(self.host, self.kernel, self.sites)
+        try:
+            yield from self._pages(origin) if self.form == "pages" else self._text(origin)
+        except (collection.CollectionError, records.RecordError, trace.TraceError) as error:
+            raise HostRecordsError(f"{self.directory}: {error}") from None
+        except OSError as error:
+            raise HostRecordsError(f"{error.filename or self.directory}: {error.strerror or error}") from None
+
+    def _pages(self, origin: records.Origin) -> Iterator[records.pa.RecordBatch]:
+        yield from collection.read(self.directory).batches(origin)
+
+    def _text(self, origin: records.Origin) -> Iterator[records.pa.RecordBatch]:
+        formats = trace.parse_formats(_read(self.directory, "formats.txt"))
+        with open(os.path.join(self.directory, self.printed), "rb") as stream:
+            reader = trace.TraceReader(trace.read_lines(stream), formats)
+            yield from records.text_batches(reader, formats, origin)
+        if reader.malformed_count:
+            bad = reader.malformed[0]
+            self.problems.append(
+                f"{self.printed}: {reader.malformed_count} lines are no records, the first is line {bad.line}: "
+                f"{bad.reason}"
+            )
+        if reader.lost:
+            self.problems.append(f"{self.printed}: the kernel says that {reader.lost} records are lost")
+
+
+def find(directory: str, host: str) -> HostRecords:
+    """See what there is of one host.  Raises HostRecordsError when there is no trace, or no release of the kernel."""
+    raw = os.path.join(directory, "raw")
+    pages = os.path.isdir(raw) and any(_PAGES.fullmatch(name) for name in os.listdir(raw))
+    printed = next((name for name in _PRINTED if os.path.isfile(os.path.join(directory, name))), "")
+    if not pages and not printed:
+        raise HostRecordsError(f"{directory}: no trace of this host: neither raw/cpuN.pages nor {', '.join(_PRINTED)}")
+    facts = _json(directory, "facts.json", dict)
+    kernel, system = facts.get("release"), facts.get("system")
+    if not isinstance(kernel, str) or not kernel:
+        raise HostRecordsError(f"{directory}/facts.json: no release of the kernel")
+    problems: list[str] = []
+    try:
+        known = call_sites(directory)
+    except HostRecordsError as error:
+        known, problems = {}, [f"{error}; no call site is known"]
+    form = "pages" if pages else "text"
+    return HostRecords(
+        directory, host, system if isinstance(system, str) else "", kernel, form, printed, known, problems
+    )
+
+
+def call_sites(directory: str) -> dict[str, str]:
+    """{event: ``TARGET:AREA+0xOFFSET``} of the events whose function was patched at exactly one place.
+
+    Nothing when the host has no report of the controller.  Raises HostRecordsError.
+    """
+    if not all(os.path.isfile(os.path.join(directory, name)) for name in ("sites.txt", "payloads.json")):
+        return {}
+    try:
+        reports = sites.parse_report(_read(directory, "sites.txt"))
+    except sites.SitesError as error:
+        raise HostRecordsError(f"{directory}/sites.txt: {error}") from None
+    places: dict[str, list[str]] = {}
+    for report in reports.values():
+        for site in report.sites:
+            places.setdefault(site.symbol, []).append(f"{report.target}:{site.area}+0x{site.offset:x}")
+    found = {}
+    for plan in _json(directory, "payloads.json", list):
+        for event in plan.get("events", ()) if isinstance(plan, dict) else ():
+            name, symbol = (event.get("event"), event.get("symbol")) if isinstance(event, dict) else (None, None)
+            if isinstance(name, str) and isinstance(symbol, str) and len(places.get(symbol, ())) == 1:
+                found[name] = places[symbol][0]
+    return found
+
+
+def _read(directory: str, name: str) -> str:
+    path = os.path.join(directory, name)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            text = stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise HostRecordsError(f"{path}: {error.strerror or error}") from None
+    if len(text) > _MAX_FILE:
+        raise HostRecordsError(f"{path}: longer than {_MAX_FILE} characters")
+    return text
+
+
+def _json(directory: str, name: str, kind: type) -> Any:
+    try:
+        value = json.loads(_read(directory, name))
+    except (ValueError, RecursionError) as error:
+        raise HostRecordsError(f"{directory}/{name}: no JSON: {error}") from None
+    if not isinstance(value, kind):
+        raise HostRecordsError(f"{directory}/{name}: not a JSON {kind.__name__}")
+    return value
