@@ -27,7 +27,7 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     DUCKDB_ERROR = str(import_error)
 
-MEMORY = "1GB"
+MEMORY = "500MB"
 """What DuckDB may hold before it goes on on disk."""
 BATCH = 10_000
 """Rows that are held as Python objects."""

@@ -32,12 +32,15 @@ _CLEARED, _NEEDED = 1, 2
 _INSTANT = 3
 _APART = frozenset({"host", "kernel", "run", "system", "cpu", "time_ns", "event"})
 """Columns that are no annotations: they are the same for the file, or are the track, the time and the name."""
+_SMALL = [bytes([value]) for value in range(0x80)]
 _ADDRESSES = range(-(1 << 48), -(1 << 31))
 """Numbers whose topmost 16 bits are set and that are no small negative ones: shown as addresses in the kernel."""
 
 
 def varint(value: int) -> bytes:
     """A number as protobuf packs it; negative ones as 64 bits of two's complement."""
+    if 0 <= value < 0x80:
+        return _SMALL[value]
     value &= (1 << 64) - 1
     out = bytearray()
     while value > 0x7F:
@@ -47,15 +50,22 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+_KEYS = [varint(key) for key in range(1 << 10)]
+"""What stands before a field: its number and its type."""
+
+
 def number(field: int, value: int) -> bytes:
     """A field that holds a number."""
-    return varint(field << 3) + varint(value)
+    return _KEYS[field << 3] + varint(value)
 
 
 def data(field: int, content: bytes | str) -> bytes:
     """A field that holds text or another message."""
     raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    return varint(field << 3 | 2) + varint(len(raw)) + raw
+    return _KEYS[field << 3 | 2] + varint(len(raw)) + raw
+
+
+_IN_SEQUENCE = number(13, _NEEDED)
 
 
 class Writer:
@@ -66,8 +76,8 @@ class Writer:
         self._stream = stream
         self._host = host
         self._clock = BUILTIN.get(clock.name, OTHER if clock.pairs else 0)
-        self._names: dict[tuple[int, str], int] = {}
-        self._tracks: set[int] = set()
+        self._names: dict[tuple[int, str], bytes] = {}
+        self._tracks: dict[int, bytes] = {}
         self._packet(number(13, _CLEARED) + self._defaults())
         for pair in clock.pairs:
             self._snapshot(pair)
@@ -94,28 +104,30 @@ class Writer:
         """Tracks of different files must differ."""
         return int(struct.unpack("<Q", hashlib.sha256(f"{self._host}\0{track}".encode()).digest()[:8])[0])
 
-    def _name(self, kind: int, name: str, fresh: list[bytes]) -> int:
-        """The number of a name; a new one is put into ``fresh``."""
+    def _name(self, kind: int, name: str, fresh: list[bytes]) -> bytes:
+        """A name as an event (kind 2) or an annotation (3) refers to it; a new one is put into ``fresh``."""
         key = (kind, name)
-        if key not in self._names:
-            self._names[key] = len(self._names) + 1
-            fresh.append(data(kind, number(1, self._names[key]) + data(2, name)))
-        return self._names[key]
+        found = self._names.get(key)
+        if found is None:
+            at = len(self._names) + 1
+            fresh.append(data(kind, number(1, at) + data(2, name)))
+            found = self._names[key] = number(10 if kind == 2 else 1, at)
+        return found
 
     def add(self, row: Row) -> None:
         """Write one record."""
-        track = row["cpu"] + 1
-        if track not in self._tracks:
-            self._tracks.add(track)
-            self._track(track, 0, f"CPU {row['cpu']}")
+        track = self._tracks.get(row["cpu"])
+        if track is None:
+            self._track(row["cpu"] + 1, 0, f"CPU {row['cpu']}")
+            track = self._tracks[row["cpu"]] = number(9, _INSTANT) + number(11, self._uuid(row["cpu"] + 1))
         fresh: list[bytes] = []
-        event = number(9, _INSTANT) + number(11, self._uuid(track)) + number(10, self._name(2, row["event"], fresh))
+        event = [track, self._name(2, row["event"], fresh)]
         for name, value in values(row):
-            event += data(4, number(1, self._name(3, name, fresh)) + _value(value))
-        content = number(8, row["time_ns"]) + number(13, _NEEDED)
+            event.append(data(4, self._name(3, name, fresh) + _value(value)))
+        content = number(8, row["time_ns"]) + _IN_SEQUENCE
         if fresh:
             content += data(12, b"".join(fresh))
-        self._packet(content + data(11, event))
+        self._packet(content + data(11, b"".join(event)))
         self.records += 1
 
 
