@@ -58,7 +58,8 @@ def write(top: str, run: str, system: str, host: str, batches: Iterable[pa.Recor
     ``batches`` raises; then there is no new file.
     """
     directory = partition(top, run, system)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    for made in (top, os.path.dirname(directory), directory):
+        os.makedirs(made, mode=0o700, exist_ok=True)
     path = os.path.join(directory, f"{quoted(host)}.parquet")
     temporary = os.path.join(directory, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     rows = 0

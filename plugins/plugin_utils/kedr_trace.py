@@ -110,7 +110,9 @@ def known_argument(connection: duckdb.DuckDBPyConnection, event: str | None, nam
 def _near(name: str, known: Sequence[str]) -> str:
     if not known:
         return "; there are no records at all"
-    near = difflib.get_close_matches(name, known, 3, 0.5) or difflib.get_close_matches(f"called_{name}", known, 3, 0.6)
+    # What nearly all names begin with makes none of them near to another.
+    plain = {one.removeprefix("called_"): one for one in known}
+    near = [plain[one] for one in difflib.get_close_matches(name.removeprefix("called_"), plain, 3, 0.5)]
     if near:
         return f"; did you mean {' or '.join(near)}?"
     return f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of records for tests, written call by call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, records, trace
+
+
+class Call(NamedTuple):
+    """One record; ``fields`` as an event has them, with in_init and returnValue."""
+
+    time_ns: int
+    event: str
+    fields: dict[str, int | str]
+    comm: str = "sh"
+    pid: int = 7
+
+
+def write(
+    top: Path,
+    *calls: Call,
+    run: str = "r1",
+    system: str = "Debian 13",
+    host: str = "web1",
+    kernel: str = "6.12",
+    sites: dict[str, str] | None = None,
+) -> Path:
+    """Write the file of one host; returns ``top``."""
+    made = [trace.Record(0, one.comm, one.pid, 0, "", one.time_ns, "p", one.event, dict(one.fields)) for one in calls]
+    batches = records.text_batches(made, {}, records.Origin(host, kernel, sites or {}))
+    dataset.write(str(top), run, system, host, batches)
+    return top
