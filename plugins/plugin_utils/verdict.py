@@ -85,6 +85,7 @@ class Host:
     lost: int = 0
     splats: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
+    wanted: tuple[str, ...] = STEPS
 
     def add(self, outcome: str, source: str, text: str) -> None:
         """Write down a finding."""
@@ -107,7 +108,8 @@ def _open(host: Host, name: str) -> BinaryIO:
         raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
 
 
-def _read(host: Host, name: str, limit: int = MAX_JSON) -> str:
+def read_file(host: Host, name: str, limit: int = MAX_JSON) -> str:
+    """The text of a file of the host.  Raises EvidenceError when it is missing, empty or too large."""
     try:
         with _open(host, name) as stream:
             data = stream.read(limit + 1)
@@ -120,9 +122,10 @@ def _read(host: Host, name: str, limit: int = MAX_JSON) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _json(host: Host, name: str, kind: type) -> Any:
+def read_json(host: Host, name: str, kind: type) -> Any:
+    """The JSON of a file of the host, of this kind.  Raises EvidenceError."""
     try:
-        value = json.loads(_read(host, name))
+        value = json.loads(read_file(host, name))
     except (ValueError, RecursionError) as error:
         raise EvidenceError(name, f"the file is no JSON: {str(error)[:200]}") from None
     if not isinstance(value, kind):
@@ -132,14 +135,14 @@ def _json(host: Host, name: str, kind: type) -> Any:
 
 def read_run(run_dir: str) -> dict[str, Any]:
     """run.json of a run directory.  Raises EvidenceError."""
-    info: dict[str, Any] = _json(Host("", "", run_dir, {}), "run.json", dict)
+    info: dict[str, Any] = read_json(Host("", "", run_dir, {}), "run.json", dict)
     if not isinstance(info.get("hosts"), dict):
         raise EvidenceError("run.json", "the file has no object 'hosts'")
     return info
 
 
 def _read_steps(host: Host) -> None:
-    for number, line in enumerate(_read(host, "steps.jsonl").splitlines(), 1):
+    for number, line in enumerate(read_file(host, "steps.jsonl").splitlines(), 1):
         try:
             step = json.loads(line)
         except (ValueError, RecursionError):
@@ -151,14 +154,15 @@ def _read_steps(host: Host) -> None:
 
 
 def _read_facts(host: Host) -> None:
-    host.facts = _json(host, "facts.json", dict)
+    host.facts = read_json(host, "facts.json", dict)
     for key in ("release", "machine", "system", "compiler"):
         if not isinstance(host.facts.get(key), str) or not host.facts[key]:
             host.add("missing", "facts.json", f"no '{key}': it is not known what was tested")
 
 
-def _read_plans(host: Host) -> None:
-    plans = _json(host, "payloads.json", list)
+def read_plans(host: Host) -> None:
+    """Read payloads.json: which events there are.  Raises EvidenceError."""
+    plans = read_json(host, "payloads.json", list)
     for plan in plans:
         if not _is_plan(plan):
             raise EvidenceError("payloads.json", "an entry is no plan of a payload")
@@ -205,7 +209,7 @@ def _number(value: Any) -> float:
 
 
 def _judge_steps(host: Host) -> tuple[str, str] | None:
-    """The first step that is not ok decides; None when none is."""
+    """The first step that is not ok decides, unless a later one shows that the system died; None when all are ok."""
     decided: tuple[str, str] | None = None
     for step in host.steps:
         outcome = _judge_step(host, step)
@@ -213,13 +217,14 @@ def _judge_steps(host: Host) -> tuple[str, str] | None:
             continue
         verdict, reason = outcome
         host.add("note" if verdict in ("SKIP", "INFRA") else "fail", "steps.jsonl", f"step {reason}")
-        decided = decided or outcome
+        if decided is None or (verdict == "CRASH" and decided[0] == "INFRA"):
+            decided = outcome
     done = {step["step"] for step in host.steps if step["status"] == "ok"}
-    absent = [name for name in STEPS if name not in done]
+    absent = [name for name in host.wanted if name not in done]
     if absent and decided is None:
         host.add("missing", "steps.jsonl", f"no record that these steps were done: {', '.join(absent)}")
     elif not absent and decided is None:
-        host.add("ok", "steps.jsonl", f"all {len(STEPS)} steps done")
+        host.add("ok", "steps.jsonl", f"all {len(host.wanted)} steps done")
     return decided
 
 
@@ -254,7 +259,7 @@ def _judge_lost(host: Host, step: str, reason: str) -> tuple[str, str]:
 def _loading(host: Host, step: str) -> bool:
     """Was a module loaded, or being loaded, when contact was lost at ``step``?"""
     names = [entry["step"] for entry in host.steps]
-    order = {name: index for index, name in enumerate(STEPS)}
+    order = {name: index for index, name in enumerate(host.wanted)}
     names = names[: names.index(step) + 1] if step in names else [*names, step]
     return any(order.get(name, -1) >= order["load"] for name in names)
 
@@ -263,7 +268,7 @@ def _guest(host: Host) -> dict[str, Any]:
     if not host.info.get("embedded"):
         return {}
     try:
-        value: dict[str, Any] = _json(host, "guest.json", dict)
+        value: dict[str, Any] = read_json(host, "guest.json", dict)
         return value
     except EvidenceError:
         return {}
@@ -358,7 +363,7 @@ def _console_tail(host: Host) -> list[str]:
 
 def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
     try:
-        stats = trace.parse_stats(_read(host, "stats.txt"))
+        stats = trace.parse_stats(read_file(host, "stats.txt"))
     except trace.TraceError as error:
         raise EvidenceError("stats.txt", str(error)) from None
     cpus = host.facts.get("cpus")
@@ -383,7 +388,7 @@ def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
 
 def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, trace.CpuStats] | None) -> None:
     try:
-        formats = trace.parse_formats(_read(host, "formats.txt"))
+        formats = trace.parse_formats(read_file(host, "formats.txt"))
     except trace.TraceError as error:
         raise EvidenceError("formats.txt", str(error)) from None
     absent = [event for event in _planned(host) if event not in formats]
@@ -485,7 +490,7 @@ def _judge_calls(host: Host) -> None:
     """Compare the records with how often the payloads say that their functions were called."""
     expected = max((_counters(step) for step in host.steps), default=0)
     try:
-        counts = calls.check(_json(host, "calls.json", dict)) if expected else {}
+        counts = calls.check(read_json(host, "calls.json", dict)) if expected else {}
     except calls.CallsError as error:
         raise EvidenceError("calls.json", str(error)) from None
     if len(counts) < expected:
@@ -525,8 +530,8 @@ def _judge_witness(host: Host, target: str) -> None:
     if not host.whole:
         return
     try:
-        lost = sum(count.lost for count in trace.parse_stats(_read(host, "witness_stats.txt")).values())
-        formats = trace.parse_formats(_read(host, "formats.txt"))
+        lost = sum(count.lost for count in trace.parse_stats(read_file(host, "witness_stats.txt")).values())
+        formats = trace.parse_formats(read_file(host, "formats.txt"))
     except trace.TraceError as error:
         raise EvidenceError("witness_stats.txt", str(error)) from None
     if lost:
@@ -570,7 +575,8 @@ def _compare_witness(host: Host, found: witness.Witness, target: str) -> None:
 # -- sites, modules, taint ---------------------------------------------------------------------------
 
 
-def _judge_sites(host: Host, expect: Expect) -> None:
+def judge_sites(host: Host, expect: Expect) -> None:
+    """Compare the call sites that were patched with the relocations of the target.  Raises EvidenceError."""
     symbols = {event["function"]: event["symbol"] for plan in host.plans for event in plan["events"]}
     name = f"modules/{expect.target}.ko"
     why = _why_no_file(host, expect.target)
@@ -584,7 +590,7 @@ def _judge_sites(host: Host, expect: Expect) -> None:
     for function, symbol in symbols.items():
         host.sites[function] = {"call": 0, "jmp": 0, "expected": expected.total(symbol)}
     try:
-        reports = sites.parse_report(_read(host, "sites.txt"))
+        reports = sites.parse_report(read_file(host, "sites.txt"))
     except sites.SitesError as error:
         raise EvidenceError("sites.txt", str(error)) from None
     report = reports.get(expect.target)
@@ -639,15 +645,17 @@ def _note_unreached(host: Host, expected: sites.Expected, symbols: Mapping[str, 
         host.add("note", source, text)
 
 
-def _judge_end(host: Host, expect: Expect) -> None:
-    end = _json(host, "end.json", dict)
+def judge_end(host: Host, expect: Expect, targets: Sequence[str] = ()) -> None:
+    """Are the target, or all of the targets, unloaded, and is the kernel tainted as expected?"""
+    end = read_json(host, "end.json", dict)
     modules = end.get("modules")
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise EvidenceError("end.json", "no list 'modules': it is not known what is still loaded")
-    if expect.target in modules:
-        host.add("fail", "end.json", f"{expect.target} was still loaded when the trace was collected")
-    else:
-        host.add("ok", "end.json", f"{expect.target} is unloaded")
+    for target in targets or (expect.target,):
+        if target in modules:
+            host.add("fail", "end.json", f"{target} was still loaded when the trace was collected")
+        else:
+            host.add("ok", "end.json", f"{target} is unloaded")
     _judge_taint(host, expect, end.get("taint"))
     _note_modules(host, expect, modules)
 
@@ -688,7 +696,7 @@ def _is_taint(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
 
 
-def _judge_gone(host: Host, expect: Expect) -> None:
+def judge_gone(host: Host, expect: Expect) -> None:
     """The steps that unload say, after they looked, which modules are gone."""
     gone: set[str] = set()
     for step in host.steps:
@@ -746,24 +754,30 @@ def judge_host(
 
 
 def _judge(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
-    verdict, reason = _decide(host, expect, policy)
+    verdict, reason = decide(host, expect, policy)
     if verdict != "OK":
         host.console = _console_tail(host)
     return verdict, reason
 
 
-def _decide(host: Host, expect: Expect, policy: splat.Policy) -> tuple[str, str]:
+Evidence = Callable[[Host, Expect], tuple[str, str] | None]
+"""Judges what only one kind of run has; returns a verdict that outweighs the findings, or None."""
+
+
+def decide(host: Host, expect: Expect, policy: splat.Policy, evidence: Evidence | None = None) -> tuple[str, str]:
+    """The verdict of a host and its reason; ``evidence`` takes the place of what verify looks at."""
     nothing = _nothing_done(host)
     if nothing:
         return nothing
-    _attempt(host, lambda: _read_facts(host))
+    attempt(host, lambda: _read_facts(host))
     decided = _judge_steps(host) if host.steps else None
-    panic = _attempt(host, lambda: _judge_console(host, policy))
-    _attempt(host, lambda: _judge_dmesg(host, policy))
+    panic = attempt(host, lambda: _judge_console(host, policy))
+    attempt(host, lambda: _judge_dmesg(host, policy))
     if decided is None or _loaded(host):
-        _judge_evidence(host, expect)
-        _attempt(host, lambda: _judge_unload_log(host, policy))
-    died = _attempt(host, lambda: _judge_guest(host, decided))
+        found = (evidence or _judge_evidence)(host, expect)
+        decided = decided or found
+        attempt(host, lambda: _judge_unload_log(host, policy))
+    died = attempt(host, lambda: _judge_guest(host, decided))
     if panic:
         where = decided[1] if decided else "after the last step"
         return "CRASH", f"{where}; the console says: {panic}"
@@ -777,7 +791,7 @@ def _nothing_done(host: Host) -> tuple[str, str] | None:
         return "NO-RESULT", "the host's name cannot name a directory; rename it in the inventory"
     there = os.path.isdir(host.path)
     if there:
-        _attempt(host, lambda: _read_steps(host))
+        attempt(host, lambda: _read_steps(host))
     dead = host.info.get("embedded") and host.info.get("alive") is False
     if dead and not any(step["status"] == "ok" for step in host.steps):
         host.add("note", "run.json", "the guest was not running when the run began")
@@ -792,7 +806,7 @@ def _judge_guest(host: Host, decided: tuple[str, str] | None) -> tuple[str, str]
     """CRASH when the guest did not live to the end; None when it did, or when the steps show a crash already."""
     if not host.info.get("embedded") or (decided and decided[0] == "CRASH"):
         return None
-    alive = _json(host, "guest.json", dict).get("alive")
+    alive = read_json(host, "guest.json", dict).get("alive")
     if alive is True:
         host.add("ok", "guest.json", "the guest lived to the end of the run")
         return None
@@ -807,19 +821,21 @@ def _loaded(host: Host) -> bool:
     return any(step["step"] == "load" and step["status"] == "ok" for step in host.steps)
 
 
-def _judge_evidence(host: Host, expect: Expect) -> None:
-    _attempt(host, lambda: _read_plans(host))
-    stats = _attempt(host, lambda: _judge_stats(host))
+def _judge_evidence(host: Host, expect: Expect) -> tuple[str, str] | None:
+    """What verify has: the trace as text and what it must show."""
+    attempt(host, lambda: read_plans(host))
+    stats = attempt(host, lambda: _judge_stats(host))
     if host.plans:
-        _attempt(host, lambda: _judge_trace(host, expect, stats))
-        _attempt(host, lambda: _judge_calls(host))
-        _attempt(host, lambda: _judge_witness(host, expect.target))
-        _attempt(host, lambda: _judge_sites(host, expect))
-    _attempt(host, lambda: _judge_end(host, expect))
-    _attempt(host, lambda: _judge_gone(host, expect))
+        attempt(host, lambda: _judge_trace(host, expect, stats))
+        attempt(host, lambda: _judge_calls(host))
+        attempt(host, lambda: _judge_witness(host, expect.target))
+        attempt(host, lambda: judge_sites(host, expect))
+    attempt(host, lambda: judge_end(host, expect))
+    attempt(host, lambda: judge_gone(host, expect))
+    return None
 
 
-def _attempt(host: Host, judge: Callable[[], Any]) -> Any:
+def attempt(host: Host, judge: Callable[[], Any]) -> Any:
     """Run one part of the judgement; evidence that cannot be used becomes a finding."""
     try:
         return judge()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judge all hosts of a collection by what its directory holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.utils.display import Display
+from ansible_collections.kedr.lab.plugins.plugin_utils import judge, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+
+DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
+
+
+class ActionModule(ControlAction):
+    """See the documentation of M(kedr.lab.collection)."""
+
+    def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge, show the table, keep the results; failed unless every host is OK."""
+        run_dir = self.path(options["run_dir"])
+        hosts = [name for name in options["hosts"] if name != "localhost"]
+        try:
+            check_hosts(hosts)
+            if self._task.check_mode:
+                return {"changed": False, "msg": "nothing to judge in check mode"}
+            policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
+            _keep_guests(run_dir, hosts)
+            results = judge.judge_run(run_dir, hosts, policy)
+            changed = judge.write(run_dir, results)
+        except (RunError, judge.JudgeError) as error:
+            return {"failed": True, "msg": str(error)}
+        except DataFileError as error:
+            return {"failed": True, "msg": "\n".join(error.problems)}
+        except verdict.EvidenceError as error:
+            return {"failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
+        except OSError as error:
+            return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
+        Display().display("\n" + judge.table(results) + "\n")
+        return {"changed": changed, **_outcome(run_dir, results)}
+
+
+def _keep_guests(run_dir: str, hosts: list[str]) -> None:
+    known = verdict.read_run(run_dir)["hosts"]
+    for name in hosts:
+        if isinstance(known.get(name), dict):
+            verdict.keep_guest(run_dir, name, known[name])
+
+
+def _outcome(run_dir: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    verdicts = {entry["host"]: entry["verdict"] for entry in results["hosts"]}
+    outcome = {
+        "verdicts": verdicts,
+        "results_file": os.path.join(run_dir, judge.NAME),
+        "records_dir": os.path.join(run_dir, judge.RECORDS),
+        "records": sum(entry["records"] for entry in results["hosts"]),
+        "lost": sum(entry["lost"] for entry in results["hosts"]),
+    }
+    if verdicts and set(verdicts.values()) == {"OK"}:
+        return outcome
+    # The table was shown above; here it would be shown once more, with every line break escaped.
+    return {**outcome, "failed": True, "msg": judge.summary(results)}

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory of a collection -> its table of records and one verdict per host (``collection.json``).
+
+Verdicts are those of ``verdict``, and so is what both kinds of run have: steps, kernel log, call sites, taint,
+unloading, the life of a guest.  In the place of what verify expects of its trace stand the accounts
+(``collection.account``): OK needs counts that add up and nothing lost but by choice.  The run directory is the truth:
+whatever stands in it can be judged again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import (
+    calls,
+    clocks,
+    collection,
+    dataset,
+    host_records,
+    records,
+    ringbuffer,
+    rundir,
+    trace,
+    verdict,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, Taint
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import Policy
+
+STEPS = (
+    "facts",
+    "render",
+    "build",
+    "load",
+    "trace",
+    "target",
+    "unload_target",
+    "drain",
+    "collect",
+    "unload",
+)
+"""The steps of a collection in order; each must be there and be ok for OK."""
+
+NAME = "collection.json"
+HEADING_LINES = 20
+"""Lines of the kernel's text among which its heading is."""
+RECORDS = "records"
+"""Directory of the tables of a run."""
+
+TAINT = Taint(
+    "Modules out of the kernel's tree, unsigned, proprietary or of staging taint the kernel by being loaded.",
+    {
+        1: "a proprietary module",
+        1024: "a module of staging",
+        4096: "a module from outside of the kernel's tree",
+        8192: "a module without a valid signature",
+    },
+    (4096,),
+)
+"""What loading the modules of a collection may do; the controller is from outside of the kernel's tree."""
+
+
+class JudgeError(Exception):
+    """A collection that cannot be judged at all.  The text says why and what to do."""
+
+
+class _Accounts:
+    """What is found out about the records of one host while it is judged."""
+
+    def __init__(self, host: verdict.Host, run_id: str, top: str) -> None:
+        self.host = host
+        self.run_id = run_id
+        self.top = top
+        self.targets = _targets(host.info)
+        self.collected: collection.Collected | None = None
+        self.counts: dict[str, int] | None = None
+
+    def evidence(self, host: verdict.Host, expect: Expect) -> tuple[str, str] | None:
+        """Judge what only a collection has."""
+        verdict.attempt(host, lambda: verdict.read_plans(host))
+        decided: tuple[str, str] | None = verdict.attempt(host, self._judge_stream)
+        if host.plans:
+            decided = verdict.attempt(host, self._account) or decided
+            for target in self.targets:
+                own = Expect("", target, expect.gone, (), expect.taint)
+                verdict.attempt(host, partial(verdict.judge_sites, host, own))
+        verdict.attempt(host, lambda: verdict.judge_end(host, expect, self.targets))
+        verdict.attempt(host, lambda: verdict.judge_gone(host, expect))
+        return decided
+
+    def _judge_stream(self) -> tuple[str, str] | None:
+        """Did all come that the host had to send?"""
+        about = verdict.read_json(self.host, "stream.json", dict)
+        if about.get("complete") is True:
+            self.host.add("ok", "stream.json", "the host has said that all was sent, and all has come")
+            return None
+        error = verdict.plain(about.get("error") or "the stream has no end", 500)
+        self.host.add("missing", "stream.json", error)
+        return ("INFRA", f"stream.json: {error}") if about.get("error") else None
+
+    def _account(self) -> tuple[str, str] | None:
+        """Read all records, write the table, see whether the counts add up."""
+        host = self.host
+        events = [f"{plan['module']}/{one['event']}" for plan in host.plans for one in plan["events"]]
+        if os.path.exists(host.file("calls.json")):
+            try:
+                self.counts = calls.check(verdict.read_json(host, "calls.json", dict))
+            except calls.CallsError as error:
+                host.add("missing", "calls.json", str(error))
+        try:
+            self.collected = collection.read(host.path)
+            rows = self._write_table(self.collected)
+        except (collection.CollectionError, records.RecordError) as error:
+            raise verdict.EvidenceError("raw", str(error)) from None
+        except OSError as error:
+            return "INFRA", f"{error.filename or self.top}: the table cannot be written: {error.strerror or error}"
+        if rows != self.collected.decoded:
+            host.add("fail", RECORDS, f"{rows} rows were written of {self.collected.decoded} records")
+        self._check_text(self.collected)
+        if not self.collected.decoded:
+            host.add("note", "raw", "no record at all")
+        for found in collection.account(self.collected, self.counts, events, _is_flight_recorder(host)):
+            host.add(*found)
+        host.lost = self.collected.lost
+        return None
+
+    def _write_table(self, collected: collection.Collected) -> int:
+        host = self.host
+        system = str(host.facts.get("system") or host.info.get("system") or "unknown")
+        origin = records.Origin(host.name, str(host.facts.get("release") or ""), self._sites())
+        return dataset.write(self.top, self.run_id, system, host.name, collected.batches(origin))
+
+    def _sites(self) -> dict[str, str]:
+        try:
+            return host_records.call_sites(self.host.path)
+        except host_records.HostRecordsError:
+            return {}  # judge_sites says so
+
+    def _check_text(self, collected: collection.Collected) -> None:
+        """A snapshot has the kernel's text beside the pages: it must have as many records."""
+        if collected.form != "pages" or not os.path.exists(self.host.file("trace.txt")):
+            return
+        with open(self.host.file("trace.txt"), "rb") as stream:
+            heading = trace.TraceReader(islice(trace.read_lines(stream), HEADING_LINES), {})
+            for _record in heading:
+                pass
+        if heading.entries is None:
+            self.host.add("missing", "trace.txt", "its heading does not say how many records there are")
+        elif heading.entries != collected.decoded:
+            text = f"its heading promises {heading.entries} records, {collected.decoded} came as pages"
+            self.host.add("fail", "trace.txt", text)
+        else:
+            self.host.add("ok", "trace.txt", f"its heading promises as many records: {heading.entries}")
+
+
+def _targets(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The modules that a host was to be watched for."""
+    given = info.get("targets")
+    names = given if isinstance(given, list) else str(info.get("target") or "").split(",")
+    return tuple(dict.fromkeys(str(name).strip().replace("-", "_") for name in names if str(name).strip()))
+
+
+def _is_flight_recorder(host: verdict.Host) -> bool:
+    """Was the buffer told to overwrite its oldest records?"""
+    for step in host.steps:
+        data = step.get("data")
+        if step["step"] == "trace" and isinstance(data, dict) and data.get("overwrite") is True:
+            return True
+    return False
+
+
+# -- hosts -------------------------------------------------------------------------------------------
+
+
+def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, Any]:
+    """Judge the hosts of a collection; returns what collection.json holds, and writes their tables of records.
+
+    Raises JudgeError when a package is missing, verdict.EvidenceError when run.json is missing or unusable.
+    """
+    missing = ringbuffer.NUMPY_ERROR or records.ARROW_ERROR or dataset.PARQUET_ERROR
+    if missing:
+        raise JudgeError(f"{missing}: install what requirements/collect.txt names on the control node")
+    known = verdict.read_run(run_dir)["hosts"]
+    run_id = os.path.basename(os.path.realpath(run_dir))
+    names = list(dict.fromkeys(hosts))
+    entries = [_judge(run_dir, run_id, name, policy, known.get(name)) for name in names]
+    targets = dict.fromkeys(name for about in known.values() if isinstance(about, dict) for name in _targets(about))
+    return {"run_id": verdict.plain(run_id, 100), "targets": [verdict.plain(name, 100) for name in targets],
+            "hosts": entries}
+
+
+def _judge(run_dir: str, run_id: str, name: str, policy: Policy, about: Any) -> dict[str, Any]:
+    """The entry of one host.  Whatever a hostile host left harms its own entry only."""
+    info = about if isinstance(about, dict) else {}
+    host = verdict.Host(name, run_id, os.path.join(run_dir, name), info, wanted=STEPS)
+    accounts = _Accounts(host, run_id, os.path.join(run_dir, RECORDS))
+    targets = accounts.targets
+    expect = Expect("", targets[0] if targets else "", (*targets, "cp_controller"), (), TAINT)
+    try:
+        decided = verdict.decide(host, expect, policy, accounts.evidence)
+    except Exception as error:
+        text = f"the evidence cannot be judged: {type(error).__name__}: {error}"
+        host.add("missing", ".", text)
+        decided = "NO-RESULT", text
+    return _entry(host, accounts, *decided)
+
+
+def _entry(host: verdict.Host, accounts: _Accounts, word: str, reason: str) -> dict[str, Any]:
+    collected = accounts.collected
+    plain = verdict.plain
+    if collected and word not in ("OK", "SKIP") and collected.decoded:
+        reason += f" ({collected.decoded} records came{collection.up_to(collected.last_ns)})"
+    shown = {"ok": True, "fail": False, "missing": False}
+    return {
+        "host": plain(host.name, 255),
+        "system": plain(host.facts.get("system") or host.info.get("system") or "", 100),
+        "kernel": plain(host.facts.get("release") or "", 100),
+        "arch": plain(host.facts.get("machine") or "", 40),
+        "verdict": word,
+        "reason": plain(reason, 1000),
+        "records": collected.decoded if collected else 0,
+        "lost": collected.lost if collected else 0,
+        "checks": [
+            {"name": plain(one.source, 200), "ok": shown[one.outcome], "text": plain(one.text, 1000)}
+            for one in host.findings
+            if one.outcome in shown
+        ],
+        "notes": [plain(f"{one.source}: {one.text}", 1200) for one in host.findings if one.outcome == "note"],
+        "cpus": [_cpu(cpu) for cpu in collected.cpus.values()] if collected else [],
+        "events": _events(host, accounts),
+        "clock": _clock(host),
+        "console": [plain(line, 300) for line in host.console],
+    }
+
+
+def _cpu(cpu: collection.Cpu) -> dict[str, Any]:
+    stats = cpu.stats
+    return {
+        "cpu": cpu.number,
+        "generated": cpu.generated,
+        "read": cpu.read,
+        "overrun": stats.overrun if stats else None,
+        "commit_overrun": stats.commit_overrun if stats else None,
+        "dropped": (stats.dropped or 0) if stats else None,
+        "left": stats.entries if stats else None,
+        "decoded": cpu.decoded,
+        "missed": cpu.missed,
+        "losses": [loss._asdict() for loss in cpu.losses],
+        "first_ns": cpu.first_ns,
+        "last_ns": cpu.last_ns,
+    }
+
+
+def _events(host: verdict.Host, accounts: _Accounts) -> dict[str, dict[str, int | None]]:
+    """By name of the event, how often the payloads were called and how many records came."""
+    recorded = accounts.collected.recorded if accounts.collected else {}
+    planned = [(plan["module"], one["event"]) for plan in host.plans for one in plan["events"]]
+    return {
+        verdict.plain(event, 200): {
+            "counted": (accounts.counts or {}).get(f"{module}/{event}"),
+            "recorded": recorded.get(f"{module}/{event}", 0),
+        }
+        for module, event in planned
+    }
+
+
+def _clock(host: verdict.Host) -> dict[str, Any] | None:
+    """The trace clock of a host against the clock of day; None without readings that can be used."""
+    try:
+        return clocks.parse(verdict.read_file(host, "clocks.jsonl")).summary()
+    except (verdict.EvidenceError, clocks.ClockError):
+        return None
+
+
+# -- what is shown -----------------------------------------------------------------------------------
+
+
+def dump(results: Mapping[str, Any]) -> str:
+    """The text of collection.json."""
+    return json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write(run_dir: str, results: Mapping[str, Any]) -> bool:
+    """Write collection.json (mode 0600); returns whether it is new.  Raises OSError."""
+    path, text = os.path.join(run_dir, NAME), dump(results)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            if stream.read() == text:
+                return False
+    except OSError:
+        pass
+    verdict.write_file(path, text)
+    return True
+
+
+def hosts_of(run_dir: str) -> list[str]:
+    """The hosts that the run was about.  Raises verdict.EvidenceError, RunError."""
+    names = [str(name) for name in verdict.read_run(run_dir)["hosts"]]
+    rundir.check_hosts(names)
+    return names
+
+
+HEADINGS = ("host", "system", "kernel", "records", "lost", "share", "verdict")
+_NUMBERS = ("records", "lost", "share")
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """A line for each host, below them why a host is not OK, and how many are."""
+    hosts: Sequence[Mapping[str, Any]] = results["hosts"]
+    rows = [HEADINGS, *(_row(entry) for entry in hosts)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(HEADINGS))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    shown = [_line(row, widths) for row in rows]
+    for entry in hosts:
+        shown += _details(entry, entry["verdict"] != "OK" or len(hosts) == 1)
+    return "\n".join([*shown, "", summary(results)])
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """``collection: 3 of 4 hosts OK, 120 records, 0 lost``."""
+    hosts = results["hosts"]
+    good = sum(entry["verdict"] == "OK" for entry in hosts)
+    came, lost = (sum(entry[key] for entry in hosts) for key in ("records", "lost"))
+    return f"collection: {good} of {len(hosts)} hosts OK, {came} records, {lost} lost"
+
+
+def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    part = collection.share(entry["lost"], entry["lost"] + entry["records"]) if entry["lost"] else "-"
+    texts = {"records": str(entry["records"]), "lost": str(entry["lost"]), "share": part}
+    return tuple(texts.get(name) or str(entry[name] or "-")[:40] for name in HEADINGS)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [
+        cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+        for name, cell, width in zip(HEADINGS, row, widths, strict=True)
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _details(entry: Mapping[str, Any], evidence: bool) -> Iterator[str]:
+    if not evidence:
+        return
+    yield ""
+    yield f"{entry['host']}: {entry['verdict']}: {entry['reason']}"
+    for check in entry["checks"]:
+        yield f"  {'ok' if check['ok'] else 'BAD':<4} {check['name']}: {check['text']}"
+    for note in entry["notes"]:
+        yield f"  note {note}"

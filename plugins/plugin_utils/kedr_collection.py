@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command kedr-collection: judges collections again by what their directories hold."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ansible_collections.kedr.lab.plugins.plugin_utils import judge, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Run the command.  Returns its exit status: 0 all hosts OK, 1 not all, 2 a collection cannot be judged."""
+    parser = argparse.ArgumentParser(
+        program,
+        description="Judges collections again: writes collection.json and the tables below records/, prints a table.",
+        epilog="Exit status: 0 when every host is OK, 1 when not, 2 when a collection cannot be judged.",
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="directory of a collection, for example runs/latest")
+    status = 0
+    for run_dir in parser.parse_args(arguments).runs:
+        try:
+            policy = load_policy(os.path.join(ROOT, "data", "splats.yml"))
+            results = judge.judge_run(run_dir, judge.hosts_of(run_dir), policy)
+            judge.write(run_dir, results)
+        except verdict.EvidenceError as error:
+            return _refuse(program, f"{os.path.join(run_dir, error.source)}: {error.reason}")
+        except OSError as error:
+            return _refuse(program, f"{error.filename or run_dir}: {error.strerror or error}")
+        except (RunError, judge.JudgeError, DataFileError) as error:
+            return _refuse(program, str(error))
+        print(judge.table(results))
+        if not results["hosts"] or any(entry["verdict"] != "OK" for entry in results["hosts"]):
+            status = 1
+    return status
+
+
+def _refuse(program: str, text: str) -> int:
+    print(f"{program}: error: {text}", file=sys.stderr)
+    return 2

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action that judges a collection on the control node."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+from ansible_collections.kedr.lab.plugins.action import collection as collection_action
+from ansible_collections.kedr.lab.plugins.modules import collection as collection_module
+
+from .test_run_and_verdict import do, refuse
+
+HOSTS = ("one", "two")
+
+
+@pytest.fixture
+def begun(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A run directory of HOSTS without anything from them."""
+    run_dir = tmp_path / "r1"
+    run_dir.mkdir()
+    (run_dir / "run.json").write_text(json.dumps({"hosts": {name: {"target": "cp_target"} for name in HOSTS}}))
+    return run_dir
+
+
+@pytest.fixture
+def shown() -> Any:
+    with mock.patch.object(collection_action.Display, "display") as display:
+        yield display
+
+
+def judge(run_dir: pathlib.Path, hosts: tuple[str, ...] = (*HOSTS, "localhost"), check: bool = False) -> dict[str, Any]:
+    return do(collection_action, {"run_dir": str(run_dir), "hosts": list(hosts)}, run_dir, check)
+
+
+def test_the_documentation_can_be_read() -> None:
+    assert set(yaml.safe_load(collection_module.DOCUMENTATION)["options"]) == {"run_dir", "hosts", "splats"}
+    assert yaml.safe_load(collection_module.EXAMPLES)
+    assert yaml.safe_load(collection_module.RETURN)
+
+
+def test_a_collection_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.Path, shown: mock.Mock) -> None:
+    refuse(begun, "two")
+    result = judge(begun)
+    assert (result["failed"], result["msg"]) == (True, "collection: 0 of 2 hosts OK, 0 records, 0 lost")
+    assert result["verdicts"] == {"one": "NO-RESULT", "two": "SKIP"}
+    kept = json.loads((begun / "collection.json").read_text())
+    assert [entry["host"] for entry in kept["hosts"]] == list(HOSTS)
+    assert "two: SKIP: load: not marked" in shown.call_args.args[0]
+    assert judge(begun)["changed"] is False
+
+
+def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock) -> None:
+    outcomes = {}
+    for word in ("OK", "FAIL", "CRASH", "INFRA", "SKIP", "NO-RESULT"):
+        entries = [
+            {"host": name, "verdict": said, "reason": "r", "records": 1, "lost": 0, "system": "", "kernel": "",
+             "checks": [], "notes": []}
+            for name, said in (("one", "OK"), ("two", word))
+        ]  # fmt: skip
+        judged = {"run_id": "r1", "targets": [], "hosts": entries}
+        with mock.patch.object(collection_action.judge, "judge_run", return_value=judged):
+            outcomes[word] = bool(judge(begun).get("failed"))
+    assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
+    assert shown.call_count == 6
+
+
+def test_no_host_is_no_success(begun: pathlib.Path, shown: mock.Mock) -> None:
+    assert judge(begun, ("localhost",))["failed"] is True
+    assert shown.called
+
+
+def test_check_mode_has_nothing_to_judge(tmp_path: pathlib.Path, shown: mock.Mock) -> None:
+    result = judge(tmp_path, check=True)
+    assert (result["changed"], result.get("failed", False)) == (False, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../x", ".", "a/b", "", "a\nb"])
+def test_a_host_that_names_no_directory_is_refused(begun: pathlib.Path, shown: mock.Mock, name: str) -> None:
+    result = judge(begun, (name,))
+    assert result["failed"] is True
+    assert not shown.called
+
+
+def test_a_directory_that_is_no_run_is_told(tmp_path: pathlib.Path, shown: mock.Mock) -> None:
+    result = judge(tmp_path)
+    assert result["msg"] == f"{tmp_path}/run.json: the file is not there"
+
+
+def test_a_control_node_without_the_packages_is_told_what_to_install(begun: pathlib.Path, shown: mock.Mock) -> None:
+    with mock.patch.object(collection_action.judge.dataset, "PARQUET_ERROR", "No module named 'pyarrow'"):
+        result = judge(begun)
+    assert result["msg"].endswith("install what requirements/collect.txt names on the control node")

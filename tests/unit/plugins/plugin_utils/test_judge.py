@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A collection is OK only with all evidence; each host's trouble stands in its own row."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils import judge, kedr_collection
+
+from .host_dir import stats
+from .ring_pages import HEADER, Page
+from .test_verdict import DMESG, HOST, MODULES, PLANS, POLICY, ROOT, RUN_ID, RunDir, formats, step, target_ko
+
+SCHEMA = json.loads((ROOT / "schemas" / "collection.schema.json").read_text())
+EVENTS = [f"{module}/called_{name}" for module, functions in PLANS.items() for name in functions]
+COMMON = """\
+\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
+\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
+\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
+\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
+"""
+assert target_ko  # a fixture that RunDir is made of
+
+
+def binary_formats() -> str:
+    """Format files with a number for each event, counted from 100, and the fields that all events have."""
+    number = iter(range(100, 1000))
+    text = re.sub("ID: 1\n", lambda _: f"ID: {next(number)}\n", formats())
+    return text.replace("format:\n", f"format:\n{COMMON}\n")
+
+
+def recorded(counts: dict[str, int]) -> bytes:
+    """One page with so many records of each event."""
+    page = Page(10**9)
+    for name, count in counts.items():
+        for _ in range(count):
+            page.record(struct.pack("<HBBiQ", 100 + EVENTS.index(name), 0, 0, 500, 0) + bytes(8), 1000)
+    return page.bytes()
+
+
+CALLS = {name: 3 if name.endswith(("kfree", "_up")) else 0 for name in EVENTS}
+
+
+class Collection:
+    """The directory of a collection from one host that is OK, to be spoiled by a test."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.host = run.host
+        (self.host / "raw").mkdir()
+        for name in ("trace.txt", "witness.txt", "witness_stats.txt"):
+            (self.host / name).unlink()
+        run.write("formats.txt", binary_formats())
+        run.write("header.txt", HEADER)
+        run.write("comms.txt", "500 insmod\n")
+        run.write("calls.json", CALLS)
+        run.write("stream.json", {"complete": True, "error": ""})
+        run.write("end.json", {"taint": 4096, "modules": ["ext4", *MODULES]})
+        self.records(recorded(CALLS), stats(6))
+        self.steps([self.step(name) for name in judge.STEPS])
+
+    @staticmethod
+    def step(name: str, **more: Any) -> dict[str, Any]:
+        gone = {"data": {"changed_modules": ["cp_target"]}} if name == "unload_target" else {}
+        return step(name, **{**gone, **more})
+
+    def steps(self, steps: list[dict[str, Any]]) -> None:
+        self.run.steps(steps)
+
+    def changed(self, name: str, **more: Any) -> None:
+        """All steps as they are, but for one."""
+        self.steps([self.step(one, **(more if one == name else {})) for one in judge.STEPS])
+
+    def records(self, pages: bytes, counts: str) -> None:
+        (self.host / "raw" / "cpu0.pages").write_bytes(pages)
+        self.run.write("stats.txt", "== cpu0\n" + counts)
+
+    def judge(self, hosts: tuple[str, ...] = (HOST,)) -> dict[str, Any]:
+        info = {**self.run.info, "target": "cp_target"}
+        (self.run.path / "run.json").write_text(json.dumps({"command": [], "hosts": dict.fromkeys(hosts, info)}))
+        results = judge.judge_run(str(self.run.path), hosts, POLICY)
+        jsonschema.Draft202012Validator(SCHEMA).validate(results)
+        assert judge.table(results)
+        return results
+
+    def entry(self) -> dict[str, Any]:
+        return self.judge()["hosts"][0]
+
+    def table(self) -> list[dict[str, Any]]:
+        (path,) = self.run.path.glob("records/run=*/system=*/*.parquet")
+        return pq.ParquetFile(path).read().to_pylist()
+
+
+@pytest.fixture
+def collected(tmp_path: pathlib.Path, target_ko: bytes) -> Collection:
+    return Collection(RunDir(tmp_path, target_ko))
+
+
+def test_a_collection_with_all_evidence_is_ok(collected: Collection) -> None:
+    results = collected.judge()
+    (entry,) = results["hosts"]
+    assert entry["verdict"] == "OK", entry
+    assert (results["run_id"], results["targets"]) == (RUN_ID, ["cp_target"])
+    assert (entry["records"], entry["lost"], entry["kernel"]) == (6, 0, "6.12.107+deb13-amd64")
+    assert entry["events"]["called_kfree"] == {"counted": 3, "recorded": 3}
+    assert entry["cpus"][0]["generated"] == entry["cpus"][0]["decoded"] == 6
+    assert all(check["ok"] for check in entry["checks"])
+
+
+def test_the_table_of_records_is_written_for_the_run_and_the_system(collected: Collection) -> None:
+    collected.judge()
+    (path,) = collected.run.path.glob("records/*/*/*")
+    assert path.name == f"{HOST}.parquet"
+    assert path.parent.parent.name == f"run={RUN_ID}"
+    rows = collected.table()
+    assert len(rows) == 6
+    assert {row["event"] for row in rows} == {"called_kfree", "called_up"}
+    assert {row["host"] for row in rows} == {HOST}
+
+
+def test_a_call_site_is_named_where_it_is_the_only_one_of_its_function(collected: Collection) -> None:
+    counts = {**CALLS, "my_payload2/called_copy_to_user": 1}
+    collected.run.write("calls.json", counts)
+    collected.records(recorded(counts), stats(7))
+    collected.judge()
+    places = {row["event"]: row["site"] for row in collected.table()}
+    assert places == {"called_kfree": None, "called_up": None, "called_copy_to_user": "cp_target:core+0x14"}
+
+
+def test_judging_again_gives_the_same(collected: Collection) -> None:
+    first = collected.judge()
+    assert judge.write(str(collected.run.path), first)
+    assert collected.judge() == first
+    assert not judge.write(str(collected.run.path), first)
+    assert os.stat(collected.run.path / "collection.json").st_mode & 0o777 == 0o600
+
+
+# -- what is not OK ----------------------------------------------------------------------------------
+
+Spoil = Callable[[Collection], None]
+BAD: dict[str, tuple[Spoil, str, str]] = {
+    "lost": (lambda c: c.records(recorded(CALLS), stats(6, dropped=2)), "FAIL", "cpu0 lost 2 of 8 records (25.00 %"),
+    "unread": (lambda c: c.records(recorded(CALLS), stats(6, entries=2)), "NO-RESULT", "2 records were left"),
+    "not come": (lambda c: c.records(recorded(CALLS), stats(7)), "FAIL", "6 records came, the kernel handed out 7"),
+    "not counted": (lambda c: c.run.write("calls.json", {}), "NO-RESULT", "no payload counts the calls of"),
+    "counted wrong": (
+        lambda c: c.run.write("calls.json", {**CALLS, EVENTS[1]: 4}),
+        "FAIL",
+        "my_payload1/called_kfree: the payload counts 4 calls, 3 records came",
+    ),
+    "no end": (lambda c: c.run.write("stream.json", {"complete": False}), "NO-RESULT", "the stream has no end"),
+    "disk full": (
+        lambda c: c.run.write("stream.json", {"complete": False, "error": "no space left for the trace"}),
+        "INFRA",
+        "stream.json: no space left for the trace",
+    ),
+    "splat": (
+        lambda c: c.run.write("dmesg.txt", DMESG + "[   10.000000] BUG: unable to handle page fault\n"),
+        "FAIL",
+        "lines of splats",
+    ),
+    "missed site": (
+        lambda c: (
+            c.run.replace("sites.txt", "site kfree jmp core 0xa\n", ""),
+            c.run.replace("sites.txt", "function kfree call 1 jmp 1", "function kfree call 1 jmp 0"),
+        ),
+        "FAIL",
+        "kfree: 0 jmp sites patched",
+    ),
+    "taint": (lambda c: c.run.write("end.json", {"taint": 4096 | 512, "modules": MODULES}), "FAIL", "flags 512"),
+    "still loaded": (
+        lambda c: c.run.write("end.json", {"taint": 4096, "modules": ["cp_target"]}),
+        "FAIL",
+        "cp_target was still loaded",
+    ),
+    "build": (
+        lambda c: c.changed("build", status="failed", kind="INFRA", reason="no headers"), "INFRA", "build: no headers",
+    ),
+    "refused": (
+        lambda c: c.changed("load", status="refused", kind="SKIP", reason="held by run r2"), "SKIP", "held by run r2",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_evidence_against_a_collection_decides_and_says_what(collected: Collection, name: str) -> None:
+    spoil, word, reason = BAD[name]
+    spoil(collected)
+    entry = collected.entry()
+    assert (entry["verdict"], reason in entry["reason"]) == (word, True), entry["reason"]
+
+
+EVIDENCE = ["facts.json", "payloads.json", "formats.txt", "header.txt", "stats.txt", "sites.txt", "dmesg.txt",
+            "end.json", "calls.json", "stream.json", "steps.jsonl", "modules/cp_target.ko"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+@pytest.mark.parametrize("content", [None, b"", b"\x00\xff\x1b[2J garbage\n", b"{}", b"[]"])
+def test_evidence_that_is_missing_or_spoiled_is_not_ok(collected: Collection, name: str, content: bytes | None) -> None:
+    if content is None:
+        (collected.host / name).unlink()
+    else:
+        (collected.host / name).write_bytes(content)
+    assert collected.entry()["verdict"] in ("NO-RESULT", "FAIL")
+
+
+@pytest.mark.parametrize("name", judge.STEPS)
+def test_a_step_without_a_record_is_no_result(collected: Collection, name: str) -> None:
+    collected.steps([collected.step(one) for one in judge.STEPS if one != name])
+    entry = collected.entry()
+    assert entry["verdict"] == "NO-RESULT"
+    assert any(name in check["text"] for check in entry["checks"] if not check["ok"])
+
+
+def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: Collection) -> None:
+    collected.records(recorded(CALLS), stats(6, overrun=4))
+    collected.run.write("calls.json", {**CALLS, EVENTS[1]: 7})
+    assert collected.entry()["verdict"] == "FAIL"
+    collected.changed("trace", data={"overwrite": True})
+    entry = collected.entry()
+    assert (entry["verdict"], entry["lost"]) == ("OK", 4)
+    assert any("overwritten by choice" in note for note in entry["notes"])
+
+
+def test_a_snapshots_text_must_have_as_many_records(collected: Collection) -> None:
+    for entries, word in ((6, "OK"), (7, "FAIL")):
+        collected.run.write("trace.txt", f"# tracer: nop\n#\n# entries-in-buffer/entries-written: {entries}/9   #P:1\n")
+        assert collected.entry()["verdict"] == word
+    collected.run.write("trace.txt", "# tracer: nop\n")
+    assert collected.entry()["verdict"] == "NO-RESULT"
+
+
+# -- hosts that died ---------------------------------------------------------------------------------
+
+
+def died(collected: Collection) -> None:
+    """The host was lost in the middle of the stream."""
+    for name in ("stats.txt", "calls.json", "sites.txt", "end.json"):
+        (collected.host / name).unlink()
+    os.rename(collected.host / "raw" / "cpu0.pages", collected.host / "raw" / "cpu0.pages.part")
+    collected.run.write("stream.json", {"complete": False, "error": "the connection ended before the trace did"})
+    done = judge.STEPS[: judge.STEPS.index("target") + 1]
+    collected.steps([
+        *(collected.step(one) for one in done),
+        collected.step("stream", status="failed", kind="INFRA", reason="the connection ended before the trace did"),
+    ])  # fmt: skip
+
+
+def test_of_a_guest_that_died_what_came_is_kept_and_told(collected: Collection) -> None:
+    died(collected)
+    collected.run.embed("[    0.000000] Linux version 6.12\n", False)
+    entry = collected.entry()
+    assert entry["verdict"] == "CRASH"
+    assert entry["reason"].endswith("(6 records came, up to 1.000006 s of the trace clock)")
+    assert (entry["records"], entry["cpus"][0]["generated"]) == (6, None)
+    assert len(collected.table()) == 6
+
+
+def test_a_guest_that_lives_and_lost_its_connection_is_infra(collected: Collection) -> None:
+    died(collected)
+    collected.run.embed("[    0.000000] Linux version 6.12\n", True)
+    assert collected.entry()["verdict"] == "INFRA"
+
+
+def test_a_host_that_is_unreachable_after_its_stream_broke_is_a_crash(collected: Collection) -> None:
+    died(collected)
+    text = (collected.host / "steps.jsonl").read_text()
+    lost = collected.step("unload_target", status="unreachable", kind="INFRA", reason="timed out")
+    collected.run.write("steps.jsonl", text + json.dumps(lost) + "\n")
+    entry = collected.entry()
+    assert (entry["verdict"], "lost contact" in entry["reason"]) == ("CRASH", True)
+
+
+def test_a_host_without_a_directory_harms_no_other(collected: Collection) -> None:
+    (entry, other) = collected.judge((HOST, "gone"))["hosts"]
+    assert (entry["verdict"], other["verdict"]) == ("OK", "NO-RESULT")
+
+
+@pytest.mark.parametrize("pages", [b"\xff" * 4096, b"\0" * 100, bytes(8) + b"\xff" * 4088])
+def test_damaged_pages_harm_only_their_host(collected: Collection, pages: bytes) -> None:
+    (collected.host / "raw" / "cpu0.pages").write_bytes(pages)
+    assert collected.entry()["verdict"] in ("NO-RESULT", "FAIL")
+
+
+def test_a_table_that_cannot_be_written_is_the_labs_fault(
+    collected: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> int:
+        raise OSError(28, "No space left on device", "/records")
+
+    monkeypatch.setattr(judge.dataset, "write", full)
+    entry = collected.entry()
+    assert (entry["verdict"], entry["reason"]) == (
+        "INFRA", "/records: the table cannot be written: No space left on device",
+    )  # fmt: skip
+
+
+# -- what is shown -----------------------------------------------------------------------------------
+
+
+def test_the_table_shows_loss_and_why_a_host_is_not_ok(collected: Collection) -> None:
+    collected.records(recorded(CALLS), stats(6, dropped=2))
+    shown = judge.table(collected.judge()).splitlines()
+    assert re.search(rf"^{HOST} .* 6 +2 +25\.00 % +FAIL$", shown[2])
+    assert shown[-1] == "collection: 0 of 1 hosts OK, 6 records, 2 lost"
+    assert any(line.startswith("  BAD  stats.txt: cpu0 lost 2 of 8") for line in shown)
+
+
+def test_what_a_host_says_harms_no_terminal(collected: Collection) -> None:
+    collected.run.write("stream.json", {"complete": False, "error": "\x1b[2J\r\nx"})
+    assert "\x1b" not in judge.table(collected.judge())
+
+
+def test_the_command_judges_from_the_directory_alone(collected: Collection, capsys: pytest.CaptureFixture[str]) -> None:
+    collected.judge()
+    assert kedr_collection.main("kedr-collection", [str(collected.run.path)]) == 0
+    assert json.loads((collected.run.path / "collection.json").read_text())["hosts"][0]["verdict"] == "OK"
+    collected.run.write("calls.json", {})
+    assert kedr_collection.main("kedr-collection", [str(collected.run.path)]) == 1
+    assert "1 hosts OK" in capsys.readouterr().out
+    assert kedr_collection.main("kedr-collection", [str(collected.host)]) == 2
+    assert "run.json: the file is not there" in capsys.readouterr().err
