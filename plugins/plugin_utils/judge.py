@@ -39,8 +39,8 @@ STEPS = (
     "trace",
     "target",
     "unload_target",
-    "drain",
     "collect",
+    "drain",
     "unload",
 )
 """The steps of a collection in order; each must be there and be ok for OK."""
@@ -123,7 +123,7 @@ class _Accounts:
         self._check_text(self.collected)
         if not self.collected.decoded:
             host.add("note", "raw", "no record at all")
-        for found in collection.account(self.collected, self.counts, events, _is_flight_recorder(host)):
+        for found in collection.account(self.collected, self.counts, events, host.info.get("flight_recorder") is True):
             host.add(*found)
         host.lost = self.collected.lost
         return None
@@ -162,15 +162,6 @@ def _targets(info: Mapping[str, Any]) -> tuple[str, ...]:
     given = info.get("targets")
     names = given if isinstance(given, list) else str(info.get("target") or "").split(",")
     return tuple(dict.fromkeys(str(name).strip().replace("-", "_") for name in names if str(name).strip()))
-
-
-def _is_flight_recorder(host: verdict.Host) -> bool:
-    """Was the buffer told to overwrite its oldest records?"""
-    for step in host.steps:
-        data = step.get("data")
-        if step["step"] == "trace" and isinstance(data, dict) and data.get("overwrite") is True:
-            return True
-    return False
 
 
 # -- hosts -------------------------------------------------------------------------------------------
