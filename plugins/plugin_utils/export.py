@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape, glob
 from typing import BinaryIO, NamedTuple
-from urllib.parse import quote
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, dataset
 
 _SIGNS = ("raw", "stream.json", "clocks.jsonl", "trace.txt", "stats.txt")
 """What of a host's directory tells that something was collected from it."""
@@ -66,12 +65,12 @@ def clock(host: Host) -> clocks.Clock:
 
 def table(host: Host) -> str:
     """The Parquet file of a host.  Raises ExportError when there is none."""
-    name = f"{quote(host.name, safe='')}.parquet"
+    name = f"{dataset.quoted(host.name)}.parquet"
     found = glob(os.path.join(escape(host.run), "records", "run=*", "system=*", escape(name)))
     if len(found) != 1:
         raise ExportError(
             f"{host.name}: {len(found)} tables {name} are below {os.path.join(host.run, 'records')}, one is needed; "
-            "the last step of playbooks/collect.yml makes it"
+            f"bin/kedr-trace table {host.run} makes it"
         )
     return found[0]
 

@@ -21,21 +21,15 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import (
     export_dat,
     export_merged,
     export_perfetto,
+    host_records,
+    records,
     ringbuffer,
     trace,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import ExportError, Host
 
-try:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    ARROW_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    ARROW_ERROR = str(import_error)
-
 BATCH = 10_000
-"""Rows of a table that are held as Python objects."""
+"""Rows that are held as Python objects."""
 MAX_TEXT = 64 << 20
 """Bytes of a description (formats, names of threads) that are read."""
 MANIFEST = "perfetto_manifest.json"
@@ -160,7 +154,7 @@ def _facts(host: Host) -> dict[str, Any]:
 
 def _uname(host: Host) -> str:
     facts = _facts(host)
-    words = [str(facts[key]) for key in ("kernel", "arch") if facts.get(key)]
+    words = [str(facts[key]) for key in ("release", "machine") if facts.get(key)]
     return " ".join(["Linux", host.name, *words]) if words else ""
 
 
@@ -185,18 +179,20 @@ def _kernel_text(host: Host, path: str) -> str:
 
 
 def _perfetto(host: Host, path: str) -> str:
-    if ARROW_ERROR:
-        raise ExportError(f"pyarrow is not installed ({ARROW_ERROR}); install what requirements/collect.txt names")
-    source = export.table(host)
+    if records.ARROW_ERROR or ringbuffer.NUMPY_ERROR:
+        raise ExportError("pyarrow and numpy are needed; install what requirements/collect.txt names")
     try:
-        with export.whole(path) as stream, pq.ParquetFile(source) as table:
+        found = host_records.find(host.directory, host.name)
+        with export.whole(path) as stream:
             writer = export_perfetto.Writer(stream, host.name, export.clock(host))
-            for batch in table.iter_batches(BATCH):
-                for row in batch.to_pylist():
-                    writer.add(row)
-    except pa.ArrowException as error:
-        raise ExportError(f"{source}: {error}") from None
-    return f"{writer.records} records, {os.path.getsize(path)} bytes"
+            for batch in found.batches():
+                for start in range(0, batch.num_rows, BATCH):
+                    for row in batch.slice(start, BATCH).to_pylist():
+                        writer.add(row)
+    except host_records.HostRecordsError as error:
+        raise ExportError(f"{host.name}: {error}") from None
+    problems = "".join(f"; {problem}" for problem in found.problems)
+    return f"{writer.records} records, {os.path.getsize(path)} bytes{problems}"
 
 
 def _manifest(made: Sequence[Host], output: str) -> None:
@@ -214,8 +210,8 @@ def _manifest(made: Sequence[Host], output: str) -> None:
 
 
 def _merged(program: str, found: Sequence[Host], output: str) -> int:
-    if export_merged.DUCKDB_ERROR or ARROW_ERROR:
-        raise ExportError("duckdb and pyarrow are needed; install what requirements/collect.txt names")
+    if export_merged.DUCKDB_ERROR:
+        raise ExportError("duckdb is needed; install what requirements/collect.txt names")
     files, machines, left = _placeable(program, found)
     if not machines:
         return _refuse(program, "of no host can the records be placed in time")
