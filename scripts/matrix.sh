@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: matrix.sh [ARGUMENT of ansible-playbook...]
 # Runs playbooks/matrix.yml on the systems of data/systems.yml, or of the inventory that is given with -i, and exits
-# as it did: 0 only if every system is OK. The vendors' cloud images, which are big downloads, are run only when a
-# --limit chooses them. KEDR_GUESTS guests run at a time, 3 when it is not set.
+# as it did: 0 only if every system is OK. A disk with cloud-init is made for the row debian13-cloud-init. The vendors'
+# cloud images, which are big downloads, are run only when a --limit chooses them. KEDR_GUESTS guests run at a time, 3 when it is not set.
 # Guests end in every case: after a failure, after Ctrl-C (exit 130), after a termination (143).
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -19,15 +19,23 @@ cd "$root" || exit 1
 
 # The arguments without those that choose rows: with a limit of its own they repeat one row.
 given=()
+limit=
 skip=
 for word; do
     case $skip$word in
         -l | --limit) skip=yes ;;
-        yes*) skip= ;;
-        -l* | --limit=*) ;;
+        yes*) skip='' limit=$word ;;
+        -l*) limit=${word#-l} ;;
+        --limit=*) limit=${word#--limit=} ;;
         *) given+=("$word") ;;
     esac
 done
+
+# Whether the limit may choose the row of the disk: it names more than rows of data/systems.yml.
+chooses_disk() {
+    [ -n "$limit" ] || return 0
+    tr , '\n' <<<"$limit" | grep -qvxFf <(sed -n 's/^  - name: //p' data/systems.yml)
+}
 
 KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/matrix
 KEDR_REPRODUCE=$(reproduce matrix "${given[@]}" --limit '{host}')
@@ -35,7 +43,18 @@ export KEDR_LAB_DIR KEDR_REPRODUCE
 begin "make matrix"
 
 case " $* " in *' -l'* | *' --limit'*) ;; *) set -- --limit 'all:!cloud' "$@" ;; esac
-case " $* " in *' -i'* | *' --inventory'*) ;; *) set -- -i data/systems.yml "$@" ;; esac
+case " $* " in
+    *' -i'* | *' --inventory'*) ;;
+    *)
+        if chooses_disk; then
+            "$root/scripts/packages.sh" lab xorriso mtools fdisk || exit 1
+            say "the disk of debian13-cloud-init is made when it is not in the cache; that takes a minute"
+            PYTHONPATH=.collections python scripts/cloud_disk.py >"$KEDR_LAB_DIR/cloud-init.yml" || exit 1
+            set -- -i "$KEDR_LAB_DIR/cloud-init.yml" "$@"
+        fi
+        set -- -i data/systems.yml "$@"
+        ;;
+esac
 export ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=1 # a mistake in a file of rows is no empty matrix
 play playbooks/matrix.yml --forks "$KEDR_GUESTS" -e "kedr_guests_at_once=$KEDR_GUESTS" "$@"
 status=$?

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command kedr-report: reports of runs made again, of one or of several together; the table in README.md.
+"""The command kedr-report: reports of runs made again, of one or of several together; the tables in README.md and
+docs/systems.md.
 
 It judges nothing: what it shows is what results.json of each run says.
 """
@@ -16,6 +17,7 @@ from typing import Any
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_readme, report_rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_readme import ReadmeError
+from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED, load_systems
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -61,7 +63,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--readme",
         action="store_true",
-        help=f"keep the results in {report_readme.KEPT} and write the table of README.md; without RUN only the table",
+        help=f"keep the results in {report_readme.KEPT} and write the tables of README.md and "
+        f"{report_readme.SYSTEMS_PAGE}; without RUN only the tables",
     )
     return parser
 
@@ -111,14 +114,19 @@ def _reports(directory: str, results: list[report_rows.Result], runs: Sequence[s
 
 
 def _readme(root: str, results: Sequence[report_rows.Result]) -> None:
-    kept, readme = os.path.join(root, report_readme.KEPT), os.path.join(root, "README.md")
+    kept = os.path.join(root, report_readme.KEPT)
     if results:
         os.makedirs(os.path.dirname(kept), exist_ok=True)
         text = report.dump(report_readme.keep(results))
         with open(kept, "w", encoding="utf-8") as stream:
             stream.write(text)
-    with open(readme, encoding="utf-8") as stream:
-        text = report_readme.fill(stream.read(), report_readme.table(report.matrix(read(kept))))
-    with open(readme, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    print(f"{readme}: the table is that of {report_readme.KEPT}")
+    rows, found = load_systems(SHIPPED), read(kept)
+    tables = {"README.md": report_readme.table(report.matrix(found)),
+              report_readme.SYSTEMS_PAGE: report_readme.checked_table(rows, found)}
+    for name, table in tables.items():
+        path = os.path.join(root, name)
+        with open(path, encoding="utf-8") as stream:
+            text = report_readme.fill(stream.read(), table, name)
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        print(f"{path}: the table is that of {report_readme.KEPT}")

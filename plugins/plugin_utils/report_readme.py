@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results of a matrix -> what the project keeps of them, and the table of tested systems in README.md."""
+"""Results of a matrix -> what the project keeps of them, and the tables of tested systems in README.md and docs."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import markdown_table, markdown_text
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import NOT_RUN, Line, Result, events, sites, summary
+from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
+    NOT_RUN,
+    Line,
+    Result,
+    events,
+    key,
+    sites,
+    summary,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.systems import Row
 
 KEPT = os.path.join("docs", "results", "matrix.json")
 """Where the checkout keeps the results that its README shows."""
@@ -19,6 +28,9 @@ NEEDED = ("row", "target", "steps", "finished", "unreached")
 
 BEGIN = "<!-- tested systems: made by bin/kedr-report --readme -->"
 END = "<!-- end of tested systems -->"
+SYSTEMS_PAGE = os.path.join("docs", "systems.md")
+"""The page that tells of every row when it was checked, and on which kernel."""
+
 HEADINGS = ("system", "kernel", "arch", "compiler", "target", "verdict", "call sites", "events")
 
 
@@ -87,10 +99,39 @@ def _reason(line: Line) -> str:
     return markdown_text(str(line.result["reason"]) if line.result else "", 1000)
 
 
-def fill(readme: str, text: str) -> str:
-    """README.md with this text between its two marks.  Raises ReadmeError where it has none."""
-    before, begin, rest = readme.partition(BEGIN)
+CHECKED = ("row", "system", "target", "checked", "kernel that ran", "what was seen")
+NEVER = "never"
+
+
+def checked_table(rows: Iterable[Row], results: Iterable[Result]) -> str:
+    """Every row with the day when it was checked last, the exact kernel, and what was seen there.
+
+    A row without a result of its own was never checked by those who wrote it.
+    """
+    left = {key(result): result for result in results}
+    cells = [_checked(row.about(), row.target, left.pop(row.name, None)) for row in rows]
+    cells += [_checked(result["row"], str(result["target"]), result) for result in left.values()]
+    return "\n".join(markdown_table(CHECKED, cells))
+
+
+def _checked(about: Mapping[str, str], target: str, result: Result | None) -> list[str]:
+    system = f"{about['system']}, {about['variant']}" if about.get("variant") else about["system"]
+    first = [about["name"], system, target or "cp_target"]
+    if result is None:
+        return [markdown_text(cell) for cell in (*first, NEVER, "", "")]
+    seen = [f"**{result['verdict']}**"]
+    if result["verdict"] == "OK":
+        seen += [f"{sites(result)} call sites" if sites(result) else "", f"{events(result)} events"]
+    else:
+        seen += [markdown_text(str(result["reason"]), 300)]
+    plain = (*first, str(result["finished"])[:10], str(result["kernel"]))
+    return [*(markdown_text(cell) for cell in plain), ", ".join(word for word in seen if word)]
+
+
+def fill(page: str, text: str, name: str = "README.md") -> str:
+    """A page with this text between its two marks.  Raises ReadmeError where it has none."""
+    before, begin, rest = page.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end or BEGIN in old + after:
-        raise ReadmeError(f"README.md must hold the lines '{BEGIN}' and '{END}' once, in this order")
+        raise ReadmeError(f"{name} must hold the lines '{BEGIN}' and '{END}' once, in this order")
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"

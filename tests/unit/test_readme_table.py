@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The README's table of tested systems is that of the results that the project keeps, and tells every system."""
+"""The tables of tested systems are those of the results that the project keeps, and tell every system."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cloud_disk
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_report, report, report_readme, systems
 
@@ -17,8 +18,8 @@ def kept() -> list[dict]:
     return kedr_report.read(str(ROOT / report_readme.KEPT))
 
 
-def shown() -> str:
-    text = (ROOT / "README.md").read_text()
+def shown(page: str = "README.md") -> str:
+    text = (ROOT / page).read_text()
     return text.partition(report_readme.BEGIN)[2].partition(report_readme.END)[0].strip("\n")
 
 
@@ -39,5 +40,24 @@ def test_the_table_has_a_row_for_every_system(name: str) -> None:
     assert [line for line in shown().splitlines() if line.startswith(start)], RENEW
 
 
+def test_the_page_of_systems_is_what_the_generator_makes_of_them() -> None:
+    made = report_readme.checked_table(systems.load_systems(systems.SHIPPED), kept())
+    assert shown("docs/systems.md") == made, "run: bin/kedr-report --readme"
+
+
+@pytest.mark.parametrize("name", [row["name"] for row in SYSTEMS])
+def test_the_page_of_systems_says_on_which_kernel_a_row_was_checked_or_that_it_never_was(name: str) -> None:
+    (line,) = [line for line in shown("docs/systems.md").splitlines() if line.startswith(f"| {name} |")]
+    found = [result for result in kept() if result["row"]["name"] == name]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[3:5] == ([found[0]["finished"][:10], found[0]["kernel"]] if found else ["never", ""])
+
+
+def test_a_row_that_has_a_result_does_not_say_that_it_was_never_checked() -> None:
+    never = {row.name for row in systems.load_systems(systems.SHIPPED) if row.checked == "never"}
+    assert never & {result["row"]["name"] for result in kept()} == set()
+
+
 def test_no_result_is_of_a_system_that_is_gone() -> None:
-    assert {result["row"]["name"] for result in kept()} <= {row["name"] for row in SYSTEMS}, RENEW
+    known = {row["name"] for row in SYSTEMS} | {cloud_disk.ROW}
+    assert {result["row"]["name"] for result in kept()} <= known, RENEW

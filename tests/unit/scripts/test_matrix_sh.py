@@ -28,6 +28,8 @@ case "$*" in
 esac
 """
 
+SHIPPED = "-i data/systems.yml -i .lab/matrix/cloud-init.yml"
+
 
 @pytest.fixture
 def checkout(tmp_path):
@@ -36,6 +38,8 @@ def checkout(tmp_path):
         (tmp_path / "scripts").mkdir(exist_ok=True)
         shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts")
     (tmp_path / "galaxy.yml").write_text("")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/systems.yml").write_text("  - name: debian12\n    arch: x86_64\n  - name: debian13\n")
     programs = tmp_path / "venv/bin"
     programs.mkdir(parents=True)
     for path, text in {
@@ -43,6 +47,7 @@ def checkout(tmp_path):
         tmp_path / "scripts/packages.sh": "#!/bin/sh\n",
         tmp_path / "scripts/venv.sh": f"#!/bin/sh\necho {tmp_path}/venv\n",
         programs / "ansible-playbook": PLAYBOOK,
+        programs / "python": '#!/bin/sh\necho "rows of $*"; [ -z "$NO_DISK" ]\n',
         programs / "id": "#!/bin/sh\necho 0\n",
     }.items():
         path.write_text(text)
@@ -79,7 +84,18 @@ def test_the_shipped_systems_are_run_three_at_a_time_and_their_guests_ended(chec
 
 def test_without_a_limit_the_big_downloads_are_left_out(checkout):
     assert run(checkout).returncode == 0
-    assert calls(checkout)[0][1].endswith("-i data/systems.yml --limit all:!cloud")
+    assert calls(checkout)[0][1].endswith(f"{SHIPPED} --limit all:!cloud")
+
+
+def test_a_row_of_a_disk_with_cloud_init_stands_beside_the_shipped_ones(checkout):
+    assert run(checkout).returncode == 0
+    assert (checkout[0] / ".lab/matrix/cloud-init.yml").read_text() == "rows of scripts/cloud_disk.py\n"
+    assert run(checkout, "--limit", "base").returncode == 0
+    assert run(checkout, "-l", "debian13,debian12").returncode == 0
+    assert [call[1].count("cloud-init.yml") for call in calls(checkout) if "matrix.yml" in call[1]] == [1, 1, 0]
+    failed = run(checkout, NO_DISK="yes")
+    assert failed.returncode != 0
+    assert len([call for call in calls(checkout) if "matrix.yml" in call[1]]) == 3
 
 
 @pytest.mark.parametrize("words", [("-i", "mine.yml"), ("--inventory=mine.yml",)])

@@ -138,7 +138,9 @@ def test_what_cannot_be_meant_is_refused(arguments: list[str], capsys: pytest.Ca
 
 @pytest.fixture
 def checkout(tmp_path: pathlib.Path) -> Any:
-    (tmp_path / "README.md").write_text(f"above\n{report_readme.BEGIN}\nold\n{report_readme.END}\nbelow\n")
+    (tmp_path / "docs").mkdir()
+    for page in ("README.md", report_readme.SYSTEMS_PAGE):
+        (tmp_path / page).write_text(f"above\n{report_readme.BEGIN}\nold\n{report_readme.END}\nbelow\n")
     (tmp_path / "schemas").mkdir()
     os.symlink(ROOT / "schemas" / "results.schema.json", tmp_path / "schemas" / "results.schema.json")
     with mock.patch.object(kedr_report, "ROOT", str(tmp_path)):
@@ -160,6 +162,10 @@ def test_results_are_kept_and_their_table_stands_between_the_marks(checkout: pat
     told = r"| 6.12.117+deb13-amd64 | x86\_64 | gcc (Debian 14.2.0-19) 14.2.0 | cp\_target | **OK** | 2/2 | 3 |"
     assert f"| Debian 13 {told}" in text.splitlines()
     assert "| OpenSUSE 11.2 | 2.6.31 | i386 |  |  | not run |  |  |" in text
+    page = (checkout / report_readme.SYSTEMS_PAGE).read_text().splitlines()
+    ran = r"2026-01-31 | 6.12.117+deb13-amd64 | **OK**, 2/2 call sites, 3 events |"
+    assert rf"| debian13 | Debian 13 | cp\_target | {ran}" in page
+    assert r"| opensuse112 | OpenSUSE 11.2 | cp\_target | never |  |  |" in page
     assert kedr_report.main("kedr-report", ["--readme"]) == 0
     assert (checkout / "README.md").read_text() == text
 
@@ -173,6 +179,7 @@ def test_a_part_of_the_matrix_renews_its_rows_only(checkout: pathlib.Path) -> No
     assert kedr_report.main("kedr-report", ["--readme", kept, again]) == 0
     assert [entry["verdict"] for entry in kedr_report.read(kept)] == ["FAIL", "OK"]
     assert "\n- Debian 13: FAIL: a \\| b\n" in (checkout / "README.md").read_text()
+    assert "**FAIL**, a \\| b |" in (checkout / report_readme.SYSTEMS_PAGE).read_text()
 
 
 @pytest.mark.parametrize("name", report_readme.NEEDED)
