@@ -4,7 +4,8 @@
 Usage: writer.py RATE PAGES CAPACITY INSTANCE...   (pages per second and CPU; pages per CPU; bytes that a pipe holds)
 
 Prints ``ready``, waits for a line, writes; a page for which there is no room is lost and counted, as the kernel does
-it.  The end of standard input stops it early.  Prints JSON: instance -> CPU -> [generated, overrun] in records.
+it.  Another line stops it early.  Prints JSON: instance -> CPU -> [generated, overrun] in records; waits for the end of
+standard input, since what the pipes hold is gone with this process.
 """
 
 from __future__ import annotations
@@ -65,6 +66,12 @@ def records(page: np.ndarray) -> np.ndarray:
     return page[16 : 16 + PER_PAGE * kind.itemsize].view(kind)
 
 
+def read_records(data: bytes) -> np.ndarray:
+    """The numbers of the records in whole pages, in their order."""
+    pages = np.frombuffer(data, np.uint8).reshape(-1, 4096)
+    return np.concatenate([records(page)["seq"] for page in pages]) if len(pages) else np.zeros(0, np.uint64)
+
+
 def main() -> None:
     rate, pages, capacity = float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     hosts = {
@@ -91,7 +98,7 @@ def main() -> None:
         cpu.say(done=True)
     print(json.dumps({name: {f"cpu{cpu.number}": [cpu.pages * PER_PAGE, cpu.overrun] for cpu in each}
                       for name, each in hosts.items()}), flush=True)  # fmt: skip
-    sys.stdin.read()  # the pipes keep what they hold as long as this lives
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ take_over() {
 	k_old=$k_line
 	k_tries=0
 	while [ -n "$k_old" ] && grep -q kedr "/proc/$k_old/cmdline" 2>/dev/null; do
-		[ $k_tries -lt 50 ] || kill -KILL "$k_old" 2>/dev/null
-		[ $k_tries -lt 70 ] || stop INFRA "process $k_old of an earlier connection still streams and cannot be ended"
+		[ $k_tries -lt 20 ] || [ ! -s sending ] || kill -KILL "$k_old" 2>/dev/null
+		[ $k_tries -lt 300 ] || stop INFRA "process $k_old of an earlier connection still streams and cannot be ended"
 		k_tries=$((k_tries + 1))
 		rest
 	done
-	rm -f word acked
+	rm -f word acked sending
 	printf '%s\n' $$ >pid
 }
 
@@ -78,7 +78,8 @@ forget() {
 	[ $# -eq 0 ] || rm -f "$@"
 }
 
-# room: waits until not too much is kept here; the buffer overruns meanwhile, and counts it.
+# room: waits until not too much is kept here; the buffer overruns meanwhile, and counts it. Only called when nothing
+# was read that is not kept yet, since it may be the end of this program.
 room() {
 	forget
 	while [ $((k_seq - k_gone)) -ge "$k_window" ]; do
@@ -115,7 +116,6 @@ measure() {
 packet() {
 	case $1 in
 	pages | text)
-		room
 		k_seq=$((k_seq + 1))
 		k_number=$k_seq
 		;;
@@ -127,7 +127,9 @@ packet() {
 	set -- $(measure "$3" "body.$k_number")
 	printf '%s %s %s %s\n' "$k_heading" "$1" "$3" "${7:--}" >"head.$k_number" ||
 		stop INFRA "$k_spool of the host is full"
+	printf '%s\n' "$k_number" >sending
 	cat "head.$k_number" "body.$k_number"
+	: >sending
 	k_idle=0
 }
 
@@ -180,6 +182,7 @@ send_pages() {
 		k_more=yes
 		packet pages "$k_names" raw
 	fi
+	room
 	k_names=
 	k_room=$((k_bytes / k_page))
 	: >raw
@@ -207,6 +210,7 @@ round() {
 	k_more=
 	mine
 	if [ "$k_form" = text ]; then
+		room
 		lines
 		return
 	fi

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable
 
-
 if __package__:
     from .ring_pages import HEADER, Page
 else:  # run as a host
