@@ -8,7 +8,7 @@ help:
 	@echo 'make collect     watch an embedded guest until its exercise ends; Ctrl-C ends it sooner, and well'
 	@echo 'make matrix      the same on every kernel of data/systems.yml, each in a guest of its own'
 	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
-	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-distros, test-e2e'
+	@echo '                 test-sanity, test-integration, test-kernels, test-browser, test-distros, test-fleet, test-e2e'
 	@echo 'make test-cloud  a guest of a cloud image; not in make test, its first boot takes minutes without KVM'
 	@echo 'make lint        the same as make test-lint test-types'
 	@echo 'make torture     loads, races, kills and failures of modules, on a stock and on a debug kernel; ARGS for pytest'
