@@ -10,6 +10,7 @@ control node's tracefs beside the files it is given.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import ringbuffer, trace
 MAX_CPUS = 1 << 14
 """CPUs that a file may have: a number above it is taken for damage."""
 
+_EVENT = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 _CPUSTAT, _TRACECLOCK, _UNAME = 2, 4, 5
 
 
@@ -55,7 +57,9 @@ def _named(stream: BinaryIO, name: bytes, content: bytes) -> None:
 def _formats(stream: BinaryIO, text: str) -> None:
     """Formats of the tracers first, then those of the events, by system."""
     systems: dict[str, list[bytes]] = {}
-    for _line, name, block in trace.blocks(text):
+    for line, name, block in trace.blocks(text):
+        if not _EVENT.fullmatch(name):
+            raise DatError(f"formats.txt: line {line}: {name[:80]!a} names no event; system/event is expected")
         systems.setdefault(name.partition("/")[0], []).append(block.encode("utf-8", "surrogateescape"))
     tracers = systems.pop("ftrace", [])
     stream.write(struct.pack("<I", len(tracers)))

@@ -14,7 +14,6 @@ DuckDB sorts, on disk where memory does not suffice.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -69,7 +68,7 @@ def merge(files: Iterable[str], hosts: Mapping[str, clocks.Clock], place: str) -
         groups.setdefault(machine(host, clock), []).append(clock)
     shared = {name: clocks.same_machine(members) for name, members in groups.items()}
     of_host = {host: machine(host, clock) for host, clock in hosts.items()}
-    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": os.path.join(place, "sort")}) as connection:
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": place}) as connection:
         connection.execute(_SEGMENTS)
         for host in hosts:
             rows = [[host, *segment] for segment in shared[of_host[host]].segments]

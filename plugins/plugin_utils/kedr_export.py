@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.export import ExportError
 BATCH = 10_000
 """Rows that are held as Python objects."""
 MAX_TEXT = 64 << 20
-"""Bytes of a description (formats, names of threads) that are read."""
+"""Characters that a description (formats, names of threads) may have."""
 MANIFEST = "perfetto_manifest.json"
 
 
@@ -139,9 +140,12 @@ def _text(host: Host, name: str) -> str:
     path = os.path.join(host.directory, name)
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read(MAX_TEXT)
+            text = stream.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise ExportError(f"{host.name}: {name} is missing; without it the pages cannot be read") from None
+    if len(text) > MAX_TEXT:
+        raise ExportError(f"{host.name}: {name} is longer than {MAX_TEXT} characters, which no kernel's is")
+    return text
 
 
 def _facts(host: Host) -> dict[str, Any]:
@@ -217,8 +221,9 @@ def _merged(program: str, found: Sequence[Host], output: str) -> int:
         return _refuse(program, "of no host can the records be placed in time")
     counts = {"certain": 0, "uncertain": 0}
     try:
-        with export.whole(output) as stream:
-            for row in export_merged.merge(files, machines, os.path.dirname(os.path.abspath(output))):
+        place = os.path.dirname(os.path.abspath(output))
+        with export.whole(output) as stream, tempfile.TemporaryDirectory(prefix=".kedr-export-", dir=place) as spare:
+            for row in export_merged.merge(files, machines, spare):
                 counts[row["order"]] += 1
                 stream.write(json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
     except export_merged.duckdb.Error as error:

@@ -13,6 +13,8 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
+import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,7 @@ def test_without_pages_no_trace_dat_is_made(run: Path, tmp_path: Path, capsys: p
         ("header.txt", None, "header.txt is missing"),
         ("header.txt", "nothing", "header_page names no timestamp"),
         ("formats.txt", "format: x\n", "stands before the first"),
+        ("formats.txt", "== kmem/k\0free\nID: 1\n", "line 1: 'kmem/k\\x00free' names no event"),
         ("facts.json", "{", "facts.json is no JSON"),
         ("clocks.jsonl", "{", "line 1: no reading of clocks"),
     ],
@@ -297,6 +300,9 @@ def test_the_manifest_names_each_machine_and_fits_its_schema(tmp_path: Path) -> 
         "alpha": True,
         "beta": True,
     }
+    subprocess.run(["sh", "-c", "tar -cf ../fleet.tar *"], cwd=tmp_path / "out", check=True)
+    with tarfile.open(tmp_path / "fleet.tar") as archive:
+        assert set(archive.getnames()) == {"perfetto_manifest.json", *(file["path"] for file in inner["files"])}
     assert inner["attributes"] == {
         "kedr.run": "run1",
         "kedr.offset_ns.alpha": DAY,
@@ -439,3 +445,14 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_before(tmp_path: Path)
         stream.write(b"half")
         raise KeyboardInterrupt
     assert [one.name for one in tmp_path.iterdir()] == ["out"] and path.read_bytes() == b"good"
+
+
+def test_the_command_runs_without_a_playbook(run: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "bin" / "kedr-export", "text", run / "alpha", "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size = (COLLECTED / "trace.txt").stat().st_size
+    assert done.stdout == f"{tmp_path}/out: {size} bytes of trace.txt, as the kernel printed them\n"
