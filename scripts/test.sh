@@ -7,7 +7,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 chosen=$*
-[ $# -gt 0 ] || set -- lint types unit mist sanity integration kernels browser distros fleet e2e
+[ $# -gt 0 ] || set -- lint types unit mist sanity integration runner kernels browser distros fleet e2e
 KEDR_NOTES=$(mktemp) || exit 1
 table=$(mktemp) || exit 1
 export KEDR_NOTES

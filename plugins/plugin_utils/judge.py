@@ -86,6 +86,7 @@ class _Accounts:
         if host.plans:
             decided = verdict.attempt(host, self._account) or decided
             for target in self.targets:
+                host.target = target
                 own = Expect("", target, expect.gone, (), expect.taint)
                 verdict.attempt(host, partial(verdict.judge_sites, host, own))
         verdict.attempt(host, lambda: verdict.judge_end(host, expect, self.targets))

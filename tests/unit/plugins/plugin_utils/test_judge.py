@@ -9,12 +9,13 @@ import pathlib
 import re
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jsonschema
 import pyarrow.parquet as pq
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import judge, kedr_collection
+from ansible_collections.kedr.lab.plugins.plugin_utils import judge, kedr_collection, kedr_trace
 
 from .host_dir import stats
 from .ring_pages import HEADER, Page
@@ -329,3 +330,31 @@ def test_the_command_judges_from_the_directory_alone(collected: Collection, caps
     assert "1 hosts OK" in capsys.readouterr().out
     assert kedr_collection.main("kedr-collection", [str(collected.host)]) == 2
     assert "run.json: the file is not there" in capsys.readouterr().err
+
+
+# -- several control nodes ---------------------------------------------------------------------------
+
+
+def test_slices_of_a_fleet_that_were_judged_side_by_side_are_one_table(
+    tmp_path: pathlib.Path, target_ko: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs below one directory, as two slices of a job write them at the same time."""
+    places = []
+    for name in ("one", "two"):
+        run = RunDir(tmp_path / name, target_ko)
+        Collection(run).changed("facts")
+        place = tmp_path / "runs" / f"awx-{name}"
+        place.parent.mkdir(exist_ok=True)
+        run.path.rename(place)
+        (place / HOST).rename(place / name)
+        (place / name / "dmesg.txt").write_text(DMESG.replace(RUN_ID, place.name))
+        (place / "run.json").write_text(json.dumps({"command": [], "hosts": {name: {"target": "cp_target"}}}))
+        places.append(str(place))
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda place: kedr_collection.main("kedr-collection", [place]), places)) == [0, 0]
+    capsys.readouterr()
+    assert kedr_trace.main("kedr-trace", ["counts", "--format", "json", str(tmp_path / "runs")]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["host"], row["event"], row["calls"]) for row in rows} == {
+        (host, event, 3) for host in ("one", "two") for event in ("called_kfree", "called_up")
+    }
