@@ -286,7 +286,8 @@ def order(one: Clock, one_ns: int, two: Clock, two_ns: int) -> str:
 def parse(text: str) -> Clock:
     """Read clocks.jsonl.  Raises ClockError naming the line."""
     pairs: list[Pair] = []
-    boot_id, errors = "", []
+    boots: set[str] = set()
+    errors: list[int | None] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -295,7 +296,7 @@ def parse(text: str) -> Clock:
             if "chrony" in one:
                 errors.append(_whole(one["chrony"]["error_ns"]) if one["chrony"]["error_ns"] is not None else None)
             elif "boot_id" in one:
-                boot_id = str(one["boot_id"])
+                boots.add(str(one["boot_id"]))
             else:
                 numbers = [_whole(one[name]) for name in Pair._fields[2:]]
                 pairs.append(Pair(str(one["when"]), str(one["clock"]), numbers[0], numbers[1], numbers[2]))
@@ -304,9 +305,11 @@ def parse(text: str) -> Clock:
     names = {pair.clock for pair in pairs}
     if len(names) > 1:
         raise ClockError(f"readings of several trace clocks: {', '.join(sorted(names))}; a trace has one")
+    if len(boots) > 1:
+        raise ClockError("readings of several starts of the kernel: the host was started anew, and so was its clock")
     known = [error for error in errors if error is not None]
     error_ns = max(known) if known and len(known) == len(errors) else None
-    return Clock(names.pop() if names else "", _ordered(pairs), boot_id, error_ns)
+    return Clock(names.pop() if names else "", _ordered(pairs), "".join(boots), error_ns)
 
 
 def _whole(value: object) -> int:

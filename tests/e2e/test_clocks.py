@@ -41,3 +41,33 @@ def test_a_clock_that_the_kernel_relates_to_nothing_is_related_by_marks(lab: Lab
     first, second, third = pairs
     for one, two in ((first, second), (second, third)):
         assert abs(one.offset_ns - two.offset_ns) <= one.uncertainty_ns + two.uncertainty_ns + 10**6
+
+
+STEP = """
+mount_tracing
+mkdir "$k_tracing/instances/clocks-test"
+choose_place clocks-test
+printf 'boot\\n' >"$k_place/trace_clock"
+clock_pair begin
+date -s "@$(($(date +%s) + 100))" >/dev/null
+clock_pair during
+printf 'clocks during boot %s\\n' "$(clock_marks boot)"
+date -s "@$(($(date +%s) - 100))" >/dev/null
+clock_pair end
+rmdir "$k_place"
+"""
+
+
+def test_a_clock_of_day_that_is_set_in_between_is_seen_at_once(lab: Lab) -> None:
+    """It jumps by 100 s and back, each time by up to a second less, which ``date`` cuts off."""
+    call = hostshell.frame(hostshell.load_script("tracefs", "clocks") + STEP, {})
+    found = clocks.take(lab.ssh("one", call.command, stdin=call.stdin).splitlines())
+    before, during, marks, after = (clocks.Pair(**one) for one in found)
+    assert 98 * 10**9 < during.offset_ns - before.offset_ns <= 100 * 10**9
+    assert abs(marks.offset_ns - during.offset_ns) <= marks.uncertainty_ns + during.uncertainty_ns
+    assert 98 * 10**9 < during.offset_ns - after.offset_ns <= 102 * 10**9
+    known = clocks.parse(clocks.dump([before._asdict(), during._asdict(), after._asdict()]))
+    between = known.moment((before.trace_ns + during.trace_ns) // 2)
+    assert between is not None and between.bound_ns is not None
+    for offset in (before.offset_ns, during.offset_ns):
+        assert abs((before.trace_ns + during.trace_ns) // 2 + offset - between.realtime_ns) <= between.bound_ns

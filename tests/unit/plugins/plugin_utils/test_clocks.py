@@ -305,6 +305,12 @@ def test_readings_of_two_trace_clocks_are_refused() -> None:
         clocks.parse(clocks.dump(both))
 
 
+def test_readings_of_two_starts_of_the_kernel_are_refused() -> None:
+    with pytest.raises(clocks.ClockError, match="started anew"):
+        clocks.parse(clocks.dump([{"boot_id": BOOT_ID}, {"boot_id": BOOT_ID.replace("7", "8")}]))
+    assert clocks.parse(clocks.dump([{"boot_id": BOOT_ID}] * 2)).boot_id == BOOT_ID
+
+
 def test_readings_of_one_machine_are_put_together() -> None:
     one, two = (
         clock((1, 2, 3), (9, 2, 3), boot_id=BOOT_ID, error_ns=None),
