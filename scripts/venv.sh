@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Usage: venv.sh oldest|newest run|collect|runner|test
+# Usage: venv.sh oldest|newest run|collect|runner|test|spark
 # Prints the folder of a virtual environment with the oldest or the newest supported ansible-core that
 # this machine's Pythons allow; "collect" adds what collections need, "runner" to that ansible-runner and
-# ansible-builder, or "test" the test tools. It is made when it is not in the cache yet: its key is the content of
-# the requirements, and the Python.
+# ansible-builder, or "test" the test tools, or "spark" those and Spark. It is made when it is not in the cache yet:
+# its key is the content of the requirements, and the Python.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -28,14 +28,15 @@ case $which in
         core=2.21 python=$(pick tail 12 14)
         [ -n "$python" ] || core=2.19 python=$(pick tail 11 13)
         ;;
-    *) die "usage: venv.sh oldest|newest run|collect|runner|test" ;;
+    *) die "usage: venv.sh oldest|newest run|collect|runner|test|spark" ;;
 esac
 version=${python%% *} interpreter=${python#* }
 
 files="$root/requirements/ansible-$core.txt $root/requirements/common.txt"
 [ "$kind" = run ] || files="$files $root/requirements/collect.txt"
 [ "$kind" != runner ] || files="$files $root/requirements/runner.txt"
-[ "$kind" != test ] || files="$files $root/requirements/test.txt"
+case $kind in test | spark) files="$files $root/requirements/test.txt" ;; esac
+[ "$kind" != spark ] || files="$files $root/requirements/spark.txt"
 # shellcheck disable=SC2086 # a list of files
 key=$({ echo "$interpreter"; "$interpreter" -VV; cat $files; } | sha256sum | cut -c 1-12)
 place=$KEDR_CACHE/venv/$kind-$core-py$version-$key
