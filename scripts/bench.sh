@@ -24,5 +24,9 @@ say "decoding the text of a module, natively"
 "$venv/bin/python" "$root/tests/bench/bench_decoder.py" "$KEDR_CACHE" || exit 1
 say "calls and loads on a guest, beside the kernel's own ways of watching"
 PATH=$venv/bin:$PATH "$venv/bin/python" "$root/tests/bench/bench_calls.py" "$KEDR_CACHE" || exit 1
+say "reading records, beside trace-cmd"
+"$root/scripts/packages.sh" trace-cmd || exit 1
+collect=$("$root/scripts/venv.sh" newest collect) || exit 1
+"$collect/bin/python" "$root/tests/bench/bench_parse.py" || exit 1
 say "generating with mist_gen"
 python3 "$root/tests/bench/bench_mist.py"
