@@ -239,6 +239,7 @@ class ActionModule(ControlAction):
             about["ended_by"] = self.conditions.reason
         if lane.script:
             about["command"] = until.record(lane.script)
+            self._record_command(host, about["command"])
         if self.local:
             about["local_command"] = until.record(self.local)
         write_private(path, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
@@ -249,6 +250,17 @@ class ActionModule(ControlAction):
             "data": {key: about[key] for key in ("records", "received", "complete")},
         })  # fmt: skip
         return about
+
+    def _record_command(self, host: stream.Host, outcome: Mapping[str, Any]) -> None:
+        """A command that failed on its own is a failed step; one that was ended, since all was over, is not."""
+        status = outcome["status"]
+        reason = outcome["error"] or (f"the command ended with exit status {status}" if status else "")
+        bad = reason and self.conditions.reason == until.COMMAND_ENDED
+        append_step(host.directory, {
+            "step": "command", "status": "failed" if bad else "ok", "reason": reason if bad else "",
+            "kind": ("INFRA" if outcome["error"] else "FAIL") if bad else "", "started": round(self.began, 3),
+            "seconds": round(time.time() - self.began, 3), "round_trips": 1, "data": {"status": status},
+        })  # fmt: skip
 
     @staticmethod
     def _earlier(path: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.trace)."""
 
     changes_host = True
-    recorded = ("tracing_dir", "instance", "witness")
+    recorded = ("tracing_dir", "instance", "witness", "overwrite")
 
     def step_name(self) -> str:
         """Return the usual step: trace or untrace."""
@@ -51,7 +51,7 @@ class ActionModule(HostAction):
             "changed": bool(changes), "changes": changes, "events": events,
             "witness": [hostshell.printable(text, 100) for text in answer.all("witness")],
             "tracing_dir": hostshell.printable(answer.one("tracing_dir"), 300),
-            "instance": answer.one("instance") == "yes", **self._diff(answer),
+            "instance": answer.one("instance") == "yes", "overwrite": self.options["overwrite"], **self._diff(answer),
         }
 
     def _diff(self, answer: hostshell.Answer) -> dict[str, Any]:

@@ -109,6 +109,11 @@ instance:
   returned: success
   type: bool
   sample: true
+overwrite:
+  description: What was asked for; null when nothing was.
+  returned: success
+  type: bool
+  sample: true
 events:
   description: The events asked for.
   returned: success

@@ -23,6 +23,10 @@ MAX_OUTPUT = 4 << 20
 """Bytes of a command's output that are kept."""
 
 
+COMMAND_ENDED = "the command has ended"
+"""The condition that was met when the last command has ended."""
+
+
 @dataclass
 class Job:
     """One process beside the streams, which reads ``given`` and writes to a file; nobody waits for it."""
@@ -112,7 +116,7 @@ class Conditions:
         if self.events is not None and records >= self.events:
             return f"{records} records came"
         if self.jobs and all(job.ended() for job in self.jobs):
-            return "the command has ended"
+            return COMMAND_ENDED
         return ""
 
 

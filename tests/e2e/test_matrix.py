@@ -65,7 +65,7 @@ def test_a_row_that_cannot_be_made_is_infra_and_the_other_one_runs_all_the_same(
 
 
 def test_image_and_guest_are_steps_of_a_row(results) -> None:
-    assert [step["step"] for step in results["locked"]["steps"]][:3] == ["image", "guest", "facts"]
+    assert [step["step"] for step in results["locked"]["steps"]][:4] == ["image", "guest", "hold", "facts"]
     assert [(step["step"], step["status"]) for step in results["nowhere"]["steps"]] == [("image", "failed")]
 
 
