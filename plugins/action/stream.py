@@ -86,14 +86,23 @@ class ActionModule(ControlAction):
             self.conditions.files = [self.path(options[name]) for name in ("file", "end_file") if options[name]]
             self.conditions.tick = self._tick
         try:
-            stream.collect(
-                [lane.stream for lane in self.lanes], self._until, self._say, final=options["final"],
-                on_live=None if options["final"] else self._live,
-            )  # fmt: skip
+            self._collect()
         finally:
             self._end_jobs()
         streams = {lane.stream.name: self._keep(lane) for lane in self.lanes}
         return {"changed": True, "streams": streams, "ended_by": self.conditions.reason}
+
+    def _collect(self) -> None:
+        """One round with all hosts; for a snapshot there is nothing to take before the last round."""
+        hosts = {lane.stream.name: lane.stream for lane in self.lanes}
+        if self.options["final"]:
+            stream.collect(list(hosts.values()), lambda _hosts: True, self._say, final=True)
+        elif self.options["mode"] == "stream":
+            stream.collect(list(hosts.values()), self.conditions.met, self._say, final=False, on_live=self._live)
+        else:
+            self._live(hosts)
+            while not self.conditions.met(hosts):
+                time.sleep(stream.TICK)
 
     # -- options -------------------------------------------------------------------------------------
 
@@ -120,6 +129,9 @@ class ActionModule(ControlAction):
         if not options["final"] and not any(wanted):
             raise StepError("INFRA", "nothing says when the collection ends: give kedr_duration, kedr_until_events, "
                                      "kedr_until_file, kedr_command, kedr_local_command or kedr_exercise")
+        if options["mode"] == "snapshot" and options["events"]:
+            raise StepError("INFRA", "a snapshot counts no records before its end: kedr_until_events needs "
+                                     "kedr_mode: stream")
         if options["script"] and options["command"]:
             raise StepError("INFRA", "give one of command and script (kedr_command and kedr_exercise)")
         if options["file"] and os.path.lexists(self.path(options["file"])):
@@ -143,17 +155,18 @@ class ActionModule(ControlAction):
 
     # -- while the hosts stream ----------------------------------------------------------------------
 
+    def _streams(self) -> bool:
+        return bool(self.options["mode"] == "stream")
+
     def _say(self, text: str) -> None:
         self._display.display(f"    {hostshell.printable(text, 500)}")
 
-    def _until(self, hosts: stream.Hosts) -> bool:
-        if self.options["final"]:
-            return True
-        return self.conditions.met(hosts)
-
     def _live(self, hosts: stream.Hosts) -> None:
         """All hosts stream: the commands begin."""
-        self._say(f"{sum(host.streamed and not host.error for host in hosts.values())} hosts stream")
+        if self._streams():
+            self._say(f"{sum(host.streamed and not host.error for host in hosts.values())} hosts stream")
+        else:
+            self._say(f"{len(hosts)} hosts are watched")
         self._read_clocks()
         jobs: list[until.Job] = []
         for lane in self.lanes:
@@ -177,7 +190,8 @@ class ActionModule(ControlAction):
         if self.conditions.live_since is not None and now - self.shown >= SHOW_EVERY:
             self.shown = now
             records = sum(sum(host.records.values()) for host in hosts.values())
-            self._say(f"{now - self.conditions.live_since:.0f} s: {records} records of {len(hosts)} hosts")
+            came = f": {records} records" if self._streams() else ""
+            self._say(f"{now - self.conditions.live_since:.0f} s{came} of {len(hosts)} hosts")
         if self.conditions.live_since is not None and now - self.clocked >= CLOCK_EVERY:
             self._read_clocks()
         for lane in self.lanes:
@@ -187,7 +201,7 @@ class ActionModule(ControlAction):
         self.clocked = time.monotonic()
         program = hostshell.load_script("tracefs", "clocks") + _CLOCK_PAIR
         for lane in self.lanes:
-            if lane.stream.link and not lane.clock:
+            if not lane.clock and (lane.stream.link or not self._streams()):
                 call = hostshell.frame(program, {"k_instance": lane.stream.instance})
                 job = until.Job(lane.stream.name, lane.line(call.command), call.stdin)
                 job.start()
@@ -243,8 +257,9 @@ class ActionModule(ControlAction):
         if self.local:
             about["local_command"] = until.record(self.local)
         write_private(path, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
+        step = "drain" if final else "stream" if self._streams() else "watch"
         append_step(host.directory, {
-            "step": "drain" if final else "stream", "status": "failed" if host.error else "ok",
+            "step": step, "status": "failed" if host.error else "ok",
             "kind": "INFRA" if host.error else "", "reason": about["error"], "started": round(self.began, 3),
             "seconds": round(time.time() - self.began, 3), "round_trips": 1,
             "data": {key: about[key] for key in ("records", "received", "complete")},
