@@ -23,7 +23,7 @@ from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
 
 LIMIT = 300
 """Seconds that anything may take before the test is given up."""
-CALLS = 20_000
+CALLS = 24_000
 """Records that the workload makes at least: it reads two devices of 4000 bytes, byte by byte, three calls each."""
 
 WORKLOAD = """\
@@ -99,7 +99,7 @@ def streamed(collect: Collect) -> dict[str, str]:
     end = collect.place / "end"
     running = collect.start("streamed", kedr_exercise=collect.workload("sleep 1000\n"), kedr_end_file=str(end))
     pages = collect.host("streamed") / "raw/cpu0.pages.part"
-    wait_until(lambda: running.poll() is not None or (pages.exists() and pages.stat().st_size > CALLS * 40), "records")
+    wait_until(lambda: running.poll() is not None or (pages.exists() and pages.stat().st_size > CALLS * 30), "records")
     second = collect("second", kedr_duration=1)
     end.touch()
     status = running.wait(LIMIT)
