@@ -29,6 +29,8 @@ CLOCK_EVERY = 300.0
 """Seconds between two pairs of clock readings during a collection."""
 SHOW_EVERY = 10.0
 """Seconds between two lines that say how far the collection is."""
+RATE_OVER = 2.0
+"""Seconds over which a rate is measured."""
 SCRIPT_LIMIT = 24 * 3600
 """Seconds that a command may take on a host at most."""
 
@@ -47,7 +49,10 @@ class Lane:
     line: Callable[[str], Sequence[str]]
     files: Sequence[str]
     token: str = field(default_factory=lambda: secrets.token_hex(12))
-    script: until.ScriptJob | None = None
+    script: until.Job | None = None
+    ender: until.Job | None = None
+    peak: int = 0
+    before: tuple[float, int] | None = None
     clock: tuple[until.Job, str] | None = None
 
 
@@ -58,6 +63,15 @@ def _content(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise StepError("INFRA", f"{path}: cannot read a file for the hosts: {error.strerror}") from None
+
+
+def _measure(lane: Lane, now: float) -> None:
+    """Keep the highest rate of bytes a second, over two seconds at least, that a host's buffers gave."""
+    if lane.before is None:
+        lane.before = now, lane.stream.written
+    elif now - lane.before[0] >= RATE_OVER:
+        lane.peak = max(lane.peak, int((lane.stream.written - lane.before[1]) / (now - lane.before[0])))
+        lane.before = now, lane.stream.written
 
 
 class ActionModule(ControlAction):
@@ -196,6 +210,7 @@ class ActionModule(ControlAction):
             self._read_clocks()
         for lane in self.lanes:
             self._take_clock(lane)
+            _measure(lane, now)
 
     def _read_clocks(self) -> None:
         self.clocked = time.monotonic()
@@ -223,18 +238,19 @@ class ActionModule(ControlAction):
 
     def _end_jobs(self) -> None:
         """End the commands that still run, on the hosts as well, and keep what they printed."""
-        running = [lane for lane in self.lanes if lane.script and not lane.script.ended()]
-        enders = [until.end_job(lane.stream.name, lane.line, lane.token) for lane in running]
-        for job in enders:
-            job.start()
-        until.wait_for(enders, 20)
-        until.wait_for([lane.script for lane in running if lane.script], 5)
+        for lane in self.lanes:
+            if lane.script and not lane.script.ended():
+                lane.ender = until.end_job(lane.stream.name, lane.line, lane.token)
+                lane.ender.start()
+        until.wait_for([lane.ender for lane in self.lanes if lane.ender], 20)
+        until.wait_for([lane.script for lane in self.lanes if lane.script], 5)
         for lane in self.lanes:
             if lane.clock:
                 until.wait_for([lane.clock[0]], 5)
                 self._take_clock(lane)
             if lane.script:
-                write_private(os.path.join(lane.stream.directory, "command.txt"), lane.script.result()[0])
+                printed = (lane.ender or lane.script).result()[0]
+                write_private(os.path.join(lane.stream.directory, "command.txt"), printed)
         if self.local:
             self.local.end()
             write_private(os.path.join(self.run_dir, "command.txt"), self.local.output())
@@ -250,12 +266,13 @@ class ActionModule(ControlAction):
         about.setdefault("began", round(self.began, 3))
         about.update({name: value for name, value in (("form", host.form), ("packing", host.packing)) if value})
         if not final:
-            about["ended_by"] = self.conditions.reason
+            about["ended_by"], about["peak"] = self.conditions.reason, lane.peak
         if lane.script:
-            about["command"] = until.record(lane.script)
+            _output, status, error = (lane.ender or lane.script).result()
+            about["command"] = {"status": status, "error": error, "killed": lane.ender is not None}
             self._record_command(host, about["command"])
         if self.local:
-            about["local_command"] = until.record(self.local)
+            about["local_command"] = {"status": self.local.status}
         write_private(path, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
         step = "drain" if final else "stream" if self._streams() else "watch"
         append_step(host.directory, {
@@ -270,7 +287,7 @@ class ActionModule(ControlAction):
         """A command that failed on its own is a failed step; one that was ended, since all was over, is not."""
         status = outcome["status"]
         reason = outcome["error"] or (f"the command ended with exit status {status}" if status else "")
-        bad = reason and self.conditions.reason == until.COMMAND_ENDED
+        bad = reason and not outcome["killed"]
         append_step(host.directory, {
             "step": "command", "status": "failed" if bad else "ok", "reason": reason if bad else "",
             "kind": ("INFRA" if outcome["error"] else "FAIL") if bad else "", "started": round(self.began, 3),
@@ -285,4 +302,5 @@ class ActionModule(ControlAction):
                 earlier = json.load(file)
         except (OSError, ValueError):
             return {}
-        return {key: earlier[key] for key in ("began", "ended_by", "command", "local_command") if key in earlier}
+        kept = ("began", "ended_by", "peak", "command", "local_command")
+        return {key: earlier[key] for key in kept if key in earlier}

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name, measured_rate
 from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
+LARGEST = 1 << 24
+"""KiB of a buffer of one processor at most."""
 OVERWRITE = {None: "", True: "1", False: "0"}
 
 
@@ -32,16 +35,14 @@ class ActionModule(HostAction):
         for name in ("clock", "tracer"):
             if not re.fullmatch(r"[A-Za-z0-9_:-]*", self.options[name] or ""):
                 raise StepError("INFRA", f"'{hostshell.printable(self.options[name], 80)}' is no {name}")
-        if not 1 <= self.options["buffer_size_kb"] <= 1 << 24:
-            raise StepError("INFRA", f"buffer_size_kb: {self.options['buffer_size_kb']} is out of range: "
-                                     "1 to 16777216 KiB per CPU")
+        size = self._buffer_size()
         program = hostshell.load_script("tracefs", "clocks", "trace") + f"need_root Tracing\n{state}\n"
         if state == "present" and not self.check_mode():
             program += 'choose_place "$k_instance"\n{ clock_about; clock_pair begin; } | text clocks\n'
         answer = self.ask(program, {
             "k_instance": instance_name(self.options["instance"]), "k_events": event_paths(events),
             "k_clock": self.options["clock"], "k_clocks": " ".join(clocks.PREFERRED),
-            "k_overwrite": OVERWRITE[self.options["overwrite"]], "k_size": self.options["buffer_size_kb"],
+            "k_overwrite": OVERWRITE[self.options["overwrite"]], "k_size": size,
             "k_witness": event_paths(EVENTS) if self.options["witness"] else [],
             "k_tracer": self.options["tracer"], "k_check": "yes" if self.check_mode() else "no",
         })
@@ -53,6 +54,20 @@ class ActionModule(HostAction):
             "tracing_dir": hostshell.printable(answer.one("tracing_dir"), 300),
             "instance": answer.one("instance") == "yes", "overwrite": self.options["overwrite"], **self._diff(answer),
         }
+
+    def _buffer_size(self) -> int:
+        """KiB for each processor: as given, or more where a rate was measured that needs more."""
+        size = int(self.options["buffer_size_kb"])
+        if not 1 <= size <= LARGEST:
+            raise StepError("INFRA", f"buffer_size_kb: {size} is out of range: 1 to {LARGEST} KiB per CPU")
+        seconds = self.options["buffer_seconds"]
+        if not seconds or not self.host_dir:
+            return size
+        run_dir, host = os.path.split(self.host_dir)
+        wanted = int(measured_rate(os.path.dirname(run_dir), host) * seconds) >> 10
+        if wanted > size:
+            self.say(f"a buffer of {min(wanted, LARGEST)} KiB per CPU, for {seconds:g} s of the measured rate")
+        return min(max(size, wanted), LARGEST)
 
     def _diff(self, answer: hostshell.Answer) -> dict[str, Any]:
         if not self._task.diff:

@@ -52,6 +52,12 @@ options:
     description: Least size of the buffer of each processor, in KiB.
     type: int
     default: 4096
+  buffer_seconds:
+    description:
+      - Makes the buffer of each processor larger than O(buffer_size_kb) when it has to hold the records of so many
+        seconds. The rate is the highest that the newest collection of this host measured (C(peak) in its
+        C(stream.json)), looked for in the other runs beside O(run_dir); without one O(buffer_size_kb) is taken.
+    type: float
   witness:
     description:
       - Whether the kernel's own memory events are recorded beside, in a second instance with C(-kmem) after its name,

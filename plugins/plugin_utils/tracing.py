@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
 from collections.abc import Iterable
 
@@ -31,6 +34,18 @@ def instance_name(name: str) -> str:
         raise StepError("INFRA", f"'{printable(name, 80)}' cannot name a trace instance: letters, digits, "
                                  "'.', '_' and '-' are allowed, and no '.' or '-' in front")
     return name or ""
+
+
+def measured_rate(runs_dir: str, host: str) -> int:
+    """The highest rate in bytes a second that the newest collection of `host` with records measured; 0 for none."""
+    found: list[tuple[float, int]] = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(runs_dir):
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                with open(os.path.join(entry.path, host, "stream.json"), encoding="utf-8") as stream:
+                    about = json.load(stream)
+                found.append((float(about["ended"]), int(about["peak"])))
+    return max((one for one in found if one[1] > 0), default=(0.0, 0))[1]
 
 
 def log_of_run(log: bytes, run: str) -> tuple[bytes, bool]:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream
 
@@ -27,29 +27,41 @@ COMMAND_ENDED = "the command has ended"
 """The condition that was met when the last command has ended."""
 
 
+def _content(file: IO[bytes] | None) -> bytes:
+    """The first MAX_OUTPUT bytes of a file that is open, or of none."""
+    if file is None:
+        return b""
+    file.seek(0)
+    return file.read(MAX_OUTPUT)
+
+
 @dataclass
 class Job:
-    """One process beside the streams, which reads ``given`` and writes to a file; nobody waits for it."""
+    """One process beside the streams, which reads ``given`` and writes to a file; nobody waits for it.
+
+    With ``nonce`` its output is the answer of a host, and what it says on standard error is another thing.
+    """
 
     name: str
     argv: Sequence[str]
     given: bytes = b""
     environment: Mapping[str, str] | None = None
-    began: float = 0.0
+    nonce: str = ""
     _process: subprocess.Popen[bytes] | None = None
     _output: IO[bytes] | None = None
+    _errors: IO[bytes] | None = None
 
     def start(self) -> None:
         """Start the process in a group of its own.  Raises OSError."""
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the job is kept
+        self._output, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the job is kept
         with tempfile.TemporaryFile() as given:
             given.write(self.given)
             given.seek(0)
             self._process = subprocess.Popen(
-                self.argv, stdin=given, stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True,
+                self.argv, stdin=given, stdout=self._output, start_new_session=True,
+                stderr=self._errors if self.nonce else subprocess.STDOUT,
                 env={**os.environ, **self.environment} if self.environment is not None else None,
             )  # fmt: skip
-        self.began = time.monotonic()
 
     def ended(self) -> bool:
         """Has the process ended, or never begun?"""
@@ -62,10 +74,21 @@ class Job:
 
     def output(self) -> bytes:
         """What it wrote until now, at most MAX_OUTPUT bytes."""
-        if self._output is None:
-            return b""
-        self._output.seek(0)
-        return self._output.read(MAX_OUTPUT)
+        return _content(self._output)
+
+    def result(self) -> tuple[bytes, int | None, str]:
+        """What a command printed (output, then errors), its exit status, and why these are not known."""
+        if not self.nonce:
+            return self.output(), self.status, ""
+        try:
+            answer = hostshell.parse(self.output(), self.nonce)
+        except hostshell.AnswerError as error:
+            said = hostshell.printable(_content(self._errors), 500).strip()
+            return b"", None, f"{error}{': ' + said if said else ''}"
+        if answer.one("failed"):
+            return b"", None, hostshell.printable(answer.text("reason")).strip()
+        status = answer.number("status") if answer.one("status") else None
+        return answer.blobs.get("out", b"") + answer.blobs.get("err", b""), status, ""
 
     def end(self, patience: float = 5.0) -> None:
         """End the process and what it started, and wait for it."""
@@ -77,6 +100,17 @@ class Job:
                     os.killpg(self._process.pid, number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(patience)
+
+
+_END = f"""
+for k_base in /tmp /var/tmp; do
+    [ -f "$k_base/kedr-$k_job/out.txt" ] || continue
+    text out {MAX_OUTPUT // 2} <"$k_base/kedr-$k_job/out.txt"
+    text err {MAX_OUTPUT // 2} <"$k_base/kedr-$k_job/err.txt"
+    break
+done
+end_programs /tmp/kedr-$k_job /var/tmp/kedr-$k_job
+"""
 
 
 @dataclass
@@ -121,7 +155,7 @@ class Conditions:
 
 
 def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, files: Mapping[str, bytes],
-               seconds: int, token: str) -> ScriptJob:  # fmt: skip
+               seconds: int, token: str) -> Job:  # fmt: skip
     """A job that runs a script with its files on a host, as ``kedr.lab.exercise`` does.
 
     ``line`` makes the command line that reaches the host; ``token`` names the directory on the host, for ``end_job``.
@@ -132,31 +166,13 @@ def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, f
         {"k_script": "kedr-script", "k_seconds": seconds, "k_token": token},
         hostshell.make_tar({**content, "files/kedr-script": script}),
     )
-    return ScriptJob(name, line(call.command), call.stdin, nonce=call.nonce)
-
-
-@dataclass
-class ScriptJob(Job):
-    """A script on a host; its answer says how it ended."""
-
-    nonce: str = ""
-
-    def result(self) -> tuple[bytes, int | None, str]:
-        """What the script printed (output, then errors), its exit status, and what is wrong with the answer."""
-        try:
-            answer = hostshell.parse(self.output(), self.nonce)
-        except hostshell.AnswerError as error:
-            return b"", None, str(error)
-        if answer.one("failed"):
-            return b"", None, hostshell.printable(answer.text("reason")).strip()
-        return answer.blobs.get("out", b"") + answer.blobs.get("err", b""), answer.number("status"), ""
+    return Job(name, line(call.command), call.stdin, nonce=call.nonce)
 
 
 def end_job(name: str, line: Callable[[str], Sequence[str]], token: str) -> Job:
-    """A job that ends what a script job with ``token`` still runs on a host."""
-    program = hostshell.load_script("programs") + "end_programs /tmp/kedr-$k_job /var/tmp/kedr-$k_job\n"
-    call = hostshell.frame(program, {"k_job": token})
-    return Job(name, line(call.command), call.stdin)
+    """A job that ends what a script job with ``token`` still runs on a host, and says what it had printed."""
+    call = hostshell.frame(hostshell.load_script("programs") + _END, {"k_job": token})
+    return Job(name, line(call.command), call.stdin, nonce=call.nonce)
 
 
 def wait_for(jobs: Iterable[Job], seconds: float) -> None:
@@ -167,11 +183,3 @@ def wait_for(jobs: Iterable[Job], seconds: float) -> None:
         time.sleep(0.05)
     for job in jobs:
         job.end()
-
-
-def record(job: Job) -> dict[str, Any]:
-    """How a command ended, for stream.json."""
-    if isinstance(job, ScriptJob):
-        _output, status, error = job.result()
-        return {"status": status, "error": error}
-    return {"status": job.status, "error": ""}

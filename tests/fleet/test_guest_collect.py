@@ -144,7 +144,7 @@ def test_records_of_a_stream_are_the_calls_that_were_made(collect: Collect, stre
 
 def test_a_command_that_still_runs_at_the_end_is_ended_on_the_host(collect: Collect, streamed: dict[str, str]) -> None:
     assert "all was read" in (collect.host("streamed") / "command.txt").read_text(), streamed["first"]
-    assert collect.read("streamed", "stream.json")["command"]["status"] == 137
+    assert collect.read("streamed", "stream.json")["command"] == {"status": None, "error": "", "killed": True}
     assert "sleep 1000" not in collect.lab.ssh("one", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
 
 
@@ -171,7 +171,7 @@ def test_a_snapshot_has_the_calls_as_text_and_as_records(
     assert came == counted == read == rows(collect, "snapshot")
     text = (collect.host("snapshot") / "trace.txt").read_text()
     assert sum(not line.startswith("#") for line in text.splitlines()) == came
-    assert collect.read("snapshot", "stream.json")["command"] == {"status": 0, "error": ""}
+    assert collect.read("snapshot", "stream.json")["command"] == {"status": 0, "error": "", "killed": False}
 
 
 def test_what_a_killed_run_had_received_is_kept(collect: Collect, snapshot: subprocess.CompletedProcess[str]) -> None:
