@@ -12,7 +12,7 @@ cpu         int16                 number of the CPU
 pid         int32                 thread
 comm        string (dictionary)   name of the thread as the kernel remembered it at the end; null: forgotten
 time_ns     int64                 nanoseconds of the trace clock
-event       string (dictionary)   name of the event; ``unknown_N``: no format describes event number N
+event       string (dictionary)   name of the event; ``unknown``: no format describes it, only its number is known
 in_init     bool                  was the target's init running; null: the event does not say
 ints        map<string, int64>    arguments that are numbers or pointers (two's complement)
 texts       map<string, string>   arguments that are text; bytes that are no text as hexadecimal digits
@@ -50,6 +50,8 @@ _NAMED = ("in_init", "returnValue")
 """Fields of our events that have a column of their own."""
 _NUMBERS = (1, 2, 4, 8)
 """Sizes of numbers in bytes."""
+_MAX_FIELDS, _MAX_SIZE = 128, 1 << 16
+"""Fields that an event may have, and bytes of them all: more than the kernel ever writes, since no page is so long."""
 _MAX_UNKNOWN = 256
 """Bytes of a record of an unknown event that are kept."""
 _MAX_ERRNO = 4095
@@ -98,12 +100,14 @@ class Layout(NamedTuple):
 
 
 _PID = Column("common_pid", "<i4", 4, 4)
+_UNKNOWN = Layout(-1, "", "unknown", (Column("number", "<u2", 0, 2), Column("bytes", "bytes", 0, _MAX_UNKNOWN)), _PID)
+"""What is read of a record that no format describes: the number of its event, and its bytes."""
 
 
 def parse_layouts(text: str) -> dict[int, Layout]:
     """Read blocks ``== system/event`` with format files; returns the events by their number.
 
-    Raises RecordError naming the event when it has no number or no pid, or a field ends behind a page.
+    Raises RecordError naming the event when it has no number or no pid, too many fields, or one behind any page.
     """
     layouts: dict[int, Layout] = {}
     for _line, name, block in trace.blocks(text):
@@ -116,8 +120,11 @@ def parse_layouts(text: str) -> dict[int, Layout]:
             raise RecordError(f"format of {name[:80]}: no number ('ID:') or no common_pid of 4 bytes")
         own = tuple(one for one in columns if not one.name.startswith("common_"))
         layout = Layout(int(number[1]), system, event, own, pid)
-        if layout.size > 1 << 16:
-            raise RecordError(f"format of {name[:80]}: fields end at byte {layout.size}, behind any page")
+        if len(own) > _MAX_FIELDS or sum(one.size for one in own) > _MAX_SIZE or layout.size > _MAX_SIZE:
+            raise RecordError(
+                f"format of {name[:80]}: {len(own)} fields that end at byte {layout.size}; at most {_MAX_FIELDS} "
+                f"fields and {_MAX_SIZE} bytes are known here"
+            )
         layouts[layout.number] = layout
     return layouts
 
@@ -221,23 +228,21 @@ def batch(
 
 
 def _groups(pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout]) -> list[_Group]:
-    """The records sorted by event.  An event that no format describes has its bytes as its only field."""
+    """The records sorted by event; those that no format describes are one group."""
     end = pages.at + pages.length
     if len(pages.length) and int(pages.length.min()) < 8:
         raise RecordError(f"cpu{cpu}: a record has {int(pages.length.min())} bytes; the common fields alone have 8")
     kinds = _load(pages.data, pages.at, Column("common_type", "<u2", 0, 2)).astype(np.uint16)
+    known = np.zeros(1 << 16, dtype=bool)
+    known[[number for number in layouts if number < len(known)]] = True
+    unknown = np.flatnonzero(~known[kinds])
     order = np.argsort(kinds, kind="stable")
-    numbers = np.flatnonzero(np.bincount(kinds, minlength=1))
-    begins = np.searchsorted(kinds[order], numbers)
-    groups = []
-    for number, rows in zip(numbers.tolist(), np.split(order, begins[1:]), strict=False):
-        if not len(rows):
-            continue
-        layout = layouts.get(number)
-        if layout is None:
-            raw = Column("bytes", "bytes", 0, _MAX_UNKNOWN)
-            layout = Layout(number, "", f"unknown_{number}", (raw,), _PID)
-        elif int(pages.length[rows].min()) < layout.size:
+    numbers = np.flatnonzero((np.bincount(kinds, minlength=len(known)) > 0) & known)
+    begins, ends = (np.searchsorted(kinds[order], numbers, side) for side in ("left", "right"))
+    groups = [_Group(_UNKNOWN, unknown, pages.at[unknown], end[unknown])] if len(unknown) else []
+    for number, first, last in zip(numbers.tolist(), begins.tolist(), ends.tolist(), strict=True):
+        layout, rows = layouts[number], order[first:last]
+        if int(pages.length[rows].min()) < layout.size:
             raise RecordError(f"cpu{cpu}: a record of {layout.event} is shorter than its {layout.size} bytes")
         groups.append(_Group(layout, rows, pages.at[rows], end[rows]))
     return groups
@@ -358,8 +363,8 @@ def _strings(data: np.ndarray, nuls: np.ndarray, group: _Group, column: Column) 
     start = np.minimum(start, group.end)
     stop = np.minimum(start + length, group.end)
     if column.kind == "bytes":
-        raw = data.tobytes()
-        return pa.array([raw[a:b].hex() for a, b in zip(start.tolist(), stop.tolist(), strict=True)], pa.string())
+        whole = memoryview(data)
+        return pa.array([whole[a:b].hex() for a, b in zip(start.tolist(), stop.tolist(), strict=True)], pa.string())
     if len(nuls):
         found = nuls[np.minimum(np.searchsorted(nuls, start), len(nuls) - 1)]
         stop = np.where((found >= start) & (found < stop), found, stop)

@@ -205,7 +205,7 @@ def test_common_fields_of_other_kernels_are_no_arguments() -> None:
 def test_a_record_of_an_unknown_event_is_a_row_with_its_bytes() -> None:
     page = Page(1).record(content(99, 5, b"abcd")).record(content(8, 5, struct.pack("<Q", 1)))
     unknown, known = rows(page, KFREE)
-    assert (unknown["event"], unknown["pid"]) == ("unknown_99", 5)
+    assert (unknown["event"], unknown["pid"], unknown["ints"]) == ("unknown", 5, {"number": 99})
     assert unknown["texts"] == {"bytes": content(99, 5, b"abcd").hex()}
     assert (known["event"], known["ints"]) == ("called_kfree", {"p": 1})
 
@@ -229,7 +229,11 @@ def test_a_record_that_is_too_short_is_refused() -> None:
     [
         (("ID: 8", "ID: x"), "no number"),
         (("int common_pid", "int common_tgid"), "no common_pid"),
-        (("offset:8", "offset:99999"), "behind any page"),
+        (("offset:8", "offset:99999"), "end at byte 100007; at most 128 fields"),
+        (
+            ("\tfield:const void * p;", "\tfield:int q;\toffset:8;\tsize:4;\n" * 200 + "\tfield:const void * p;"),
+            "201 fields",
+        ),
     ],
 )
 def test_a_format_that_does_not_describe_records_is_refused(change: tuple[str, str], reason: str) -> None:

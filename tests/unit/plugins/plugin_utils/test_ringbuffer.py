@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.ringbuffer import PageError, count, parse_header_page, walk
 from hypothesis import given
@@ -112,3 +114,31 @@ def test_counting_finds_as_many_records_as_reading_and_refuses_the_same_pages(
             count(bytes(data), LAYOUT)
     else:
         assert count(bytes(data), LAYOUT) == wanted
+
+
+HEADER32 = HEADER.replace("local_t commit;\toffset:8;\tsize:8", "local_t commit;\toffset:8;\tsize:4").replace(
+    "offset:16;\tsize:4080", "offset:12;\tsize:4084"
+)
+
+
+def page32(page: Page, flags: int = 0, tail: bytes = b"") -> bytes:
+    """The same page as a kernel of 32 bits hands it out: its counts are as long as its words."""
+    data = struct.pack("<QI", page.start, len(page.body) | flags) + bytes(page.body) + tail
+    return data + bytes(SIZE - len(data))
+
+
+def test_pages_of_a_kernel_of_32_bits_are_read() -> None:
+    layout = parse_header_page(HEADER32)
+    assert layout == (8, 4, 12, 4096)
+    pages = [Page(100).record(b"aaaa", 5), Page(200).record(b"b" * 200, 1 << 30)]
+    missed = struct.pack("<I", 17) + b"\xff"
+    found = walk(page32(pages[0]) + page32(pages[1], 3 << 30, missed), layout)
+    assert found.time.tolist() == [105, 200 + (1 << 30)]
+    assert found.length.tolist() == [4, 200]
+    assert found.missed.tolist() == [0, 17]
+
+
+def test_an_absolute_time_whose_lowest_bits_began_anew_is_later() -> None:
+    start = (3 << 59) + (1 << 59) - 5
+    page = Page(start).stamp(7).record(b"aaaa", 1)
+    assert walk(page.bytes(), LAYOUT).time.tolist() == [(4 << 59) + 8]
