@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from glob import escape, glob
 from typing import BinaryIO, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, dataset
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, dataset, trace
 
 _SIGNS = ("raw", "stream.json", "clocks.jsonl", "trace.txt", "stats.txt")
 """What of a host's directory tells that something was collected from it."""
+MAX_STATS = 64 << 20
+"""Characters of the counts of the ring buffer that are read."""
 _PAGES = re.compile(r"cpu(\d{1,5})\.pages(?:\.part)?\Z")
 
 
@@ -84,6 +86,22 @@ def pages(host: Host) -> dict[int, str]:
         if cpu:
             found.setdefault(int(cpu[1]), os.path.join(raw, name))
     return found
+
+
+def loss(host: Host) -> str:
+    """What is to be said of records that are missing on the host's side; nothing when none are.  Raises ExportError."""
+    path = os.path.join(host.directory, "stats.txt")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            found = trace.parse_stats(stream.read(MAX_STATS))
+    except FileNotFoundError:
+        return "; whether records were lost is not known: stats.txt is missing"
+    except OSError as error:
+        raise ExportError(f"{path}: {error.strerror or error}") from None
+    except trace.TraceError as error:
+        raise ExportError(f"{path}: {error}") from None
+    lost = [f"CPU {cpu}: {stats.lost}" for cpu, stats in sorted(found.items()) if stats.lost]
+    return f"; lost on the host: {', '.join(lost)}" if lost else ""
 
 
 @contextmanager

@@ -29,7 +29,9 @@ REALTIME, OTHER = 1, 128
 
 _SEQUENCE = 1
 _CLEARED, _NEEDED = 1, 2
-_INSTANT = 3
+_BEGIN, _END, _INSTANT = 1, 2, 3
+_LOST = 1 << 20
+"""Numbers of tracks from here on are those of what was lost."""
 _APART = frozenset({"host", "kernel", "run", "system", "cpu", "time_ns", "event"})
 """Columns that are no annotations: they are the same for the file, or are the track, the time and the name."""
 _SMALL = [bytes([value]) for value in range(0x80)]
@@ -78,6 +80,7 @@ class Writer:
         self._clock = BUILTIN.get(clock.name, OTHER if clock.pairs else 0)
         self._names: dict[tuple[int, str], bytes] = {}
         self._tracks: dict[int, bytes] = {}
+        self._drawn: set[int] = set()
         self._packet(number(13, _CLEARED) + self._defaults())
         for pair in clock.pairs:
             self._snapshot(pair)
@@ -129,6 +132,16 @@ class Writer:
             content += data(12, b"".join(fresh))
         self._packet(content + data(11, b"".join(event)))
         self.records += 1
+
+    def lost(self, cpu: int, records: int, after_ns: int, before_ns: int) -> None:
+        """Draw a hole in the trace of a CPU, on a track of its own; ``records`` 0: nobody knows how many."""
+        track = _LOST + cpu
+        if track not in self._drawn:
+            self._drawn.add(track)
+            self._track(track, 0, f"CPU {cpu}: lost")
+        name = f"{records} records lost" if records else "records lost"
+        for time, event in ((after_ns, number(9, _BEGIN) + data(23, name)), (before_ns, number(9, _END))):
+            self._packet(number(8, time) + _IN_SEQUENCE + data(11, event + number(11, self._uuid(track))))
 
 
 def values(row: Row) -> Iterable[tuple[str, int | str | bool]]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import (
     clocks,
+    collection,
     export,
     export_dat,
     export_merged,
@@ -128,7 +129,7 @@ def _trace_dat(host: Host, path: str) -> str:
     with export.whole(path) as stream:
         export_dat.write(stream, texts, found, _uname(host), clock)
     parts = [cpu for cpu, name in found.items() if name.endswith(".part")]
-    said = f"pages of {len(found)} CPUs, {os.path.getsize(path)} bytes"
+    said = f"pages of {len(found)} CPUs, {os.path.getsize(path)} bytes{export.loss(host)}"
     return said + (f"; cut off: CPU {', '.join(map(str, parts))}" if parts else "")
 
 
@@ -172,7 +173,7 @@ def _kernel_text(host: Host, path: str) -> str:
             with open(source, "rb") as stream, export.whole(path) as out:
                 shutil.copyfileobj(stream, out, 1 << 20)
             cut = "; cut off" if name.endswith(".part") else ""
-            return f"{os.path.getsize(path)} bytes of {name}, as the kernel printed them{cut}"
+            return f"{os.path.getsize(path)} bytes of {name}, as the kernel printed them{cut}{export.loss(host)}"
     raise ExportError(
         f"{host.name}: the kernel printed no text: its pages were streamed; trace-cmd report prints them of "
         "kedr-export trace-dat, or collect a snapshot"
@@ -193,10 +194,21 @@ def _perfetto(host: Host, path: str) -> str:
                 for start in range(0, batch.num_rows, BATCH):
                     for row in batch.slice(start, BATCH).to_pylist():
                         writer.add(row)
-    except host_records.HostRecordsError as error:
+            if found.form == "pages":
+                _draw_losses(host, writer)
+    except (host_records.HostRecordsError, collection.CollectionError) as error:
         raise ExportError(f"{host.name}: {error}") from None
-    problems = "".join(f"; {problem}" for problem in found.problems)
+    problems = export.loss(host) + "".join(f"; {problem}" for problem in found.problems)
     return f"{writer.records} records, {os.path.getsize(path)} bytes{problems}"
+
+
+def _draw_losses(host: Host, writer: export_perfetto.Writer) -> None:
+    """The holes that the pages tell of, as many as are kept."""
+    found = collection.read(host.directory)
+    found.count()
+    for cpu in found.cpus.values():
+        for hole in cpu.losses:
+            writer.lost(cpu.number, hole.records, hole.after_ns, hole.before_ns)
 
 
 def _manifest(made: Sequence[Host], output: str) -> None:
@@ -245,6 +257,8 @@ def _placeable(program: str, found: Sequence[Host]) -> tuple[list[str], dict[str
         except ExportError as error:
             print(f"{program}: left out: {error}", file=sys.stderr)
             continue
+        if lost := export.loss(host):
+            print(f"{program}: {host.name}{lost}", file=sys.stderr)
         files.append(table)
         machines[host.name] = clock
     return files, machines, len(found) - len(machines)

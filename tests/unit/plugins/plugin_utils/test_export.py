@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
@@ -146,6 +147,30 @@ def test_trace_cmd_shows_what_the_kernel_counted_and_which_it_was(run: Path, tmp
     assert "Linux alpha 6.12.117+deb13-amd64" in shown[1]
 
 
+def lose(directory: Path) -> None:
+    """Records are lost before pages 3 and 1, as the kernel tells it: a mark, and how many where there is room."""
+    pages = bytearray((COLLECTED / "raw" / "cpu0.pages").read_bytes())
+    for page, lost in ((3, 4711), (1, 0)):
+        start = page * PAGE
+        [used] = struct.unpack_from("<Q", pages, start + 8)
+        struct.pack_into("<Q", pages, start + 8, used | 1 << 31 | (1 << 30 if lost else 0))
+        if lost:
+            struct.pack_into("<Q", pages, start + 16 + used, lost)
+    (directory / "raw" / "cpu0.pages").write_bytes(pages)
+    stats = (directory / "stats.txt").read_text()
+    (directory / "stats.txt").write_text(stats.replace("\noverrun: 0", "\noverrun: 4712"))
+
+
+def test_trace_cmd_shows_where_records_were_lost(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lose(run / "alpha")
+    assert call("trace-dat", run / "alpha", "-o", tmp_path / "trace.dat") == 0
+    assert "lost on the host: CPU 0: 4712" in capsys.readouterr().out
+    shown = subprocess.run(
+        ["trace-cmd", "report", "-N", str(tmp_path / "trace.dat")], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.findall(r"CPU:0 \[(.*)EVENTS DROPPED\]", shown) == ["", "4711 "]
+
+
 def test_without_pages_no_trace_dat_is_made(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "alpha" / "raw")
     assert call("trace-dat", run / "alpha", "-o", tmp_path / "trace.dat") == 2
@@ -266,6 +291,32 @@ def test_perfetto_relates_the_trace_clock_to_the_clock_of_day(run: Path, tmp_pat
     ]
     [defaults] = [p.trace_packet_defaults for p in trace.packet if p.HasField("trace_packet_defaults")]
     assert defaults.timestamp_clock_id == perfetto_trace_pb2.BUILTIN_CLOCK_BOOTTIME
+
+
+def test_perfetto_draws_what_was_lost(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lose(run / "alpha")
+    assert call("perfetto", run / "alpha", "-o", tmp_path / "alpha.pftrace") == 0
+    assert "lost on the host: CPU 0: 4712" in capsys.readouterr().out
+    trace = read_perfetto(tmp_path / "alpha.pftrace")
+    [track] = [p.track_descriptor.uuid for p in trace.packet if p.track_descriptor.name == "CPU 0: lost"]
+    drawn = [packet for packet in trace.packet if packet.track_event.track_uuid == track]
+    kinds = perfetto_trace_pb2.TrackEvent
+    assert [packet.track_event.type for packet in drawn] == [kinds.TYPE_SLICE_BEGIN, kinds.TYPE_SLICE_END] * 2
+    assert [packet.track_event.name for packet in drawn][::2] == ["records lost", "4711 records lost"]
+    for begin, end in (drawn[:2], drawn[2:]):
+        assert begin.timestamp < end.timestamp
+        inside = [p for p in trace.packet if p.track_event.name_iid and begin.timestamp < p.timestamp < end.timestamp]
+        assert inside == []
+
+
+def test_a_host_that_died_before_it_could_count_is_told_of(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "alpha" / "stats.txt").unlink()
+    for kind in ("trace-dat", "perfetto", "merged"):
+        assert call(kind, run if kind == "merged" else run / "alpha", "-o", tmp_path / kind) == 0
+        said = capsys.readouterr()
+        assert "whether records were lost is not known: stats.txt is missing" in said.out + said.err
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.text(), st.booleans(), st.integers(0, 1 << 62), st.integers(0, 999))
