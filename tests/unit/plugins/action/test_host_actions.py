@@ -22,7 +22,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
 
 ROOT = pathlib.Path(base.__file__).resolve().parents[2]
 ACTIONS = ["kernel_facts", "host_packages", "host_reboot", "payload_render", "kmod_build", "kmod", "trace",
-           "trace_collect", "exercise"]
+           "trace_collect", "exercise", "hold"]
 FACTS = {"release": "6.12.1", "machine": "x86_64", "kernel_tree": "", "os_id": "debian", "tools": {}}
 
 
