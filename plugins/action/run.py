@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.release import __version__ as ansible_version
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
@@ -76,7 +75,6 @@ class ActionModule(ControlAction):
             "pidfile": pidfile,
             "system": str(variables.get("kedr_system") or ""),
             "target": target,
-            "flight_recorder": boolean(variables.get("kedr_overwrite", False), strict=False),
             "expect": self.path(expect) if expect else default_expect(target),
             **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
         }

@@ -36,8 +36,7 @@ options:
     description:
       - Names of the hosts of the run. The default is every host of the inventory.
       - Of each host the variables C(kedr_embedded), C(kedr_test_host), C(kedr_console),
-        C(kedr_qemu_pidfile), C(kedr_system), C(kedr_target) and C(kedr_expect) are kept, and whether
-        C(kedr_overwrite) chooses that a collection's oldest records may be overwritten.
+        C(kedr_qemu_pidfile), C(kedr_system), C(kedr_target) and C(kedr_expect) are kept.
     type: list
     elements: str
   expectations:

@@ -397,23 +397,3 @@ def _witness(collected: Collected, counts: Mapping[str, int] | None, events: Seq
         yield Finding("fail", "calls.json", f"{text}: {calls - collected.decoded - collected.lost} are unaccounted for")
     else:
         yield Finding("ok", "calls.json", f"the payloads count {calls} calls: as many as records came or are lost")
-
-
-# -- the buffer --------------------------------------------------------------------------------------
-
-MIN_BUFFER_KB = 64
-MAX_BUFFER_KB = 1 << 20
-PAGE_KB = 4
-
-
-def buffer_kb(bytes_per_second: float, slack_s: float, cpus: int, memory_kb: int | None = None) -> int:
-    """KiB per CPU that hold what comes in ``slack_s`` seconds without a reader, whole pages.
-
-    ``bytes_per_second`` was measured on the busiest CPU.  No more than a quarter of the memory is taken for all
-    CPUs together, and never less than 64 KiB or more than 1 GiB for one.  Raises ValueError for what is no rate.
-    """
-    if not 0 <= bytes_per_second < 1e12 or not 0 < slack_s <= 86400 or cpus < 1:
-        raise ValueError("a rate in bytes per second, more than 0 s and at most a day of slack, and a CPU are needed")
-    wanted = -(-int(bytes_per_second * slack_s) // (PAGE_KB << 10)) * PAGE_KB
-    most = MAX_BUFFER_KB if memory_kb is None else min(MAX_BUFFER_KB, memory_kb // 4 // cpus // PAGE_KB * PAGE_KB)
-    return max(MIN_BUFFER_KB, min(wanted, most))

@@ -124,7 +124,7 @@ class _Accounts:
         self._check_text(self.collected)
         if not self.collected.decoded:
             host.add("note", "raw", "no record at all")
-        for found in collection.account(self.collected, self.counts, events, host.info.get("flight_recorder") is True):
+        for found in collection.account(self.collected, self.counts, events, _is_flight_recorder(host)):
             host.add(*found)
         host.lost = self.collected.lost
         return None
@@ -163,6 +163,12 @@ def _targets(info: Mapping[str, Any]) -> tuple[str, ...]:
     given = info.get("targets")
     names = given if isinstance(given, list) else str(info.get("target") or "").split(",")
     return tuple(dict.fromkeys(str(name).strip().replace("-", "_") for name in names if str(name).strip()))
+
+
+def _is_flight_recorder(host: verdict.Host) -> bool:
+    """Was it chosen that the buffer overwrites its oldest records?  The kernel's own default is no choice."""
+    begun = [step.get("data") for step in host.steps if step["step"] == "trace"]
+    return any(isinstance(data, dict) and data.get("overwrite") is True for data in begun)
 
 
 # -- hosts -------------------------------------------------------------------------------------------

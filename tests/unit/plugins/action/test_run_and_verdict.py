@@ -68,8 +68,7 @@ def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path
     about = json.loads((path / "run.json").read_text())
     assert about["run_id"] == result["run_id"]
     assert about["parameters"] == {"target": "cp_target"}
-    watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": "", "console_shows": "",
-               "flight_recorder": False}  # fmt: skip
+    watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": "", "console_shows": ""}
     assert about["hosts"] == {
         "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pidfile": "/p", **watched},
         "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pidfile": "", **watched},
@@ -120,14 +119,6 @@ def test_a_run_knows_which_guests_live_when_it_begins(tmp_path: pathlib.Path) ->
     hosts = json.loads(pathlib.Path(path, "run.json").read_text())["hosts"]
     assert {name: about["alive"] for name, about in hosts.items()} == {"one": True, "two": None}
     alive.assert_called_once_with("/p")
-
-
-@pytest.mark.parametrize(("given", "kept"), [(True, True), ("true", True), (False, False), ("no", False)])
-def test_a_run_knows_whether_records_may_be_overwritten(tmp_path: pathlib.Path, given: Any, kept: bool) -> None:
-    with mock.patch.dict(HOSTVARS["two"], {"kedr_overwrite": given}):
-        result = do(run_action, {"runs_dir": str(tmp_path)}, tmp_path)
-    about = json.loads((pathlib.Path(result["run_dir"]) / "run.json").read_text())
-    assert {name: host["flight_recorder"] for name, host in about["hosts"].items()} == {"one": False, "two": kept}
 
 
 def test_a_run_keeps_the_row_of_the_matrix_that_a_host_is(tmp_path: pathlib.Path) -> None:

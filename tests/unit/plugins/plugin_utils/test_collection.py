@@ -268,27 +268,3 @@ def test_the_identity_holds_exactly_when_nothing_is_missing(
     assert sum("lost" in text and text.startswith("stats.txt: cpu") for text in said["fail"]) == sum(
         any(cpu[2:]) for cpu in cpus
     )
-
-
-# -- the buffer --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rate", "slack", "cpus", "memory", "wanted"),
-    [
-        (0, 1, 1, None, 64),
-        (1_000_000, 2, 1, None, 1956),  # 1954 KiB, in whole pages
-        (1_000_000, 2, 8, 4_000, 124),  # a quarter of the memory for all CPUs
-        (1e11, 3600, 1, None, 1 << 20),
-    ],
-)
-def test_the_buffer_holds_what_comes_in_the_slack(
-    rate: float, slack: float, cpus: int, memory: int | None, wanted: int
-) -> None:
-    assert collection.buffer_kb(rate, slack, cpus, memory) == wanted
-
-
-@pytest.mark.parametrize(("rate", "slack", "cpus"), [(-1, 1, 1), (1, 0, 1), (1, 1, 0), (float("nan"), 1, 1)])
-def test_a_rate_that_is_none_is_refused(rate: float, slack: float, cpus: int) -> None:
-    with pytest.raises(ValueError, match="are needed"):
-        collection.buffer_kb(rate, slack, cpus)

@@ -226,7 +226,9 @@ def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: Collection) 
     collected.records(recorded(CALLS), stats(6, overrun=4))
     collected.run.write("calls.json", {**CALLS, EVENTS[1]: 7})
     assert collected.entry()["verdict"] == "FAIL"
-    collected.run.info["flight_recorder"] = True
+    collected.changed("trace", data={"overwrite": None})
+    assert collected.entry()["verdict"] == "FAIL"
+    collected.changed("trace", data={"overwrite": True})
     entry = collected.entry()
     assert (entry["verdict"], entry["lost"]) == ("OK", 4)
     assert any("overwritten by choice" in note for note in entry["notes"])
