@@ -623,7 +623,7 @@ class _Round:
             if host.written > self.limits.bytes:
                 raise StreamError(f"the host sent more than {self.limits.bytes} bytes of trace")
             if host.done:
-                if self.final:
+                if self.final and not host.damage:
                     host.finish_files()
                 self._end(host, "")
         except (StreamError, ringbuffer.PageError) as error:
@@ -658,7 +658,9 @@ class _Round:
         if host.link:
             self._drop(host)
         host.again_at = 0.0
-        host.error = f"{error}; {host.safe()}" if error else ""
+        safe = host.safe()
+        error = host.damage or error
+        host.error = f"{error}; {safe}" if error else ""
         if not host.complete:
             try:
                 host.save_state()

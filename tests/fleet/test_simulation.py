@@ -14,8 +14,8 @@ import time
 import numpy as np
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import stream, trace
-from running import ENVIRONMENT, MakeFleet, MakeWriter, Writer, streams
 from fleet import HERE, Fleet, SimulatedHost
+from running import ENVIRONMENT, MakeFleet, MakeWriter, Writer, streams
 from writer import read_records
 
 HOSTS = 100
@@ -142,9 +142,7 @@ def expect_beginning(host: stream.Host, place: pathlib.Path, counts: dict[str, l
     assert not list((place / host.name / "raw").glob("*.pages"))
 
 
-def test_two_rounds_and_text_where_dd_waits(
-    make_fleet: MakeFleet, make_writer: MakeWriter, tmp_path: pathlib.Path
-) -> None:
+def test_two_rounds(make_fleet: MakeFleet, make_writer: MakeWriter, tmp_path: pathlib.Path) -> None:
     """The first round leaves tracing on and ends without the end; the second goes on where it was."""
     fleet = make_fleet(3)
     writer = make_writer(fleet.hosts, 20, 80, ROOMY)
@@ -205,8 +203,12 @@ def test_a_stopped_control_node_leads_to_counted_loss_and_nothing_else(
 
 
 def test_nothing_stays_when_the_tests_are_killed(tmp_path: pathlib.Path) -> None:
-    program = f"import fleet, pathlib, time; f = fleet.Fleet(pathlib.Path({str(tmp_path)!r}), 3); " \
-        "print(f.bridge.pid, *(p for h in f.hosts for p in (h.process.pid, *h.processes())), flush=True); time.sleep(60)"
+    program = f"""
+import fleet, pathlib, time
+hosts = fleet.Fleet(pathlib.Path({str(tmp_path)!r}), 3)
+print(hosts.bridge.pid, *(pid for host in hosts.hosts for pid in (host.process.pid, *host.processes())), flush=True)
+time.sleep(60)
+"""
     process = subprocess.Popen([sys.executable, "-c", program], cwd=HERE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     pids = process.stdout.readline().split()

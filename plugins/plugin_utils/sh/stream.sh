@@ -32,9 +32,19 @@ keep_place() {
 	for k_base in /tmp /var/tmp; do
 		k_spool=$k_base/kedr-stream-$k_session
 		[ -d "$k_spool" ] || mkdir "$k_spool" 2>/dev/null || continue
-		cd "$k_spool" && take_over && return 0
+		cd "$k_spool" && take_over && sweep && return 0
 	done
 	stop INFRA "no directory could be made in /tmp or /var/tmp of the host"
+}
+
+# sweep: removes what an older stream of the same instance has left, whose control node is gone.
+sweep() {
+	printf '%s\n' "$k_instance" >instance
+	for k_file in "$k_base"/kedr-stream-*; do
+		[ "$k_file" != "$k_spool" ] && [ -O "$k_file" ] && [ ! -L "$k_file" ] || continue
+		first_line "$k_file/instance"
+		[ "$k_line" != "$k_instance" ] || rm -rf "$k_file"
+	done
 }
 
 # take_over: ends the program of a connection that was lost; one that is stuck in sending has kept what it sends.
