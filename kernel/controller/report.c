@@ -159,7 +159,7 @@ static ssize_t read_reports(char *buffer, loff_t offset, size_t count)
 
 	if (offset < 0)
 		return -EINVAL;
-	if ((size_t)offset != offset)
+	if ((loff_t)(size_t)offset != offset)
 		return 0;
 	mutex_lock(&kedr_lock);
 	done = copy_reports(buffer, offset, count);

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import load_functions, load_payload, render, resolve
+from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = ROOT / "kernel"
@@ -131,6 +132,17 @@ def test_controller_payloads_and_target_compile_for_an_old_kernel(name: str, bui
     assert made == list(MODULES), logs(stage)
     machine = b"\x03\x00" if OLD[name].bits == 32 else b"\x3e\x00"  # e_machine: EM_386, EM_X86_64
     assert {(stage / module / f"{module}.ko").read_bytes()[18:20] for module in MODULES} == {machine}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_payload_counts_the_calls_of_each_function_in_a_parameter(name: str, built: Callable) -> None:
+    stage, _answers = built(name)
+    for module in PAYLOADS:
+        events = re.findall(r"^TRACE_EVENT\((\w+),$", (stage / module / "trace_payload.h").read_text(), re.M)
+        with (stage / module / f"{module}.ko").open("rb") as file:
+            symbols = {one.name for one in ELFFile(file).get_section_by_name(".symtab").iter_symbols()}
+        assert events
+        assert {f"__param_{event}" for event in events} | {f"kedr_calls_{event}" for event in events} <= symbols
 
 
 @pytest.mark.parametrize(
