@@ -658,9 +658,9 @@ class _Round:
         if host.link:
             self._drop(host)
         host.again_at = 0.0
-        safe = host.safe()
-        error = host.damage or error
-        host.error = f"{error}; {safe}" if error else ""
+        if error or host.damage:
+            safe = host.safe()
+            host.error = f"{host.damage or error}; {safe}"
         if not host.complete:
             try:
                 host.save_state()

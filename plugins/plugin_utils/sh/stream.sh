@@ -41,9 +41,10 @@ keep_place() {
 sweep() {
 	printf '%s\n' "$k_instance" >instance
 	for k_file in "$k_base"/kedr-stream-*; do
-		[ "$k_file" != "$k_spool" ] && [ -O "$k_file" ] && [ ! -L "$k_file" ] || continue
-		first_line "$k_file/instance"
-		[ "$k_line" != "$k_instance" ] || rm -rf "$k_file"
+		if [ "$k_file" != "$k_spool" ] && [ -O "$k_file" ] && [ ! -L "$k_file" ]; then
+			first_line "$k_file/instance"
+			[ "$k_line" != "$k_instance" ] || rm -rf "$k_file"
+		fi
 	done
 }
 
