@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow.dataset
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, kedr_export, trace
 from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
 
 LIMIT = 300
@@ -177,3 +178,38 @@ def test_a_snapshot_has_the_calls_as_text_and_as_records(
 def test_what_a_killed_run_had_received_is_kept(collect: Collect, snapshot: subprocess.CompletedProcess[str]) -> None:
     assert (collect.host("killed") / "raw/cpu0.pages.part").exists(), snapshot.stdout
     assert not (collect.host("killed") / "raw/cpu0.pages").exists()
+
+
+def export(collect: Collect, kind: str, path: str) -> pathlib.Path:
+    """What kedr-export makes of a run or a host."""
+    made = collect.place / kind
+    assert kedr_export.main("kedr-export", [kind, str(collect.place / "runs" / path), "-o", str(made)]) == 0
+    return made
+
+
+def printed(text: str) -> list[tuple[str, str]]:
+    """Event and text of each record; pointers as numbers, which trace-cmd and the kernel print differently."""
+    lines = [re.search(r": (called_\w+): +(.*)", line) for line in text.splitlines()]
+    pointer = re.compile(r"\b(?:0x)?([0-9a-f]{12,16})\b")
+    return [(line[1], pointer.sub(lambda word: f"{int(word[1], 16):x}", line[2])) for line in lines if line]
+
+
+def test_trace_cmd_prints_of_the_pages_what_the_kernel_printed(
+    collect: Collect, snapshot: subprocess.CompletedProcess[str]
+) -> None:
+    dat = export(collect, "trace-dat", "snapshot/one")
+    shown = subprocess.run(["trace-cmd", "report", "-N", dat], capture_output=True, text=True, check=True).stdout
+    kernel = export(collect, "text", "snapshot/one").read_text()
+    assert len(printed(shown)) > CALLS, snapshot.stdout
+    assert printed(shown) == printed(kernel)
+
+
+def test_every_record_of_a_stream_lies_between_readings_of_the_clocks(
+    collect: Collect, streamed: dict[str, str]
+) -> None:
+    found = [json.loads(line) for line in export(collect, "merged", "streamed").read_text().splitlines()]
+    assert len(found) == rows(collect, "streamed") > CALLS, streamed["first"]
+    known = clocks.parse((collect.host("streamed") / "clocks.jsonl").read_text())
+    assert known.name == "boot" and {pair.when for pair in known.pairs} == {"begin", "during", "end"}
+    assert {row["bound_ns"] is None for row in found} == {False}
+    assert [row["realtime_ns"] for row in found] == sorted(known.moment(row["time_ns"]).realtime_ns for row in found)
