@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -89,11 +90,15 @@ def _forget_others(top: str, run: str, path: str) -> None:
 
 
 def _options() -> dict[str, Any]:
-    """How columns are written: times as differences, the others through dictionaries."""
+    """How columns are written: times as differences, the others through dictionaries.
+
+    That names are dictionaries in memory is not stored: Arrow cannot read those of maps back in more than one piece.
+    """
     plain = [one.name for one in records.schema() if one.name not in ("time_ns", "ints", "texts")]
     maps = [f"{name}.key_value.{part}" for name in ("ints", "texts") for part in ("key", "value")]
     return {
         "compression": "zstd",
+        "store_schema": False,
         "use_dictionary": plain + maps,
         "column_encoding": {"time_ns": "DELTA_BINARY_PACKED"},
     }
@@ -143,7 +148,24 @@ def json_lines(path: str) -> Iterator[str]:
     try:
         with pq.ParquetFile(path) as stream:
             for batch in stream.iter_batches(batch_size=JSON_ROWS):
-                for row in batch.to_pylist(maps_as_pydicts="strict"):
-                    yield json.dumps({"run": run, "system": system, **row})
-    except (pa.ArrowException, OSError, KeyError) as error:
+                yield from _lines(batch, json.dumps({"run": run, "system": system})[:-1])
+    except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from None
+
+
+def _lines(batch: pa.RecordBatch, start: str) -> Iterator[str]:
+    """The rows of a batch as JSON; ``start`` is the beginning of each object, without its end."""
+    names = [f", {json.dumps(name)}: " for name in batch.schema.names]
+    for row in zip(*(_words(column) for column in batch.columns), strict=True):
+        yield start + "".join(name + word for name, word in zip(names, row, strict=True)) + "}"
+
+
+def _words(column: pa.Array) -> list[str]:
+    """The values of a column as JSON; what is there several times is made once."""
+    if pa.types.is_map(column.type):
+        edges = column.offsets.to_pylist()  # places in all keys and items, also where the column is a part
+        pairs = [f"{key}: {value}" for key, value in zip(_words(column.keys), _words(column.items), strict=True)]
+        return [f"{{{', '.join(pairs[a:b])}}}" for a, b in pairwise(edges)]
+    encoded = column.dictionary_encode()
+    words = [*(json.dumps(value) for value in encoded.dictionary.to_pylist()), "null"]
+    return [words[index] for index in encoded.indices.fill_null(len(words) - 1).to_pylist()]

@@ -116,6 +116,23 @@ def test_rows_become_lines_of_json(tmp_path: Path) -> None:
     }
 
 
+def test_json_of_several_pieces_has_every_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "TEXT_ROWS", 3)
+    monkeypatch.setattr(dataset, "GROUP_ROWS", 7)
+    monkeypatch.setattr(dataset, "JSON_ROWS", 2)
+    calls = [Call(n, f"e{n % 3}", {f"arg{k}": n * k for k in range(n % 4)} | {"t": f"text {n}"}) for n in range(20)]
+    write(tmp_path, *calls)
+    found = [json.loads(line) for line in dataset.json_lines(dataset.files([str(tmp_path)])[0])]
+    assert [{**row["ints"], **row["texts"]} for row in found] == [call.fields for call in calls]
+    assert [(row["time_ns"], row["event"]) for row in found] == [(call.time_ns, call.event) for call in calls]
+
+
+def test_json_of_a_part_of_a_column_is_that_of_the_part() -> None:
+    rows = [[("a", 1)], [("b", 2), ("c", None)], [], [("d", 4)]]
+    whole = records.pa.array(rows, records.pa.map_("string", "int64"))
+    assert dataset._words(whole.slice(1, 2)) == ['{"b": 2, "c": null}', "{}"]
+
+
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     write(tmp_path, UP)
     path = dataset.files([str(tmp_path)])[0]
