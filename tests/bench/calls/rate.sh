@@ -17,6 +17,7 @@ hundredths
 begun=$now
 burst=0
 while [ $burst -lt $((20 * $2)) ]; do
+	# shellcheck disable=SC2034 # reading it makes the calls
 	read -r nanoseconds <$parameters/nanoseconds
 	burst=$((burst + 1))
 	hundredths
