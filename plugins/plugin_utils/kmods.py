@@ -116,6 +116,13 @@ _UNSIGNED = (
 )
 
 
+_UNTRUSTED = (
+    "the module is signed, but the kernel does not trust the key: enroll the certificate of kedr_signing_cert on the "
+    "host (mokutil --import CERTIFICATE as DER, reboot, confirm at the console; or add it to the db of the UEFI "
+    "firmware), or sign with a key whose certificate is among trusted_keys in facts.json"
+)
+
+
 def wants_signature(error: str, log: str) -> bool:
     """Was a module refused because nobody whom the kernel trusts has signed it?"""
     if re.search(r"Key was rejected by service|Required key not available", error):
@@ -128,7 +135,7 @@ def meaning(error: str, log: str) -> str:
     if _VETO.search(log):
         return "the controller refused it, see its line"
     if wants_signature(error, log):
-        return _UNSIGNED
+        return _UNTRUSTED if re.search(r"module with (unavailable|unsupported) ", log) else _UNSIGNED
     for pattern, words in _MEANINGS:
         if re.search(pattern, error):
             return words

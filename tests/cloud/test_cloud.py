@@ -154,11 +154,13 @@ def test_the_boot_is_on_the_console_from_the_boot_loader_on(lab: Lab) -> None:
     assert "kedr-lab: guest cloud is ready for logins" in console
 
 
-def test_verify_is_ok_with_modules_built_in_the_guest(lab: Lab, tmp_path: pathlib.Path) -> None:
+def test_verify_is_ok_with_a_target_built_in_the_guest(lab: Lab, tmp_path: pathlib.Path) -> None:
+    """The controller and the payloads may come from the cache, as modules built for the same kernel before."""
     assert lab.hosts["cloud"]["kedr_build_root"] == ""
-    verified = Verify(tmp_path / "runs")(lab)
+    verified = Verify(tmp_path / "runs")(lab, cp_target_cache_dir=str(tmp_path / "cache"))
     assert verified.status == 0, verified.output
     assert verified.results["cloud"]["verdict"] == "OK"
+    assert [step["round_trips"] for step in verified.steps("cloud") if step["step"] == "build"][1] == 1
 
 
 def test_a_panic_ends_the_guest_and_stays_on_its_console(lab: Lab) -> None:

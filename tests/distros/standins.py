@@ -143,6 +143,12 @@ SYSTEMS = {
 }
 
 
+def python36() -> pathlib.Path | None:
+    """Return the folder of a Python 3.6 that pyenv has on this machine, or None."""
+    versions = pathlib.Path(os.environ.get("PYENV_ROOT") or pathlib.Path.home() / ".pyenv") / "versions"
+    return next((path for path in versions.glob("3.6.*") if (path / "bin/python3.6").exists()), None)
+
+
 class Standin:
     """A running stand-in host."""
 
@@ -153,6 +159,9 @@ class Standin:
         self.log = place / "host.log"
         self.inside.mkdir(parents=True)
         shutil.copytree(repo, self.inside / "repo")
+        if home := python36():
+            (self.inside / "python").mkdir()
+            (self.inside / "python-home").write_text(f"{home}\n")
         self._write_files()
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))

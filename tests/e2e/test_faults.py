@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 
 import pytest
-from guests import DATA, OURS, Run, loaded_modules, play, playbook
+from guests import DATA, OURS, Lab, Run, Verify, loaded_modules, play, playbook
 
 PAYLOADS = [str(DATA / f"my_payload{number}.data") for number in (1, 2, 3)]
 
@@ -189,6 +190,24 @@ def test_a_kernel_that_wants_signed_modules_is_skipped_before_any_is_tried(own_l
     assert facts["sig_enforce"] is True
     assert facts["trusted_keys"]
     assert "unsigned module" not in lab.ssh("one", "dmesg")
+
+
+    assert_an_untrusted_key_is_told(lab, verify)
+
+
+def assert_an_untrusted_key_is_told(lab: Lab, verify: Verify) -> None:
+    """On a kernel that takes signed modules only, one that is signed with a key of our own is tried and explained."""
+    key, certificate = lab.directory / "own.key", lab.directory / "own.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "1",
+         "-subj", "/CN=nobody trusts this"], check=True, capture_output=True,
+    )  # fmt: skip
+    word, reason = verdict(verify(lab, kedr_signing_key=str(key), kedr_signing_cert=str(certificate)))
+    assert word == "SKIP"
+    assert "Key was rejected by service" in reason
+    assert "the kernel does not trust the key: enroll the certificate of kedr_signing_cert" in reason
+    assert "mokutil --import" in reason
+    assert "module with unavailable key is rejected" in reason
 
 
 def test_a_check_says_what_would_be_loaded_and_does_nothing(lab, verify, clean_host) -> None:

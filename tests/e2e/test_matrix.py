@@ -10,7 +10,7 @@ import subprocess
 
 import jsonschema
 import pytest
-from guests import ROOT, STEP_LIMIT
+from guests import ROOT, STEP_LIMIT, playbook
 
 ROWS = """
 plugin: kedr.lab.systems
@@ -33,6 +33,16 @@ systems:
     image: {suite: trixie}
     guest: {cmdline: lockdown=integrity, module_key: true}
 """
+
+
+def test_verify_says_of_a_row_whose_guest_nobody_started_what_starts_it(tmp_path) -> None:
+    (tmp_path / "rows.yml").write_text(ROWS)
+    chosen = ["-i", str(tmp_path / "rows.yml"), "--limit", "debian_13"]
+    done = playbook("playbooks/verify.yml", *chosen, "-e", f"kedr_runs_dir={tmp_path}/runs", lab=tmp_path)
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "locked is a guest that playbooks/matrix.yml starts: make matrix ARGS='--limit locked'" in said
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.fixture(scope="module")

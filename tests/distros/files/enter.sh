@@ -3,7 +3,7 @@
 # Usage: enter.sh TREE PLACE COMMAND...
 # Runs a command in a root of its own: the tree TREE with PLACE/upper over it. Started in mount and PID namespaces of
 # its own, which take every mount along when they end. PLACE/standin is /standin inside; when it holds the files
-# version and boot_id, they stand for those of the kernel.
+# version and boot_id, they stand for those of the kernel; the Python that its file python-home names is in its python.
 set -eu
 tree=$1
 place=$2
@@ -29,6 +29,9 @@ mount --bind "$place/standin" "$root/standin"
 if [ -f "$root/standin/version" ]; then
     mount --bind "$root/standin/version" "$root/proc/version"
     mount --bind "$root/standin/boot_id" "$root/proc/sys/kernel/random/boot_id"
+fi
+if [ -d "$root/standin/python" ]; then
+    mount --bind -o ro "$(cat "$root/standin/python-home")" "$root/standin/python"
 fi
 exec chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
     LC_ALL=C.UTF-8 "$@"
