@@ -24,8 +24,8 @@ class ActionModule(HostAction):
         if transport == "local":
             return {"changed": False, "argv": ["/bin/sh", "-c", wrapped]}
         if transport != "ssh" or not hasattr(connection, "_build_command"):
-            raise StepError("INFRA", f"a host with the connection '{transport}' cannot be streamed from: only ssh and "
-                                     "local can; set kedr_mode: snapshot for it")
+            raise StepError("INFRA", f"a trace cannot be taken from a host with the connection '{transport}': "
+                                     "ssh and local can be used; verify.yml works with any connection")
         self._refuse_passwords()
         host = connection.get_option("host") or self._play_context.remote_addr
         argv = connection._build_command(connection.get_option("ssh_executable"), "ssh", "-T", host, wrapped)
@@ -47,8 +47,8 @@ class ActionModule(HostAction):
         """A stream has nobody to type a password."""
         become = self._connection.become
         if self._connection.get_option("password"):
-            raise StepError("INFRA", "the host is reached with a password: streaming needs a key; set "
-                                     "ansible_ssh_private_key_file, or kedr_mode: snapshot")
+            raise StepError("INFRA", "the host is reached with a password: a stream has nobody to type it; log in with "
+                                     "a key (ansible_ssh_private_key_file)")
         if become and become.get_option("become_pass", playcontext=self._play_context):
-            raise StepError("INFRA", "becoming root needs a password on the host: streaming needs a way without; "
-                                     "log in as root, or set kedr_mode: snapshot")
+            raise StepError("INFRA", "becoming root needs a password on the host: a stream has nobody to type it; "
+                                     "log in as root, or allow it without")
