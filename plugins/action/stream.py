@@ -252,6 +252,7 @@ class ActionModule(ControlAction):
                 printed = (lane.ender or lane.script).result()[0]
                 write_private(os.path.join(lane.stream.directory, "command.txt"), printed)
         if self.local:
+            self.local_killed = not self.local.ended()
             self.local.end()
             write_private(os.path.join(self.run_dir, "command.txt"), self.local.output())
 
@@ -272,9 +273,9 @@ class ActionModule(ControlAction):
             about["command"] = {"status": status, "error": error, "killed": lane.ender is not None}
             self._record_command(host, about["command"])
         if self.local:
-            about["local_command"] = {"status": self.local.status}
+            about["local_command"] = {"status": self.local.status, "killed": self.local_killed}
         write_private(path, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
-        step = "drain" if final else "stream" if self._streams() else "watch"
+        step = "drain" if final else "stream"
         append_step(host.directory, {
             "step": step, "status": "failed" if host.error else "ok",
             "kind": "INFRA" if host.error else "", "reason": about["error"], "started": round(self.began, 3),

@@ -38,6 +38,7 @@ STEPS = (
     "load",
     "trace",
     "target",
+    "stream",
     "unload_target",
     "collect",
     "drain",
@@ -78,6 +79,7 @@ class _Accounts:
         self.targets = _targets(host.info)
         self.collected: collection.Collected | None = None
         self.counts: dict[str, int] | None = None
+        self.snapshot = False
 
     def evidence(self, host: verdict.Host, expect: Expect) -> tuple[str, str] | None:
         """Judge what only a collection has."""
@@ -96,6 +98,11 @@ class _Accounts:
     def _judge_stream(self) -> tuple[str, str] | None:
         """Did all come that the host had to send?"""
         about = verdict.read_json(self.host, "stream.json", dict)
+        self.snapshot = about.get("mode") == "snapshot"
+        local = about.get("local_command")
+        if isinstance(local, dict) and local.get("status") and not local.get("killed"):
+            text = f"the command on the control node ended with exit status {local['status']}"
+            self.host.add("fail", "stream.json", text)
         if about.get("complete") is True:
             self.host.add("ok", "stream.json", "the host has said that all was sent, and all has come")
             return None
@@ -122,8 +129,9 @@ class _Accounts:
         if rows != self.collected.decoded:
             host.add("fail", RECORDS, f"{rows} rows were written of {self.collected.decoded} records")
         self._check_text(self.collected)
+        self._check_cpus(self.collected)
         if not self.collected.decoded:
-            host.add("note", "raw", "no record at all")
+            host.add("missing", "raw", "no record at all: nothing shows that a call would have been recorded")
         for found in collection.account(self.collected, self.counts, events, _is_flight_recorder(host)):
             host.add(*found)
         host.lost = self.collected.lost
@@ -143,19 +151,34 @@ class _Accounts:
 
     def _check_text(self, collected: collection.Collected) -> None:
         """A snapshot has the kernel's text beside the pages: it must have as many records."""
-        if collected.form != "pages" or not os.path.exists(self.host.file("trace.txt")):
+        if not os.path.exists(self.host.file("trace.txt")):
+            if self.snapshot:
+                self.host.add("missing", "trace.txt", "the kernel's text of this snapshot did not come")
+            return
+        if collected.form != "pages":
             return
         with open(self.host.file("trace.txt"), "rb") as stream:
             heading = trace.TraceReader(islice(trace.read_lines(stream), HEADING_LINES), {})
             for _record in heading:
                 pass
+            stream.seek(0)
+            lines = sum(line[:1] not in (b"#", b"\n") and line[-1:] == b"\n" for line in trace.read_lines(stream))
         if heading.entries is None:
             self.host.add("missing", "trace.txt", "its heading does not say how many records there are")
         elif heading.entries != collected.decoded:
             text = f"its heading promises {heading.entries} records, {collected.decoded} came as pages"
             self.host.add("fail", "trace.txt", text)
+        elif lines < heading.entries:
+            text = f"it was cut: its heading promises {heading.entries} records, it has {lines} lines"
+            self.host.add("missing", "trace.txt", text)
         else:
             self.host.add("ok", "trace.txt", f"its heading promises as many records: {heading.entries}")
+
+    def _check_cpus(self, collected: collection.Collected) -> None:
+        """Counts of a CPU that are not there cannot show a loss."""
+        there, cpus = sum(cpu.stats is not None for cpu in collected.cpus.values()), self.host.facts.get("cpus")
+        if isinstance(cpus, int) and 0 < there < cpus:
+            self.host.add("missing", "stats.txt", f"counts of {there} CPUs, the host has {cpus}")
 
 
 def _targets(info: Mapping[str, Any]) -> tuple[str, ...]:

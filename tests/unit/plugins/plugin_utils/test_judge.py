@@ -183,6 +183,28 @@ BAD: dict[str, tuple[Spoil, str, str]] = {
         "FAIL",
         "cp_target was still loaded",
     ),
+    "nothing recorded": (
+        lambda c: (c.run.write("calls.json", dict.fromkeys(EVENTS, 0)), c.records(b"", stats(0))),
+        "NO-RESULT",
+        "no record at all",
+    ),
+    "fewer CPUs": (
+        lambda c: c.run.replace("facts.json", '"cpus": 1', '"cpus": 2'),
+        "NO-RESULT",
+        "counts of 1 CPUs, the host has 2",
+    ),
+    "no text of a snapshot": (
+        lambda c: c.run.write("stream.json", {"complete": True, "error": "", "mode": "snapshot"}),
+        "NO-RESULT",
+        "trace.txt: the kernel's text of this snapshot did not come",
+    ),
+    "local command": (
+        lambda c: c.run.write(
+            "stream.json", {"complete": True, "error": "", "local_command": {"status": 3, "killed": False}}
+        ),
+        "FAIL",
+        "the command on the control node ended with exit status 3",
+    ),
     "build": (
         lambda c: c.changed("build", status="failed", kind="INFRA", reason="no headers"), "INFRA", "build: no headers",
     ),
@@ -234,10 +256,22 @@ def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: Collection) 
     assert any("overwritten by choice" in note for note in entry["notes"])
 
 
-def test_a_snapshots_text_must_have_as_many_records(collected: Collection) -> None:
-    for entries, word in ((6, "OK"), (7, "FAIL")):
-        collected.run.write("trace.txt", f"# tracer: nop\n#\n# entries-in-buffer/entries-written: {entries}/9   #P:1\n")
-        assert collected.entry()["verdict"] == word
+def test_a_local_command_that_was_ended_since_all_was_over_is_no_failure(collected: Collection) -> None:
+    ended = {"status": -15, "killed": True}
+    collected.run.write("stream.json", {"complete": True, "error": "", "local_command": ended})
+    assert collected.entry()["verdict"] == "OK"
+
+
+@pytest.mark.parametrize(("entries", "lines", "word"), [(6, 6, "OK"), (6, 5, "NO-RESULT"), (7, 7, "FAIL")])
+def test_a_snapshots_text_must_have_as_many_records(
+    collected: Collection, entries: int, lines: int, word: str
+) -> None:
+    heading = f"# tracer: nop\n#\n# entries-in-buffer/entries-written: {entries}/9   #P:1\n#\n"
+    collected.run.write("trace.txt", heading + " a record\n" * lines + "cut")
+    assert collected.entry()["verdict"] == word
+
+
+def test_a_snapshots_text_without_a_count_is_no_result(collected: Collection) -> None:
     collected.run.write("trace.txt", "# tracer: nop\n")
     assert collected.entry()["verdict"] == "NO-RESULT"
 
