@@ -60,16 +60,16 @@ FEDORA_PACKAGES = [
 FEDORA_OLD = [f"kernel-devel-{old}.x86_64" for old in ("6.5.6-300.fc39", "6.6.9-200.fc39", "6.7.9-200.fc39")]
 
 
-def suse_devel(version: str, rebuild: str) -> list[p.Package]:
-    """kernel-default-devel and the kernel-devel it needs: the packages count rebuilds, what they provide does not."""
-    tree = f"/usr/src/linux-{version}"
-    release = f"{version}-default"
+def suse_devel(version: str, rebuild: str, flavour: str = "default", sources: str = "kernel-devel") -> list[p.Package]:
+    """kernel-FLAVOUR-devel and the sources it needs: the packages count rebuilds, what they provide does not."""
+    tree = f"/usr/src/linux-{version}{sources.removeprefix('kernel-devel')}"
     both = ["multiversion(kernel)"]
     return [
-        p.headers("kernel-default-devel", f"{version}.{rebuild}", release, f"{tree}-obj/x86_64/default",
-                  provides=[f"kernel-default-devel = {version}"], requires=[f"kernel-devel = {version}"]),
-        p.Package("kernel-devel", f"{version}.{int(rebuild) + 1}", {f"{tree}/Makefile": "\n"}, arch="noarch",
-                  provides=[f"kernel-devel = {version}", *both]),
+        p.headers(f"kernel-{flavour}-devel", f"{version}.{rebuild}", f"{version}-{flavour}",
+                  f"{tree}-obj/x86_64/{flavour}", provides=[f"kernel-{flavour}-devel = {version}"],
+                  requires=[f"{sources} = {version}"]),
+        p.Package(sources, f"{version}.{int(rebuild) + 1}", {f"{tree}/Makefile": "\n"}, arch="noarch",
+                  provides=[f"{sources} = {version}", *both]),
     ]
 
 
@@ -81,6 +81,8 @@ def suse_kernel(version: str, rebuild: str) -> p.Package:
 SUSE_PACKAGES = [
     *suse_devel("6.4.0-150600.10", "5"), *suse_devel("6.4.0-150600.21", "3"), *suse_devel("6.4.0-150600.23.25", "1"),
     *suse_devel("6.4.0-150600.23.30", "2"),
+    *(one for version, rebuild in (("6.4.0-150600.8.5", "2"), ("6.4.0-150600.8.14", "1"))
+      for one in suse_devel(version, rebuild, "azure", "kernel-devel-azure")),
     suse_kernel("6.4.0-150600.21", "3"), suse_kernel("6.4.0-150600.23.25", "1"),
     p.gcc("gcc", "7.5.0", "gcc"), p.gcc("gcc13", "13.2.1", "gcc-13"),
     *p.tools("glibc-devel", "libelf-devel"),

@@ -18,7 +18,7 @@ import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell, lab_uefi, signing
 
 ROOT = pathlib.Path(base.__file__).resolve().parents[2]
 ACTIONS = ["kernel_facts", "host_packages", "host_reboot", "payload_render", "kmod_build", "kmod", "trace",
@@ -422,6 +422,26 @@ def test_a_module_that_cannot_be_signed_is_not_sent(
     result = task("kmod", modules=[{"name": "one", "ko": str(script)}], **options)
     assert (result["kind"], task.calls) == ("INFRA", [])
     assert words in result["msg"]
+
+
+def test_a_module_is_signed_here_and_the_key_is_not_sent(
+    task: Task, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.kmod")
+    monkeypatch.setattr(module.kmods, "identity", lambda content: module.kmods.Identity("", "", ""))
+    sent: dict[str, bytes] = {}
+    make_tar = module.hostshell.make_tar
+    monkeypatch.setattr(module.hostshell, "make_tar", lambda files: sent.update(files) or make_tar(files))
+    key, certificate, ko = (tmp_path / name for name in ("key.pem", "certificate.pem", "one.ko"))
+    lab_uefi.make_module_key(str(key), str(certificate))
+    ko.write_bytes(b"ELF of one")
+    task.answer = "v changed one\n"
+    task("kmod", modules=[{"name": "one", "ko": str(ko)}], signing_key=str(key), signing_cert=str(certificate))
+    assert sent == {"one.ko": signing.sign(b"ELF of one", str(key), str(certificate))}
+    (program,) = task.calls
+    assert b"key.pem" not in program
+    assert b"PRIVATE KEY" not in program
+    assert not [path for path in task.runs.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
 
 
 def test_a_module_that_stays_is_told_with_its_users(task: Task) -> None:
