@@ -300,7 +300,7 @@ def _distributions(verbs: Any) -> None:
 def _pairs(verbs: Any) -> None:
     def unfreed(options: argparse.Namespace) -> None:
         connection = _open(options)
-        _all_pairs(options, connection, lambda pair: questions.unfreed_counts(pair))
+        _all_pairs(options, connection, questions.unfreed_counts)
         if options.format == "table":
             print()
             _all_pairs(options, connection, lambda pair: questions.unfreed(pair, options.limit))

@@ -39,7 +39,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ringbuffer
 
@@ -237,8 +237,9 @@ class Link:
         self.process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
-        assert self.process.stdin and self.process.stdout and self.process.stderr
-        self.stdin, self.out, self.err = self.process.stdin, self.process.stdout, self.process.stderr
+        self.stdin, self.out, self.err = cast(
+            "tuple[IO[bytes], IO[bytes], IO[bytes]]", (self.process.stdin, self.process.stdout, self.process.stderr)
+        )
         for pipe in (self.stdin, self.out, self.err):
             os.set_blocking(pipe.fileno(), False)
         self.flush()
@@ -378,8 +379,8 @@ class Host:
                 raise StreamError(f"{self._state_file()} cannot be read: collect into a new run") from None
         self._session = self._session or secrets.token_hex(12)
 
-    def connect(self) -> None:
-        """Start the host's program.  Raises OSError."""
+    def connect(self) -> Link:
+        """Start the host's program, and return the connection to it.  Raises OSError."""
         values: dict[str, str | int | Iterable[str]] = {
             "k_instance": self.instance, "k_events": self.events, "k_bytes": PACKET, "k_pause": str(PAUSE),
             "k_packers": " ".join(one for one in self.packers if one != "zstd" or not ZSTANDARD_ERROR),
@@ -388,25 +389,24 @@ class Host:
         call = hostshell.frame(hostshell.load_script("tracefs", "stream"), values)
         self.live = False
         self.link = Link(self.argv(call.command), call)
+        return self.link
 
-    def take(self, data: bytes, last_word: str) -> None:
+    def take(self, link: Link, data: bytes, last_word: str) -> None:
         """Take some bytes that came from the host.  Raises StreamError, PageError, or OSError for the control node.
 
         ``last_word`` is said as soon as the host streams, when there is one.
         """
-        assert self.link is not None
-        self.link.heard = time.monotonic()
+        link.heard = time.monotonic()
         self.received += len(data)
-        for item in self.link.parser.feed(data):
+        for item in link.parser.feed(data):
             if isinstance(item, Packet):
-                self._keep(item)
+                self._keep(link, item)
             else:
-                self._hear(item, last_word)
-        if self.link.parser.ended:
-            self._finish()
+                self._hear(link, item, last_word)
+        if link.parser.ended:
+            self._finish(link)
 
-    def _hear(self, word: Word, last_word: str) -> None:
-        assert self.link is not None
+    def _hear(self, link: Link, word: Word, last_word: str) -> None:
         if word.key == "form":
             self.form = word.value
         elif word.key == "packing":
@@ -414,16 +414,15 @@ class Host:
         elif word.key == "live":
             self.live = self.streamed = True
             if last_word:
-                self.link.tell(f"{last_word}\n")
+                link.tell(f"{last_word}\n")
         elif word.key == "failed":
-            self.link.hang_up()
+            link.hang_up()
         elif word.key == "sent":
             if word.value != str(self.kept):
                 raise StreamError(f"the host says it sent {word.value} packets, {self.kept} came")
-            self.link.hang_up()
+            link.hang_up()
 
-    def _keep(self, packet: Packet) -> None:
-        assert self.link is not None
+    def _keep(self, link: Link, packet: Packet) -> None:
         if packet.number == 0:
             self._keep_text(packet)
             return
@@ -431,7 +430,7 @@ class Host:
             raise StreamError(f"packet {packet.number} came where {self.kept + 1} was expected")
         self._append(self._parts(packet))
         self.kept = packet.number
-        self.link.tell(f"ack {self.kept}\n")
+        link.tell(f"ack {self.kept}\n")
 
     def _keep_text(self, packet: Packet) -> None:
         if packet.kind not in _TEXTS:
@@ -482,11 +481,10 @@ class Host:
             stream.write(raw)
         os.replace(part, path)
 
-    def _finish(self) -> None:
+    def _finish(self, link: Link) -> None:
         """The host has ended well, or has said why it cannot go on."""
-        assert self.link is not None
-        if self.link.parser.failure:
-            raise StreamError(self.link.parser.failure.strip() or "the host failed and did not say why")
+        if link.parser.failure:
+            raise StreamError(link.parser.failure.strip() or "the host failed and did not say why")
         self.done = True
 
     def finish_files(self) -> None:
@@ -584,10 +582,9 @@ class _Round:
 
     def _connect(self, host: Host) -> None:
         host.again_at = 0.0
-        host.connect()
-        assert host.link is not None
-        self.selector.register(host.link.out, selectors.EVENT_READ, (host, host.link, host.link.out))
-        self.selector.register(host.link.err, selectors.EVENT_READ, (host, host.link, host.link.err))
+        link = host.connect()
+        self.selector.register(link.out, selectors.EVENT_READ, (host, link, link.out))
+        self.selector.register(link.err, selectors.EVENT_READ, (host, link, link.err))
 
     def _stop(self) -> None:
         self.last_word = "stop" if self.final else "pause"
@@ -607,19 +604,19 @@ class _Round:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(host, f"the connection broke: {error}")
+            self._lose(host, link, f"the connection broke: {error}")
             return
         if pipe is link.err:
             if not link.hear_stderr(got):
                 self.selector.unregister(pipe)
         elif got:
-            self._use(host, got)
+            self._use(host, link, got)
         else:
-            self._lose(host, "the connection ended before the trace did")
+            self._lose(host, link, "the connection ended before the trace did")
 
-    def _use(self, host: Host, data: bytes) -> None:
+    def _use(self, host: Host, link: Link, data: bytes) -> None:
         try:
-            host.take(data, self.last_word)
+            host.take(link, data, self.last_word)
             if host.written > self.limits.bytes:
                 raise StreamError(f"the host sent more than {self.limits.bytes} bytes of trace")
             if host.done:
@@ -631,21 +628,18 @@ class _Round:
         except OSError as error:
             self._end(host, f"the trace cannot be written on the control node: {error.strerror or error}")
 
-    def _lose(self, host: Host, why: str) -> None:
+    def _lose(self, host: Host, link: Link, why: str) -> None:
         """The connection is lost: it is taken up again when the host had streamed, and not too often."""
-        assert host.link is not None
-        host.link.read_stderr()
+        link.read_stderr()
         if not host.streamed or host.lost_connections >= self.limits.attempts:
-            self._end(host, f"{why}{host.link.last_words()}")
+            self._end(host, f"{why}{link.last_words()}")
             return
         host.again_at = time.monotonic() + (1 << host.lost_connections)
         host.lost_connections += 1
-        self.say(f"[{host.name}] {why}{host.link.last_words()}; it is taken up again")
-        self._drop(host)
+        self.say(f"[{host.name}] {why}{link.last_words()}; it is taken up again")
+        self._drop(host, link)
 
-    def _drop(self, host: Host) -> None:
-        link = host.link
-        assert link is not None
+    def _drop(self, host: Host, link: Link) -> None:
         host.link = None
         for pipe in (link.out, link.err):
             with contextlib.suppress(KeyError):
@@ -656,7 +650,7 @@ class _Round:
     def _end(self, host: Host, error: str) -> None:
         """The host's part of this round is over."""
         if host.link:
-            self._drop(host)
+            self._drop(host, host.link)
         host.again_at = 0.0
         if error or host.damage:
             safe = host.safe()
@@ -688,13 +682,13 @@ class _Round:
             if self.last_word:
                 self._end(host, f"nothing came for {self.limits.silence:.0f} s after the end")
             else:
-                self._lose(host, f"nothing came for {self.limits.silence:.0f} s")
+                self._lose(host, host.link, f"nothing came for {self.limits.silence:.0f} s")
 
     def close(self) -> None:
         """End what still runs."""
         for host in self.hosts.values():
             if host.link:
-                self._drop(host)
+                self._drop(host, host.link)
         until = time.monotonic() + 5
         for link in self.ending:
             try:
