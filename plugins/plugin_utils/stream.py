@@ -237,9 +237,8 @@ class Link:
         self.process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
-        self.stdin, self.out, self.err = cast(
-            "tuple[IO[bytes], IO[bytes], IO[bytes]]", (self.process.stdin, self.process.stdout, self.process.stderr)
-        )
+        pipes = (self.process.stdin, self.process.stdout, self.process.stderr)
+        self.stdin, self.out, self.err = (cast(IO[bytes], pipe) for pipe in pipes)
         for pipe in (self.stdin, self.out, self.err):
             os.set_blocking(pipe.fileno(), False)
         self.flush()

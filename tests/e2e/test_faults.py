@@ -191,7 +191,6 @@ def test_a_kernel_that_wants_signed_modules_is_skipped_before_any_is_tried(own_l
     assert facts["trusted_keys"]
     assert "unsigned module" not in lab.ssh("one", "dmesg")
 
-
     assert_an_untrusted_key_is_told(lab, verify)
 
 

@@ -18,6 +18,7 @@ from fleet import EVENT, HERE, INSTANCE, Fleet, SimulatedHost
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / ".collections")}
 """That of a process of ours that streams."""
 
+
 class Writer:
     """The process that plays the kernel of all hosts, and the numbers that it ends with."""
 

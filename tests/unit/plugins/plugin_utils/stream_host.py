@@ -186,8 +186,10 @@ def chatter(reins: Reins) -> None:
 def loud(reins: Reins) -> None:
     """Standard error is flooded."""
     begin(reins)
-    for _part in range(4000):
-        os.write(2, b"\x1b[31mred " * 128)
+    for _part in range(40):
+        for _time in range(100):
+            os.write(2, b"\x1b[31mred " * 128)
+        say("v beat 1")
     end(reins, reins.kept)
 
 

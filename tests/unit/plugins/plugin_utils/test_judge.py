@@ -43,7 +43,7 @@ def recorded(counts: dict[str, int]) -> bytes:
     """One page with so many records of each event."""
     page = Page(10**9)
     for name, count in counts.items():
-        for _ in range(count):
+        for _record in range(count):
             page.record(struct.pack("<HBBiQ", 100 + EVENTS.index(name), 0, 0, 500, 0) + bytes(8), 1000)
     return page.bytes()
 

@@ -14,7 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE, comma
 def through_shells(depth: int) -> list[str]:
     """A command line with the place inside so many shells, each quoted for the next as Ansible does."""
     inner = PLACE
-    for _ in range(depth):
+    for _shell in range(depth):
         inner = f"/bin/sh -c {shlex.quote(inner)}"
     return ["/bin/sh", "-c", inner]
 

@@ -18,9 +18,9 @@ from .stream_host import BEHAVIOURS, PAGE, packet
 
 PROGRAM = pathlib.Path(__file__).parent / "stream_host.py"
 GOOD = ("good", "good-gzip", "good-zstd", "slow-start", "stumbling", "loud")
-LIMITS = stream.Limits(start=4.0, silence=2.0, attempts=1, bytes=20 << 20)
+LIMITS = stream.Limits(start=6.0, silence=2.0, attempts=1, bytes=20 << 20)
 HOSTILE = {
-    "silent": "it did not stream within 4 s",
+    "silent": "it did not stream within 6 s",
     "gone": "the connection ended before the trace did (ssh: connect to host gone: \\x1b[1mConnection refused)",
     "chatter": "the host does not answer, it only talks",
     "failing": "no �� trace \\x1b[2J\\x1b]0;title\\x07 here",
@@ -73,7 +73,7 @@ class Outcome:
 
         def until(hosts: stream.Hosts) -> bool:
             counts = [each.records.total() for each in hosts.values()]  # asks for the live count, as a condition does
-            return time.monotonic() - begun > 5 and any(counts)
+            return time.monotonic() - begun > 7 and any(counts)
 
         stream.collect(list(self.hosts.values()), until, self.lines.append, final=True, on_live=on_live, limits=LIMITS)
         self.memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
