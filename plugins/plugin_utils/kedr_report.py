@@ -80,29 +80,33 @@ def _directory(path: str) -> str:
 
 def read(path: str) -> list[dict[str, Any]]:
     """The results of a run, as the schema describes them.  Raises ResultsError."""
-    name = os.path.join(path, "results.json") if os.path.isdir(path) else path
+    return list(checked(os.path.join(path, "results.json") if os.path.isdir(path) else path, "results"))
+
+
+def checked(name: str, form: str) -> Any:
+    """What a JSON file holds, which has the form of ``schemas/<form>.schema.json``.  Raises ResultsError."""
     try:
         with open(name, "rb") as stream:
             data = stream.read(MAX_JSON + 1)
         if len(data) > MAX_JSON:
             raise ResultsError(f"{name}: has more than {MAX_JSON} bytes")
-        results = json.loads(data)
-        wrong = next(validator().iter_errors(results), None)
+        found = json.loads(data)
+        wrong = next(validator(form).iter_errors(found), None)
     except OSError as error:
         raise ResultsError(f"{name}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{name}: is no JSON: {str(error)[:200]}") from None
     if wrong is not None:
         place = "/".join(str(part) for part in wrong.absolute_path) or "the whole"
-        raise ResultsError(f"{name}: {place[:200]}: {wrong.message[:200]}; see schemas/results.schema.json")
-    return list(results)
+        raise ResultsError(f"{name}: {place[:200]}: {wrong.message[:200]}; see schemas/{form}.schema.json")
+    return found
 
 
-def validator() -> Any:
-    """What tells whether results have the published form.  Raises ModuleNotFoundError without jsonschema."""
+def validator(form: str) -> Any:
+    """What tells whether JSON has a published form.  Raises ModuleNotFoundError without jsonschema."""
     import jsonschema  # here, since nothing else in this file needs more than the reports themselves
 
-    with open(os.path.join(ROOT, "schemas", "results.schema.json"), encoding="utf-8") as stream:
+    with open(os.path.join(ROOT, "schemas", f"{form}.schema.json"), encoding="utf-8") as stream:
         return jsonschema.Draft202012Validator(json.load(stream))
 
 

@@ -62,9 +62,9 @@ LOOKS = {
 
 def page(table: Sequence[Line], title: str) -> str:
     """The text of report.html; ``title`` says which run it is."""
-    script, style = (Markup(_read(name)) for name in ("report.js", "report.css"))
+    script, style = (Markup(read(name)) for name in ("report.js", "report.css"))
     steps = columns(table)
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         title=title,
         summary=summary(table),
         steps=steps,
@@ -80,7 +80,8 @@ def page(table: Sequence[Line], title: str) -> str:
     )
 
 
-def _read(name: str) -> str:
+def read(name: str) -> str:
+    """The text of a file of html/."""
     with open(os.path.join(FOLDER, name), encoding="utf-8") as stream:
         return stream.read()
 
@@ -91,7 +92,8 @@ def _shown(value: Any) -> Any:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates of html/: every text that they show is made harmless and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
