@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.kedr.lab.plugins.plugin_utils import judge, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
@@ -41,8 +41,10 @@ class ActionModule(ControlAction):
             return {"failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
-        Display().display("\n" + judge.table(results) + "\n")
-        return {"changed": changed, **_outcome(run_dir, results)}
+        page, trouble = timeline.after_judging(run_dir)
+        shown = f"the collection as a page: {page}" if page else f"no page was made: {trouble}"
+        Display().display(f"\n{judge.table(results)}\n{shown}\n")
+        return {"changed": changed, "page_file": page, **_outcome(run_dir, results)}
 
 
 def _keep_guests(run_dir: str, hosts: list[str]) -> None:

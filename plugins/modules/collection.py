@@ -12,6 +12,8 @@ description:
   - Reads what C(<run_dir>/<host>/) holds of each host, writes its records as Parquet below C(<run_dir>/records), holds
     the counts of the ring buffer and of the payloads against the records that came, shows a table, and writes
     C(collection.json), which follows C(schemas/collection.schema.json). It connects to no host.
+  - Makes the page C(timeline.html) of it and says where it is. A page that cannot be made is told and changes no
+    verdict.
   - On each CPU the records generated must be those that came, those lost (overrun, commit overrun, dropped) and those
     left in the buffer, and together as many as the payloads count calls.
   - A verdict is V(OK), V(FAIL) (counts differ, records were lost, or modules or target misbehaved), V(CRASH)
@@ -73,6 +75,10 @@ results_file:
   returned: when the collection was judged
 records_dir:
   description: Directory of the table of records, partitioned by run and system.
+  type: str
+  returned: when the collection was judged
+page_file:
+  description: The page; empty when it could not be made.
   type: str
   returned: when the collection was judged
 records:

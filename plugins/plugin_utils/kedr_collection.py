@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import judge, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
@@ -20,7 +20,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
     """Run the command.  Returns its exit status: 0 all hosts OK, 1 not all, 2 a collection cannot be judged."""
     parser = argparse.ArgumentParser(
         program,
-        description="Judges collections again: writes collection.json and the tables below records/, prints a table.",
+        description="Judges collections again: writes collection.json, the tables below records/ and timeline.html, "
+        "prints a table.",
         epilog="Exit status: 0 when every host is OK, 1 when not, 2 when a collection cannot be judged.",
     )
     parser.add_argument("runs", metavar="RUN", nargs="+", help="directory of a collection, for example runs/latest")
@@ -36,7 +37,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
             return _refuse(program, f"{error.filename or run_dir}: {error.strerror or error}")
         except (RunError, judge.JudgeError, DataFileError) as error:
             return _refuse(program, str(error))
-        print(judge.table(results))
+        page, trouble = timeline.after_judging(run_dir)
+        print(f"{judge.table(results)}\n{page or f'no page was made: {trouble}'}")
         if not results["hosts"] or any(entry["verdict"] != "OK" for entry in results["hosts"]):
             status = 1
     return status

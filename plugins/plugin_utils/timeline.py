@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import os
 import sys
@@ -88,6 +89,26 @@ def write(run: str, output: str = "", limit: int = LIMIT) -> Page:
     made = page(run, limit)
     write_file(output or os.path.join(run, NAME), made.text)
     return made
+
+
+def after_judging(run: str) -> tuple[str, str]:
+    """Write the page of a run that was judged just now; returns its path, or nothing and why there is none.
+
+    A page that cannot be made changes no verdict. One of an earlier judgement is removed: it may show another.
+    """
+    path = os.path.join(run, NAME)
+    try:
+        write(run)
+        return path, ""
+    except TimelineError as error:
+        trouble = str(error)
+    except OSError as error:
+        trouble = f"{error.filename or path}: {error.strerror or error}"
+    except Exception as error:
+        trouble = f"{type(error).__name__}: {error}"
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    return "", plain(trouble, 2000)
 
 
 # -- hosts -------------------------------------------------------------------------------------------

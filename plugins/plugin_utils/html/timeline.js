@@ -350,14 +350,20 @@ function tallest(end) {
   return most;
 }
 
+// Where an init is drawn: never narrower than 8 pixels, and no width at all outside of the view.
+function initOn(host, from, to, width) {
+  const middle = xOf((from + to) / 2 + shift(host), width);
+  const left = Math.min(xOf(from + shift(host), width), middle - 4), right = Math.max(xOf(to + shift(host), width), middle + 4);
+  return right < 0 || left > width ? [0, 0] : [Math.max(0, left), Math.min(width, right)];
+}
+
 function drawBehind(seen, width, tall, scrolled) {
   context.globalCompositeOperation = "destination-over";
   context.fillStyle = colours.init;
   for (const [number, host] of data.hosts.entries()) {
     for (const [from, to] of host.inits) {
-      const left = Math.max(0, xOf(from + shift(number), width)), right = Math.min(width, xOf(to + shift(number), width));
-      if (left > width || right < 0) continue;
-      context.fillRect(left, host.top - scrolled + 2, Math.max(2, right - left), host.bottom - host.top - 2);
+      const [left, right] = initOn(number, from, to, width);
+      context.fillRect(left, host.top - scrolled + 2, right - left, host.bottom - host.top - 2);
     }
   }
   context.fillStyle = colours.lane;
@@ -370,12 +376,15 @@ function drawBehind(seen, width, tall, scrolled) {
 function drawOver(seen, width, scrolled) {
   context.font = '11px system-ui, "Liberation Sans", sans-serif';
   context.textBaseline = "middle";
+  context.fillStyle = colours.soft;
   for (const [number, host] of data.hosts.entries()) {
-    const left = host.inits.map(([from, to]) => [xOf(from + shift(number), width), xOf(to + shift(number), width)]);
-    for (const [from, to] of left) {
-      if (Math.min(width, to) - Math.max(0, from) < 28) continue;
-      context.fillStyle = colours.soft;
-      context.fillText("init", Math.max(0, from) + 5, host.top - scrolled + 13);
+    let free = 0;
+    for (const [from, to] of host.inits) {
+      const [left, right] = initOn(number, from, to, width);
+      const at = right - left < 30 ? right + 3 : left + 4;
+      if (right <= left || at < free) continue;
+      context.fillText("init", at, host.top - scrolled + 13);
+      free = at + 24;
     }
   }
   for (const lane of seen) for (const loss of lane.losses) drawLoss(loss, lane, width, lane.top - scrolled);
