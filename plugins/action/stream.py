@@ -31,6 +31,8 @@ SHOW_EVERY = 10.0
 """Seconds between two lines that say how far the collection is."""
 RATE_OVER = 2.0
 """Seconds over which a rate is measured."""
+LARGEST = 10**12
+"""Neither seconds nor records of a condition are as many."""
 SCRIPT_LIMIT = 24 * 3600
 """Seconds that a command may take on a host at most."""
 
@@ -53,7 +55,7 @@ class Lane:
     ender: until.Job | None = None
     peak: int = 0
     before: tuple[float, int] | None = None
-    clock: tuple[until.Job, str] | None = None
+    clock: until.Job | None = None
 
 
 def _content(path: str) -> bytes:
@@ -137,8 +139,8 @@ class ActionModule(ControlAction):
     def _check_conditions(self) -> None:
         options = self.options
         for name in ("duration", "events"):
-            if options[name] is not None and options[name] <= 0:
-                raise StepError("INFRA", f"{name}: {options[name]} is out of range: more than 0")
+            if options[name] is not None and not 0 < options[name] < LARGEST:
+                raise StepError("INFRA", f"{name}: {options[name]} is out of range: more than 0, less than {LARGEST}")
         wanted = [options[name] for name in ("duration", "events", "file", "script", "command", "local_command")]
         if not options["final"] and not any(wanted):
             raise StepError("INFRA", "nothing says when the collection ends: give kedr_duration, kedr_until_events, "
@@ -218,17 +220,16 @@ class ActionModule(ControlAction):
         for lane in self.lanes:
             if not lane.clock and (lane.stream.link or not self._streams()):
                 call = hostshell.frame(program, {"k_instance": lane.stream.instance})
-                job = until.Job(lane.stream.name, lane.line(call.command), call.stdin)
-                job.start()
-                lane.clock = job, call.nonce
+                lane.clock = until.Job(lane.stream.name, lane.line(call.command), call.stdin, nonce=call.nonce)
+                lane.clock.start()
 
     def _take_clock(self, lane: Lane) -> None:
         """Keep a pair of clock readings that has come; one that did not come is missed by nobody."""
-        if not lane.clock or not lane.clock[0].ended():
+        if not lane.clock or not lane.clock.ended():
             return
-        (job, nonce), lane.clock = lane.clock, None
+        job, lane.clock = lane.clock, None
         try:
-            lines = hostshell.parse(job.output(), nonce).text("clocks").splitlines()
+            lines = hostshell.parse(job.output(), job.nonce).text("clocks").splitlines()
         except hostshell.AnswerError:
             return
         if text := clocks.dump(clocks.take(lines)):
@@ -246,7 +247,7 @@ class ActionModule(ControlAction):
         until.wait_for([lane.script for lane in self.lanes if lane.script], 5)
         for lane in self.lanes:
             if lane.clock:
-                until.wait_for([lane.clock[0]], 5)
+                until.wait_for([lane.clock], 5)
                 self._take_clock(lane)
             if lane.script:
                 printed = (lane.ender or lane.script).result()[0]
@@ -287,11 +288,13 @@ class ActionModule(ControlAction):
     def _record_command(self, host: stream.Host, outcome: Mapping[str, Any]) -> None:
         """A command that failed on its own is a failed step; one that was ended, since all was over, is not."""
         status = outcome["status"]
-        reason = outcome["error"] or (f"the command ended with exit status {status}" if status else "")
-        bad = reason and not outcome["killed"]
+        reason = outcome["error"] or "the host did not say how the command ended"
+        if status is not None:
+            reason = f"the command ended with exit status {status}"
+        bad = status != 0 and not outcome["killed"]
         append_step(host.directory, {
             "step": "command", "status": "failed" if bad else "ok", "reason": reason if bad else "",
-            "kind": ("INFRA" if outcome["error"] else "FAIL") if bad else "", "started": round(self.began, 3),
+            "kind": ("INFRA" if status is None else "FAIL") if bad else "", "started": round(self.began, 3),
             "seconds": round(time.time() - self.began, 3), "round_trips": 1, "data": {"status": status},
         })  # fmt: skip
 

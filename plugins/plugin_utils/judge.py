@@ -100,8 +100,8 @@ class _Accounts:
         about = verdict.read_json(self.host, "stream.json", dict)
         self.snapshot = about.get("mode") == "snapshot"
         local = about.get("local_command")
-        if isinstance(local, dict) and local.get("status") and not local.get("killed"):
-            text = f"the command on the control node ended with exit status {local['status']}"
+        if isinstance(local, dict) and local.get("status") != 0 and not local.get("killed"):
+            text = f"the command on the control node ended with exit status {local.get('status')}"
             self.host.add("fail", "stream.json", text)
         if about.get("complete") is True:
             self.host.add("ok", "stream.json", "the host has said that all was sent, and all has come")

@@ -21,18 +21,19 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream
 
 MAX_OUTPUT = 4 << 20
 """Bytes of a command's output that are kept."""
-
+MAX_ANSWER = 16 << 20
+"""Bytes that a host may write; one that writes more is no longer listened to."""
 
 COMMAND_ENDED = "the command has ended"
 """The condition that was met when the last command has ended."""
 
 
-def _content(file: IO[bytes] | None) -> bytes:
-    """The first MAX_OUTPUT bytes of a file that is open, or of none."""
+def _content(file: IO[bytes] | None, limit: int) -> bytes:
+    """The first bytes of a file that is open, or of none."""
     if file is None:
         return b""
     file.seek(0)
-    return file.read(MAX_OUTPUT)
+    return file.read(limit)
 
 
 @dataclass
@@ -50,9 +51,16 @@ class Job:
     _process: subprocess.Popen[bytes] | None = None
     _output: IO[bytes] | None = None
     _errors: IO[bytes] | None = None
+    _trouble: str = ""
 
     def start(self) -> None:
-        """Start the process in a group of its own.  Raises OSError."""
+        """Start the process in a group of its own; ``result`` says why it could not be started."""
+        try:
+            self._start()
+        except OSError as error:
+            self._trouble = f"its command could not be started: {error}"
+
+    def _start(self) -> None:
         self._output, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the job is kept
         with tempfile.TemporaryFile() as given:
             given.write(self.given)
@@ -65,7 +73,14 @@ class Job:
 
     def ended(self) -> bool:
         """Has the process ended, or never begun?"""
+        if self.nonce and self._process and not self._trouble and self._written() > MAX_ANSWER:
+            self._trouble = f"the host wrote more than {MAX_ANSWER} bytes"
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         return self._process is None or self._process.poll() is not None
+
+    def _written(self) -> int:
+        return sum(os.fstat(file.fileno()).st_size for file in (self._output, self._errors) if file)
 
     @property
     def status(self) -> int | None:
@@ -73,21 +88,24 @@ class Job:
         return self._process.poll() if self._process else None
 
     def output(self) -> bytes:
-        """What it wrote until now, at most MAX_OUTPUT bytes."""
-        return _content(self._output)
+        """What it wrote until now: MAX_OUTPUT bytes at most, or the answer of a host."""
+        return _content(self._output, MAX_ANSWER if self.nonce else MAX_OUTPUT)
 
     def result(self) -> tuple[bytes, int | None, str]:
         """What a command printed (output, then errors), its exit status, and why these are not known."""
+        if self._trouble:
+            return b"", None, self._trouble
         if not self.nonce:
             return self.output(), self.status, ""
         try:
             answer = hostshell.parse(self.output(), self.nonce)
+            status = answer.number("status") if answer.one("status") else None
+            failed = answer.one("failed")
         except hostshell.AnswerError as error:
-            said = hostshell.printable(_content(self._errors), 500).strip()
+            said = hostshell.printable(_content(self._errors, MAX_OUTPUT), 500).strip()
             return b"", None, f"{error}{': ' + said if said else ''}"
-        if answer.one("failed"):
+        if failed:
             return b"", None, hostshell.printable(answer.text("reason")).strip()
-        status = answer.number("status") if answer.one("status") else None
         return answer.blobs.get("out", b"") + answer.blobs.get("err", b""), status, ""
 
     def end(self, patience: float = 5.0) -> None:
@@ -146,9 +164,10 @@ class Conditions:
             return ""
         if self.duration is not None and time.monotonic() - self.live_since >= self.duration:
             return f"{self.duration:g} s are over"
-        records = sum(sum(host.records.values()) for host in hosts.values())
-        if self.events is not None and records >= self.events:
-            return f"{records} records came"
+        if self.events is not None:  # counting costs: only when it is asked for
+            records = sum(sum(host.records.values()) for host in hosts.values())
+            if records >= self.events:
+                return f"{records} records came"
         if self.jobs and all(job.ended() for job in self.jobs):
             return COMMAND_ENDED
         return ""

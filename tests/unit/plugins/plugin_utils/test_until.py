@@ -36,6 +36,19 @@ def test_records_of_all_hosts_count_together() -> None:
     assert conditions.reason == "10 records came"
 
 
+def test_records_are_counted_only_when_a_condition_asks(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "cpu0.pages.part").write_bytes(b"no page")
+    one = stream.Host("one", line, str(tmp_path), "kedr", [])
+    conditions = until.Conditions(duration=1000.0)
+    conditions.live()
+    assert not conditions.met({"one": one})
+    assert not one.damage  # nobody has looked
+    conditions.events = 1
+    assert not conditions.met({"one": one})
+    assert "cannot be read" in one.damage
+
+
 def test_a_file_ends_a_collection_that_does_not_stream_yet(tmp_path: pathlib.Path) -> None:
     conditions = until.Conditions(files=[str(tmp_path / "end")])
     assert not conditions.met({})
@@ -94,3 +107,31 @@ def test_a_connection_that_fails_says_so() -> None:
     output, status, error = job.result()
     assert (output, status) == (b"", None)
     assert "no route" in error
+
+
+@pytest.mark.parametrize(("said", "why"), [
+    ("v status x\n", "not a number"),
+    ("v status 0\nv status 0\n", "2 times"),
+])
+def test_an_answer_without_an_exit_status_is_told(said: str, why: str) -> None:
+    job = until.Job("one", ["printf", f"kedr-begin N\n{said}kedr-end N\n"], nonce="N")
+    job.start()
+    until.wait_for([job], 30)
+    output, status, error = job.result()
+    assert (output, status, why in error) == (b"", None, True), error
+
+
+def test_a_connection_that_cannot_be_started_is_told() -> None:
+    job = until.Job("one", ["/nowhere/ssh"], nonce="N")
+    job.start()
+    assert job.ended()
+    assert job.result() == (b"", None, "its command could not be started: "
+                                       "[Errno 2] No such file or directory: '/nowhere/ssh'")
+
+
+def test_a_host_that_writes_without_end_fills_no_disk() -> None:
+    job = until.Job("one", ["yes", "v beat 1"], nonce="N")
+    job.start()
+    until.wait_for([job], 30)
+    assert job.status == -9
+    assert job.result()[1:] == (None, f"the host wrote more than {until.MAX_ANSWER} bytes")

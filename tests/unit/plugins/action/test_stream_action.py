@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action that streams from many hosts: what it refuses, and what it writes down of a command. The host is this
+machine's sh, which has no answer to a stream."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.kedr.lab.plugins.action import stream as stream_action
+from ansible_collections.kedr.lab.plugins.modules import stream as stream_module
+from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE
+
+from .test_run_and_verdict import do
+
+
+def watch(run_dir: pathlib.Path, shell: str = f"sh -c '{PLACE}'", **options: Any) -> dict[str, Any]:
+    """Watch one host, `shell` being how it is reached; a snapshot, for which nothing is streamed."""
+    host = {"name": "one", "argv": ["/bin/sh", "-c", shell], "instance": "kedr", "events": ["a:b"]}
+    given = {"run_dir": str(run_dir), "hosts": [host], "mode": "snapshot", **options}
+    return do(stream_action, given, run_dir)
+
+
+def steps(run_dir: pathlib.Path) -> dict[str, dict[str, Any]]:
+    lines = (run_dir / "one" / "steps.jsonl").read_text().splitlines()
+    return {step["step"]: step for step in map(json.loads, lines)}
+
+
+def test_the_documentation_can_be_read() -> None:
+    assert yaml.safe_load(stream_module.EXAMPLES)
+    assert yaml.safe_load(stream_module.RETURN)
+
+
+@pytest.mark.parametrize(("options", "why"), [
+    ({}, "nothing says when the collection ends"),
+    ({"duration": 0}, "duration: 0.0 is out of range"),
+    ({"duration": -1}, "duration: -1.0 is out of range"),
+    ({"duration": float("nan")}, "duration: nan is out of range"),
+    ({"duration": float("inf")}, "duration: inf is out of range"),
+    ({"mode": "stream", "events": 0}, "events: 0 is out of range"),
+    ({"events": 5}, "a snapshot counts no records before its end"),
+    ({"script": "/nowhere/script"}, "/nowhere/script: cannot read a file for the hosts"),
+])
+def test_a_condition_that_makes_no_sense_is_refused(tmp_path: pathlib.Path, options: dict[str, Any], why: str) -> None:
+    result = watch(tmp_path, **options)
+    assert (result["failed"], why in result["msg"]) == (True, True), result["msg"]
+    assert not (tmp_path / "one").exists()
+
+
+@pytest.mark.parametrize(("command", "status", "kind"), [("exit 0", "ok", ""), ("exit 3", "failed", "FAIL")])
+def test_a_command_that_fails_is_a_failed_step(tmp_path: pathlib.Path, command: str, status: str, kind: str) -> None:
+    result = watch(tmp_path, command=command)
+    assert result["ended_by"] == "the command has ended"
+    assert (steps(tmp_path)["command"]["status"], steps(tmp_path)["command"]["kind"]) == (status, kind)
+    assert steps(tmp_path)["stream"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("shell", ["exit 255", f": {PLACE}", f"exec /nowhere/ssh '{PLACE}'"])
+def test_a_command_of_which_nothing_came_is_a_failed_step(tmp_path: pathlib.Path, shell: str) -> None:
+    watch(tmp_path, shell if PLACE in shell else f"{shell} # {PLACE}", command="exit 0")
+    assert (steps(tmp_path)["command"]["status"], steps(tmp_path)["command"]["kind"]) == ("failed", "INFRA")
+
+
+@pytest.mark.parametrize(("command", "options", "told"), [
+    ("exit 0", {}, {"status": 0, "killed": False}),
+    ("exit 3", {}, {"status": 3, "killed": False}),
+    ("sleep 100", {"duration": 0.1}, {"status": -15, "killed": True}),
+])
+def test_how_the_local_command_ended_is_told(
+    tmp_path: pathlib.Path, command: str, options: dict[str, Any], told: dict[str, Any]
+) -> None:
+    watch(tmp_path, local_command=command, **options)
+    assert json.loads((tmp_path / "one" / "stream.json").read_text())["local_command"] == told
