@@ -15,6 +15,7 @@ held() {
 # streams: whether a program that sends a trace lives on the host.
 streams() {
 	for k_file in /tmp/kedr-stream-*/pid /var/tmp/kedr-stream-*/pid; do
+		if [ ! -f "$k_file" ] || [ ! -O "$k_file" ]; then continue; fi
 		first_line "$k_file"
 		if [ -n "$k_line" ] && grep -q kedr "/proc/$k_line/cmdline" 2>/dev/null; then return 0; fi
 	done

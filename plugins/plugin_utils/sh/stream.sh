@@ -27,11 +27,16 @@ k_room=0
 k_names=
 k_idle=0
 
+# ours DIRECTORY: whether it is a directory that nobody else has put there.
+ours() {
+	[ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
+}
+
 # keep_place: goes to the directory that holds what is not acknowledged yet; one program at a time works there.
 keep_place() {
 	for k_base in /tmp /var/tmp; do
 		k_spool=$k_base/kedr-stream-$k_session
-		[ -d "$k_spool" ] || mkdir "$k_spool" 2>/dev/null || continue
+		mkdir "$k_spool" 2>/dev/null || ours "$k_spool" || continue
 		cd "$k_spool" && take_over && sweep && return 0
 	done
 	stop INFRA "no directory could be made in /tmp or /var/tmp of the host"
@@ -41,7 +46,7 @@ keep_place() {
 sweep() {
 	printf '%s\n' "$k_instance" >instance
 	for k_file in "$k_base"/kedr-stream-*; do
-		if [ "$k_file" != "$k_spool" ] && [ -O "$k_file" ] && [ ! -L "$k_file" ]; then
+		if [ "$k_file" != "$k_spool" ] && ours "$k_file"; then
 			first_line "$k_file/instance"
 			[ "$k_line" != "$k_instance" ] || rm -rf "$k_file"
 		fi
@@ -261,9 +266,11 @@ choose() {
 	value packing "$k_packer"
 }
 
-# describe: what is needed to read the pages.
+# describe: what is needed to read the pages. The size of a page may be another one in each instance.
 describe() {
-	cat "$k_tracing/events/header_page" >raw
+	k_header=$k_place/events/header_page
+	[ -r "$k_header" ] || k_header=$k_tracing/events/header_page
+	cat "$k_header" >raw
 	packet header page raw
 	k_page=$(awk -F '[:;]' '/ data;/ { print $4 + $6 }' raw)
 	for k_event in $k_events; do

@@ -87,6 +87,13 @@ def test_a_program_that_streams_is_seen(hold, tmp_path: pathlib.Path) -> None:
     assert hold("look", "run=b").one("streams") == "no"
 
 
+def test_what_others_put_where_streams_are_is_not_waited_for(hold, tmp_path: pathlib.Path) -> None:
+    hold("take", "run=a")
+    (tmp_path / "kedr-stream-1").mkdir()
+    os.mkfifo(tmp_path / "kedr-stream-1/pid")
+    assert hold("look", "run=b").one("streams") == "no"
+
+
 def test_only_the_hold_that_was_seen_is_replaced(hold) -> None:
     hold("take", "run=a")
     seen = hold("look", "run=b").one("held")

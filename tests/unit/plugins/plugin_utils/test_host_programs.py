@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shlex
 import shutil
@@ -571,3 +572,41 @@ value tried one
     assert got.one("failed") == ("SKIP" if why else "")
     assert got.one("tried") == ("" if why else "one")
     assert got.text("reason").startswith(f"{why}: only signed modules are loaded, and one is not signed" if why else "")
+
+
+def keep_place(run, top: pathlib.Path) -> hostshell.Answer:
+    """Let the program that streams choose where it keeps what is not acknowledged, below two directories of ours."""
+    program = hostshell.load_script("tracefs", "stream").partition("need_root Streaming")[0]
+    assert program.count("in /tmp /var/tmp;") == 1
+    program = program.replace("in /tmp /var/tmp;", f"in {top}/tmp {top}/var;")
+    (top / "var").mkdir(exist_ok=True)
+    return run(program + 'keep_place\nvalue place "$k_spool"\n', {
+        "k_instance": "kedr", "k_events": "", "k_bytes": 1, "k_pause": 1, "k_packers": "", "k_session": "S",
+        "k_kept": 0,
+    })  # fmt: skip
+
+
+def test_a_stream_goes_on_in_its_own_directory(run, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    for _round in range(2):
+        assert keep_place(run, tmp_path).one("place") == f"{tmp_path}/tmp/kedr-stream-S"
+    assert (tmp_path / "tmp/kedr-stream-S").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_stream_writes_through_no_link_that_others_have_put_there(run, tmp_path: pathlib.Path) -> None:
+    """Between two rounds the name is known to all, and the directory may be gone."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "tmp/kedr-stream-S").symlink_to(tmp_path / "victim")
+    assert keep_place(run, tmp_path).one("place") == f"{tmp_path}/var/kedr-stream-S"
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_a_stream_uses_no_directory_of_others(run, tmp_path: pathlib.Path) -> None:
+    place = tmp_path / "tmp/kedr-stream-S"
+    place.mkdir(parents=True)
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a directory of another user")
+    os.chown(place, 65534, 65534)
+    assert keep_place(run, tmp_path).one("place") == f"{tmp_path}/var/kedr-stream-S"
+    assert list(place.iterdir()) == []
