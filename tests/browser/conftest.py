@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A matrix with every verdict, and a headless Chromium that looks at its page."""
+"""A matrix with every verdict, and a headless Chromium that looks at pages."""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,37 @@ SWITCHES = (
 
 CAUGHT = "document.title='caught'"
 HOSTILE = f'</script><script>{CAUGHT}</script><img src=x onerror="{CAUGHT}">\u202e\x1b[31m'
+
+# Contrast of each visible text with what is behind it, by the formula of WCAG 2: texts below 4.5.
+FAINT = """(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const light = (data) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, index) => {
+    const part = data[index] / 255;
+    return sum + weight * (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const data = rgb(getComputedStyle(one).backgroundColor);
+      if (data[3] === 255) return data;
+    }
+    return rgb('white');
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()).join('');
+    if (!text || !element.checkVisibility() || element.closest('.unseen, .label, script, style')) continue;
+    const [one, other] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    const contrast = (one + 0.05) / (other + 0.05);
+    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${element.className} ${text.slice(0, 40)}`);
+  }
+  return faint;
+})()"""
 
 KERNELS = {
     "Debian 11": ("5.10.0-37-amd64", "gcc (Debian 10.2.1-6) 10.2.1 20210110"),
@@ -138,15 +169,25 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
 
 
 @pytest.fixture
-def browser(chromium: webdriver.Chrome, page: pathlib.Path) -> Iterator[Browser]:
-    """The page, newly loaded; a test ends with an error if the page made the browser complain."""
-    shown = Browser(chromium)
-    shown.look("light")
-    shown.size(1400, 900)
-    chromium.get("about:blank")
-    chromium.get(page.as_uri())
-    yield shown
+def show(chromium: webdriver.Chrome) -> Iterator[Callable[[pathlib.Path], Browser]]:
+    """Loads a page anew; a test ends with an error if a page made the browser complain."""
+
+    def load(path: pathlib.Path) -> Browser:
+        shown = Browser(chromium)
+        shown.look("light")
+        shown.size(1400, 900)
+        chromium.get("about:blank")
+        chromium.get(path.as_uri())
+        return shown
+
+    yield load
     assert chromium.get_log("browser") == []
+
+
+@pytest.fixture
+def browser(show: Callable[[pathlib.Path], Browser], page: pathlib.Path) -> Browser:
+    """The page of the matrix."""
+    return show(page)
 
 
 class Browser:
@@ -173,6 +214,10 @@ class Browser:
     def run(self, script: str, *values: Any) -> Any:
         """The value of an expression of the page."""
         return self.driver.execute_script(f"return {script}", *values)
+
+    def faint(self) -> list[str]:
+        """Visible texts whose contrast with what is behind them is below 4.5."""
+        return list(self.run(FAINT))
 
     def focus(self) -> str:
         """Text of the table's cell that has the focus, with the name of its row in front."""

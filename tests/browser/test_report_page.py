@@ -13,37 +13,6 @@ from selenium.webdriver.common.keys import Keys
 
 NOT_OK = ["debian12", "debian13-two-cpus", "debian13-lockdown", "debian13-zram"]
 
-# Contrast of each visible text with what is behind it, by the formula of WCAG 2: texts below 4.5.
-FAINT = """(() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgb = (colour) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return canvas.getImageData(0, 0, 1, 1).data;
-  };
-  const light = (data) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, index) => {
-    const part = data[index] / 255;
-    return sum + weight * (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-  }, 0);
-  const behind = (element) => {
-    for (let one = element; one; one = one.parentElement) {
-      const data = rgb(getComputedStyle(one).backgroundColor);
-      if (data[3] === 255) return data;
-    }
-    return rgb('white');
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()).join('');
-    if (!text || !element.checkVisibility() || element.closest('.unseen, .label, script, style')) continue;
-    const [one, other] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
-    const contrast = (one + 0.05) / (other + 0.05);
-    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${element.className} ${text.slice(0, 40)}`);
-  }
-  return faint;
-})()"""
-
 
 def test_the_page_is_valid_and_needs_no_other_file(browser: Any, page: pathlib.Path) -> None:
     html5lib.HTMLParser(strict=True).parse(page.read_text(encoding="utf-8"))
@@ -67,13 +36,13 @@ def test_every_text_can_be_read(browser: Any, tmp_path: pathlib.Path, scheme: st
     browser.size(width, 900)
     paper = browser.run("getComputedStyle(document.documentElement).backgroundColor")
     assert (sum(int(part) for part in paper[4:-1].split(",")) > 384) == (scheme == "light")
-    assert browser.run(FAINT) == []
+    assert browser.faint() == []
     picture = tmp_path / f"{scheme}-{width}.png"
     assert browser.driver.save_screenshot(str(picture))
     assert picture.stat().st_size > 20_000
     browser.press("n", Keys.ENTER)
     assert browser.dialog()
-    assert browser.run(FAINT) == []
+    assert browser.faint() == []
     assert browser.driver.save_screenshot(str(tmp_path / f"{scheme}-{width}-open.png"))
 
 
@@ -218,6 +187,6 @@ def test_paper_shows_the_matrix_and_the_details_of_what_is_not_ok(browser: Any) 
     shown = browser.run("[...document.querySelectorAll('dialog')].map(d => [d.className, d.checkVisibility()])")
     assert {tuple(pair) for pair in shown} == {("bad", True), ("good", False)}
     assert not browser.run("document.getElementById('tools').checkVisibility()")
-    assert browser.run(FAINT) == []
+    assert browser.faint() == []
     paper = browser.driver.execute_cdp_cmd("Page.printToPDF", {"landscape": True})
     assert len(paper["data"]) > 20_000

@@ -51,6 +51,8 @@ def test_a_collection_without_evidence_fails_with_a_row_for_every_host(begun: pa
     kept = json.loads((begun / "collection.json").read_text())
     assert [entry["host"] for entry in kept["hosts"]] == list(HOSTS)
     assert "two: SKIP: load: not marked" in shown.call_args.args[0]
+    assert f"the collection as a page: {begun}/timeline.html" in shown.call_args.args[0]
+    assert "Not OK: one (NO-RESULT), two (SKIP)." in pathlib.Path(result["page_file"]).read_text()
     assert judge(begun)["changed"] is False
 
 
@@ -67,6 +69,14 @@ def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock)
             outcomes[word] = bool(judge(begun).get("failed"))
     assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
     assert shown.call_count == 6
+
+
+def test_a_page_that_cannot_be_made_is_told_and_changes_no_verdict(begun: pathlib.Path, shown: mock.Mock) -> None:
+    with mock.patch.object(collection_action.timeline, "write", side_effect=OSError(28, "No space left on device")):
+        result = judge(begun)
+    assert result["verdicts"] == {"one": "NO-RESULT", "two": "NO-RESULT"}
+    assert result["page_file"] == ""
+    assert f"no page was made: {begun}/timeline.html: No space left on device" in shown.call_args.args[0]
 
 
 def test_no_host_is_no_success(begun: pathlib.Path, shown: mock.Mock) -> None:
