@@ -89,7 +89,7 @@ class ActionModule(ControlAction):
             self.script = self._script()
             self.contents = {path: _content(path) for lane in self.lanes for path in lane.files}
         except (StepError, ValueError) as error:
-            return {"failed": True, "msg": hostshell.printable(str(error))}
+            return self._refuse(hostshell.printable(str(error)))
         if self._task.check_mode or not self.lanes:
             told = f"would stream from {len(self.lanes)} hosts"
             return {"changed": False, "msg": told, "streams": {}, "ended_by": ""}
@@ -107,6 +107,16 @@ class ActionModule(ControlAction):
             self._end_jobs()
         streams = {lane.stream.name: self._keep(lane) for lane in self.lanes}
         return {"changed": True, "streams": streams, "ended_by": self.conditions.reason}
+
+    def _refuse(self, reason: str) -> dict[str, Any]:
+        """Nothing was streamed: every host of the round has that in its record."""
+        for row in [] if self._task.check_mode else self.options["hosts"]:
+            if HOST_NAME.match(row["name"]):
+                append_step(os.path.join(self.run_dir, row["name"]), {
+                    "step": "drain" if self.options["final"] else "stream", "status": "failed", "kind": "INFRA",
+                    "reason": reason, "started": round(time.time(), 3), "seconds": 0, "round_trips": 0,
+                })  # fmt: skip
+        return {"failed": True, "msg": reason}
 
     def _collect(self) -> None:
         """One round with all hosts; for a snapshot there is nothing to take before the last round."""
@@ -141,8 +151,8 @@ class ActionModule(ControlAction):
         for name in ("duration", "events"):
             if options[name] is not None and not 0 < options[name] < LARGEST:
                 raise StepError("INFRA", f"{name}: {options[name]} is out of range: more than 0, less than {LARGEST}")
-        wanted = [options[name] for name in ("duration", "events", "file", "script", "command", "local_command")]
-        if not options["final"] and not any(wanted):
+        wanted = ("duration", "events", "file", "end_file", "script", "command", "local_command")
+        if not options["final"] and not any(options[name] for name in wanted):
             raise StepError("INFRA", "nothing says when the collection ends: give kedr_duration, kedr_until_events, "
                                      "kedr_until_file, kedr_command, kedr_local_command or kedr_exercise")
         if options["mode"] == "snapshot" and options["events"]:
@@ -150,7 +160,8 @@ class ActionModule(ControlAction):
                                      "kedr_mode: stream")
         if options["script"] and options["command"]:
             raise StepError("INFRA", "give one of command and script (kedr_command and kedr_exercise)")
-        if options["file"] and os.path.lexists(self.path(options["file"])):
+        # What appears after the check at the beginning of the run ends the collection.
+        if self._task.check_mode and options["file"] and os.path.lexists(self.path(options["file"])):
             raise StepError("INFRA", f"{self.path(options['file'])} is there already, so it cannot end the collection: "
                                      "remove it first")
 

@@ -68,10 +68,10 @@ options:
     description: Ends the round when so many records have come from all hosts together.
     type: int
   file:
-    description: Ends the round when this path of the control node appears. It must not be there before.
+    description: Ends the round when this path of the control node appears. A check refuses it when it is there.
     type: path
   end_file:
-    description: The same, but it may be there before, which ends the round as soon as it begins.
+    description: The same, and a check does not mind that it is there.
     type: path
   command:
     description:
@@ -90,7 +90,7 @@ options:
     type: str
 attributes:
   check_mode:
-    description: Says from how many hosts it would stream.
+    description: Refuses what could not end the round, and says from how many hosts it would stream.
     support: full
   diff_mode:
     description: Shows what changes.

@@ -49,7 +49,7 @@ options:
       - The default is what the kernel has, which is the oldest.
     type: bool
   buffer_size_kb:
-    description: Least size of the buffer of each processor, in KiB.
+    description: Size of the buffer of each processor, in KiB. The global buffer is never made smaller.
     type: int
     default: 4096
   buffer_seconds:

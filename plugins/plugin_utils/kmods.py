@@ -123,6 +123,13 @@ _UNTRUSTED = (
 )
 
 
+_LOADED = re.compile(r"\bcp_controller: target_name: \S+ is loaded already")
+_WATCHED_TOO_LATE = (
+    "the target is loaded already, and calls are redirected only while a module loads: unload it, or let collect.yml "
+    "do so with kedr_reload_target: true"
+)
+
+
 def wants_signature(error: str, log: str) -> bool:
     """Was a module refused because nobody whom the kernel trusts has signed it?"""
     if re.search(r"Key was rejected by service|Required key not available", error):
@@ -132,6 +139,8 @@ def wants_signature(error: str, log: str) -> bool:
 
 def meaning(error: str, log: str) -> str:
     """Return in plain words what a refusal means, or nothing; `log` holds the kernel's lines."""
+    if _LOADED.search(log):
+        return _WATCHED_TOO_LATE
     if _VETO.search(log):
         return "the controller refused it, see its line"
     if wants_signature(error, log):

@@ -81,12 +81,13 @@ why() {
 	printf '%s; it reads %s' "${k_error:-no error}" "$k_line"
 }
 
-# set_size: the buffer of each CPU, at least as large as wanted. X: the CPUs differ.
+# set_size: the buffer of each CPU; one that others use as well is never made smaller. X: the CPUs differ.
 set_size() {
 	first_line "$k_place/buffer_size_kb"
 	case $k_line in
 	*[!0-9]* | '') ;;
-	*) [ "$k_line" -lt "$k_size" ] || return 0 ;;
+	"$k_size") return 0 ;;
+	*) [ "$k_own" = yes ] || [ "$k_line" -lt "$k_size" ] || return 0 ;;
 	esac
 	change buffer_size_kb "$k_line" "$k_size"
 	[ "$k_check" = no ] || return 0

@@ -17,11 +17,13 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE
 from .test_run_and_verdict import do
 
 
-def watch(run_dir: pathlib.Path, shell: str = f"sh -c '{PLACE}'", **options: Any) -> dict[str, Any]:
+def watch(
+    run_dir: pathlib.Path, shell: str = f"sh -c '{PLACE}'", check: bool = False, **options: Any
+) -> dict[str, Any]:
     """Watch one host, `shell` being how it is reached; a snapshot, for which nothing is streamed."""
     host = {"name": "one", "argv": ["/bin/sh", "-c", shell], "instance": "kedr", "events": ["a:b"]}
     given = {"run_dir": str(run_dir), "hosts": [host], "mode": "snapshot", **options}
-    return do(stream_action, given, run_dir)
+    return do(stream_action, given, run_dir, check)
 
 
 def steps(run_dir: pathlib.Path) -> dict[str, dict[str, Any]]:
@@ -45,9 +47,20 @@ def test_the_documentation_can_be_read() -> None:
     ({"script": "/nowhere/script"}, "/nowhere/script: cannot read a file for the hosts"),
 ])
 def test_a_condition_that_makes_no_sense_is_refused(tmp_path: pathlib.Path, options: dict[str, Any], why: str) -> None:
-    result = watch(tmp_path, **options)
+    result = watch(tmp_path, check=True, **options)
     assert (result["failed"], why in result["msg"]) == (True, True), result["msg"]
     assert not (tmp_path / "one").exists()
+    assert watch(tmp_path, **options)["failed"] is True
+    refused = steps(tmp_path)["stream"]
+    assert (refused["status"], refused["kind"], refused["reason"]) == ("failed", "INFRA", result["msg"])
+
+
+def test_a_file_that_is_there_cannot_end_a_collection_that_has_yet_to_begin(tmp_path: pathlib.Path) -> None:
+    end = tmp_path / "end"
+    end.touch()
+    assert f"{end} is there already" in watch(tmp_path, check=True, file=str(end))["msg"]
+    assert watch(tmp_path, check=True, end_file=str(end))["msg"] == "would stream from 1 hosts"
+    assert watch(tmp_path, file=str(end))["ended_by"] == f"{end} appeared"
 
 
 @pytest.mark.parametrize(("command", "status", "kind"), [("exit 0", "ok", ""), ("exit 3", "failed", "FAIL")])

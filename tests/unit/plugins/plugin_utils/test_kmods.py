@@ -128,6 +128,11 @@ def test_a_refusal_is_explained(error: str, log: str, words: str) -> None:
     assert words in kmods.meaning(error, log)
 
 
+def test_a_target_that_is_loaded_already_is_told_with_the_way_out() -> None:
+    log = "[  727.6] cp_controller: target_name: zram is loaded already, so it cannot be patched; unload it first"
+    assert "kedr_reload_target: true" in kmods.meaning("Device or resource busy", log)
+
+
 def test_an_unknown_refusal_is_not_explained() -> None:
     assert kmods.meaning("Invalid parameters", "x: parameter is 0") == ""
 
