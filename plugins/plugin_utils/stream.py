@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -50,8 +51,9 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     ZSTANDARD_ERROR = str(import_error)
 
-READ_SIZE = 1 << 17
-"""Bytes taken from a host at a time."""
+READ_SIZE = 1 << 20
+"""Bytes taken from a host at a time, and held by the pipe from its ssh, which with 64 KiB spends most of its processor
+time on a pipe that is full (tests/bench/bench_transfer.py)."""
 PACKET = 1 << 20
 """Bytes of pages in one packet at most."""
 MAX_RAW = 2 << 20
@@ -241,6 +243,8 @@ class Link:
         self.stdin, self.out, self.err = (cast(IO[bytes], pipe) for pipe in pipes)
         for pipe in (self.stdin, self.out, self.err):
             os.set_blocking(pipe.fileno(), False)
+        with contextlib.suppress(OSError):  # the limit for others than root: /proc/sys/fs/pipe-user-pages-soft
+            fcntl.fcntl(self.out.fileno(), fcntl.F_SETPIPE_SZ, READ_SIZE)
         self.flush()
 
     def tell(self, text: str) -> None:

@@ -11,6 +11,7 @@ time and memory are those of the control node: the process that is measured, and
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import fcntl
 import hashlib
@@ -18,6 +19,7 @@ import json
 import os
 import pathlib
 import select
+import selectors
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import paramiko
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests" / "fleet")]
@@ -41,7 +44,7 @@ MB = 1e6
 LIMIT = 1200
 """Seconds that one way may take."""
 FORKS = 50
-WAYS = ("ssh cat", "stream", "stream, unpacked", "scp", "fetch")
+WAYS = ("ssh cat", "paramiko cat", "stream", "stream, unpacked", "scp", "fetch")
 
 
 class Measured(NamedTuple):
@@ -87,6 +90,39 @@ def run_cat(plan: dict) -> None:
     ])  # fmt: skip
 
 
+def run_paramiko(plan: dict) -> None:
+    """The same command through channels of paramiko in one selector loop, in a process inside the fleet's network."""
+    inside = [*plan["enter"], sys.executable, __file__, "--run", "paramiko inside", json.dumps(plan)]
+    wait_for_all([(inside, None)])
+
+
+def connect(address: str, plan: dict) -> paramiko.Channel:
+    client = paramiko.SSHClient()
+    key = paramiko.Ed25519Key(filename=plan["key"])  # the hosts' own key as well
+    client.get_host_keys().add(address, key.get_name(), key)
+    client.connect(address, username="root", pkey=key, allow_agent=False, look_for_keys=False, timeout=LIMIT,
+                   banner_timeout=LIMIT, auth_timeout=LIMIT)  # fmt: skip
+    channel = client.get_transport().open_session()  # type: ignore[union-attr]
+    channel.exec_command("cat /mnt/trace.bin")
+    return channel
+
+
+def run_channels(plan: dict) -> None:
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        with concurrent.futures.ThreadPoolExecutor(FORKS) as pool:
+            channels = list(pool.map(lambda address: connect(address, plan), plan["hosts"].values()))
+        for name, channel in zip(plan["hosts"], channels, strict=True):
+            file = stack.enter_context(open(pathlib.Path(plan["place"], name), "wb"))
+            selector.register(channel, selectors.EVENT_READ, file)
+        while selector.get_map():
+            for key, _events in selector.select(LIMIT):
+                data = key.fileobj.recv(1 << 17)  # type: ignore[union-attr]
+                key.data.write(data)
+                if not data:
+                    selector.unregister(key.fileobj)
+    os._exit(0)  # the threads of a hundred connections take seconds to end
+
+
 def run_scp(plan: dict) -> None:
     wait_for_all([
         ([*plan["enter"], "scp", "-q", *plan["options"], f"root@{address}:/mnt/trace.bin", f"{plan['place']}/{name}"],
@@ -122,7 +158,8 @@ def run_stream(plan: dict, packers: Sequence[str]) -> None:
 
 
 RUNS = {
-    "ssh cat": run_cat, "scp": run_scp, "fetch": run_fetch,
+    "ssh cat": run_cat, "paramiko cat": run_paramiko, "paramiko inside": run_channels,
+    "scp": run_scp, "fetch": run_fetch,
     "stream": lambda plan: run_stream(plan, ("zstd", "gzip")), "stream, unpacked": lambda plan: run_stream(plan, ()),
 }  # fmt: skip
 
@@ -219,7 +256,7 @@ def transfer(way: str, fleet: Fleet, count: int, trace: bytes) -> Measured:
     hosts = fleet.hosts[:count]
     with tempfile.TemporaryDirectory(dir=fleet.place) as place:
         plan = {
-            "enter": fleet.enter(), "options": fleet.ssh_options(), "place": place,
+            "key": f"{fleet.place}/key", "enter": fleet.enter(), "options": fleet.ssh_options(), "place": place,
             "hosts": {host.name: host.address for host in hosts}, "inventory": fleet.inventory(hosts),
         }  # fmt: skip
         feeder = Feeder(hosts, trace) if way.startswith("stream") else None
