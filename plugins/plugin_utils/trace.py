@@ -22,6 +22,9 @@ Value = int | str | None
 MAX_LINE = 8192
 """Longest line in bytes that is taken for a record; the kernel prints at most 8 KiB per record."""
 
+MAX_FORMAT = 1 << 16
+"""Characters of one event's format file; the kernel's longest have some 20,000."""
+
 MAX_KEPT = 20
 """How many unreadable lines are kept as examples; all of them are counted."""
 
@@ -155,6 +158,8 @@ def parse_formats(text: str) -> dict[str, list[EventFormat]]:
 
 def parse_format(text: str, system: str, event: str) -> EventFormat:
     """Read one event's format file.  Raises TraceError when it cannot be understood."""
+    if len(text) > MAX_FORMAT:
+        raise TraceError(0, f"the format file has {len(text)} characters; at most {MAX_FORMAT} are read")
     fields = {field.name: field for field in parse_fields(text)}
     printed: tuple[int, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):
@@ -264,7 +269,8 @@ def _compile(
     system: str, event: str, fields: dict[str, Field], fmt: str, arguments: list[str], number: int
 ) -> EventFormat:
     fmt = fmt.rstrip("\n")
-    pattern: list[str] = []
+    groups = [""]
+    adjacent = 0
     names: list[str] = []
     converters: list[Callable[[str], Value]] = []
     kinds: dict[str, str] = {}
@@ -273,10 +279,12 @@ def _compile(
         found = _CONVERSION.match(fmt, start)
         if found is None:
             raise TraceError(number, f"conversion '{_cut(fmt[start : start + 8])}' is not supported")
-        pattern.append(re.escape(fmt[position:start]))
+        groups[-1] += re.escape(fmt[position:start])
+        adjacent = 0 if start > position or not names else adjacent + 1
         position = found.end()
         if found["percent"]:
-            pattern.append("%")
+            groups[-1] += "%"
+            adjacent = -1
             continue
         if len(names) == len(arguments):
             raise TraceError(number, f"the format has more conversions than the {len(arguments)} arguments")
@@ -284,19 +292,28 @@ def _compile(
         if name in kinds:
             name = f"{name}#{len(names) + 1}"
         part, kind, convert = _conversion(found, source)
-        pattern.append(part)
+        if adjacent > 1:
+            raise TraceError(number, "three conversions follow each other with nothing between")
+        if not adjacent:
+            groups.append("")
+        groups[-1] += part
         names.append(name)
         kinds[name] = kind
         converters.append(convert)
-    pattern.append(re.escape(fmt[position:]))
+    groups[-1] += re.escape(fmt[position:])
     if len(names) != len(arguments):
         raise TraceError(number, f"the format has {len(names)} conversions for {len(arguments)} arguments")
+    # What one value and the text behind it were found to be stays, or time would grow with the power of the values.
+    # Only the end of the one text of a format may be looked for further on, since it may hold what stands behind it.
+    texts = "".join(groups).count(_TEXT)
+    inner = (one if texts == 1 and _TEXT in one else f"(?>{one})" for one in groups[1:-1])
+    pattern = groups[0] + "".join(inner) + "".join(groups[1:][-1:])
     return EventFormat(
         system,
         event,
         fields,
         fmt,
-        re.compile("".join(pattern), re.DOTALL),
+        re.compile(pattern, re.DOTALL),
         tuple(names),
         kinds,
         tuple(converters),

@@ -200,6 +200,40 @@ def test_expressions_are_named_by_the_field_that_they_use() -> None:
     assert known.parse("a, b; func+0x1/0x2 1") == {"state": "a, b", "ip": "func+0x1/0x2", "a": 1}
 
 
+def printed(fmt: str, count: int) -> trace.EventFormat:
+    """A format with so many values, all of one field."""
+    return trace.parse_format(COMMON + f'print fmt: "{fmt}"' + ", REC->a" * count, "s", "e")
+
+
+@pytest.mark.parametrize(
+    ("fmt", "count", "text"),
+    [
+        ("%s," * 8 + "!", 8, "," * 4000),
+        ("%-5d " * 30 + "!", 30, "1" + " " * 4000),
+        ("%d1" * 20 + "!", 20, "1" * 400),
+        ("%s%s," * 4 + "!", 8, "," * 400),
+    ],
+)
+def test_a_line_that_fits_nearly_is_refused_before_the_end_of_days(fmt: str, count: int, text: str) -> None:
+    """A host may send any format and any text; the time must not be a power of their lengths."""
+    assert printed(fmt, count).parse(text) is None
+
+
+def test_values_with_nothing_between_are_read_by_pairs_only() -> None:
+    assert printed("%s%c|%d%%%d", 4).parse("ab|1%2") == {"a": "a", "a#2": "b", "a#3": 1, "a#4": 2}
+    with pytest.raises(trace.TraceError, match="three conversions follow each other"):
+        printed("%s%s%s", 3)
+
+
+def test_text_may_hold_what_stands_behind_it() -> None:
+    assert printed("'%s', %d", 2).parse("'a', b', 3") == {"a": "a', b", "a#2": 3}
+
+
+def test_a_format_file_longer_than_any_is_refused() -> None:
+    with pytest.raises(trace.TraceError, match="at most 65536 are read"):
+        printed("%s" + "(" * (1 << 20), 1)
+
+
 # -- what is printed is read back --------------------------------------------------------------------
 
 comms = st.binary(min_size=1, max_size=15).filter(lambda raw: not raw.startswith(b" ") and not set(raw) & {0, 10})
