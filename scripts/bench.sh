@@ -28,6 +28,10 @@ say "reading records, beside trace-cmd"
 "$root/scripts/packages.sh" trace-cmd || exit 1
 collect=$("$root/scripts/venv.sh" newest collect) || exit 1
 "$collect/bin/python" "$root/tests/bench/bench_parse.py" || exit 1
+say "the page of a collection of 200,000 records"
+"$root/scripts/packages.sh" chromium chromium-driver || exit 1
+test=$("$root/scripts/venv.sh" newest test) || exit 1
+"$test/bin/python" "$root/tests/bench/bench_page.py" || exit 1
 say "the highest rate of records that streams from one guest without loss"
 PATH=$collect/bin:$PATH "$collect/bin/python" "$root/tests/bench/bench_rate.py" "$KEDR_CACHE" || exit 1
 say "generating with mist_gen"
