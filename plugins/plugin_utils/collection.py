@@ -26,8 +26,8 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     NUMPY_ERROR = str(import_error)
 
-CHUNK_PAGES = 2048
-"""Pages that are looked at together."""
+CHUNK = 8 << 20
+"""Bytes of pages that are looked at together; no page is longer."""
 MAX_LOSSES = 20
 """Places of loss that are kept for each CPU; all losses are counted."""
 MAX_NAMED = 10
@@ -188,10 +188,9 @@ class Collected:
         path = os.path.join(self.directory, "raw", f"cpu{cpu.number}.pages" + ("" if cpu.whole else ".part"))
         if self.layout is None or not os.path.exists(path):
             return
-        size = CHUNK_PAGES * self.layout.size
         try:
             with open(path, "rb") as stream:
-                while data := stream.read(size):
+                while data := stream.read(CHUNK):
                     yield ringbuffer.walk(data[: len(data) - len(data) % self.layout.size], self.layout)
         except OSError as error:
             raise CollectionError(f"{path}: {error.strerror or error}") from None

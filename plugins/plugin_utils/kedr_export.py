@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import (
     clocks,
@@ -24,6 +24,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import (
     export_merged,
     export_perfetto,
     host_records,
+    hostshell,
     records,
     ringbuffer,
     trace,
@@ -77,13 +78,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _say(text: str, out: TextIO | None = None) -> None:
+    """Print a line; what a host has put into it steers no terminal."""
+    print(hostshell.printable(text), file=out or sys.stdout)
+
+
 def _refuse(program: str, text: str) -> int:
-    print(f"{program}: error: {text}", file=sys.stderr)
+    _say(f"{program}: error: {text}", sys.stderr)
     return 2
 
 
 def _one(program: str, kind: Kind, host: Host, output: str) -> int:
-    print(f"{output}: {_make(kind, host, output)}")
+    _say(f"{output}: {_make(kind, host, output)}")
     return 0
 
 
@@ -94,10 +100,10 @@ def _many(program: str, name: str, found: Sequence[Host], output: str) -> int:
     for host in found:
         path = os.path.join(output, kind.name(host.name))
         try:
-            print(f"{path}: {_make(kind, host, path)}")
+            _say(f"{path}: {_make(kind, host, path)}")
             made.append(host)
         except ExportError as error:
-            print(f"{program}: left out: {error}", file=sys.stderr)
+            _say(f"{program}: left out: {error}", sys.stderr)
     if not made:
         return _refuse(program, "of no host could this be made")
     if name == "perfetto":
@@ -219,7 +225,7 @@ def _manifest(made: Sequence[Host], output: str) -> None:
         stream.write(text.encode() + b"\n")
     unknown = [host for host, clock in machines.items() if not clock.pairs]
     note = f"; no clock readings, so not placed in time: {', '.join(unknown)}" if unknown else ""
-    print(f"{path}: {len(made)} machines{note}")
+    _say(f"{path}: {len(made)} machines{note}")
 
 
 # -- merged ------------------------------------------------------------------------------------------
@@ -241,7 +247,7 @@ def _merged(program: str, found: Sequence[Host], output: str) -> int:
     except export_merged.duckdb.Error as error:
         raise ExportError(f"the records cannot be merged: {error}") from None
     total = sum(counts.values())
-    print(f"{output}: {total} records of {len(machines)} hosts, {counts['uncertain']} of uncertain order")
+    _say(f"{output}: {total} records of {len(machines)} hosts, {counts['uncertain']} of uncertain order")
     return 1 if left else 0
 
 
@@ -255,10 +261,10 @@ def _placeable(program: str, found: Sequence[Host]) -> tuple[list[str], dict[str
             if not clock.pairs:
                 raise ExportError(f"{host.name}: clocks.jsonl has no pair of clock readings")
         except ExportError as error:
-            print(f"{program}: left out: {error}", file=sys.stderr)
+            _say(f"{program}: left out: {error}", sys.stderr)
             continue
         if lost := export.loss(host):
-            print(f"{program}: {host.name}{lost}", file=sys.stderr)
+            _say(f"{program}: {host.name}{lost}", sys.stderr)
         files.append(table)
         machines[host.name] = clock
     return files, machines, len(found) - len(machines)

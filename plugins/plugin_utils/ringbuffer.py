@@ -26,6 +26,9 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     NUMPY_ERROR = str(import_error)
 
+MAX_PAGE = 1 << 20
+"""Bytes of a page at most: the kernel counts its bytes with 20 bits."""
+
 _MISSED = 1 << 31
 _MISSED_STORED = 1 << 30
 _USED = (1 << 27) - 1
@@ -58,8 +61,9 @@ def parse_header_page(text: str) -> PageLayout:
     data_at, data_size = found["data"]
     if (stamp_at, stamp_size) != (0, 8) or used_size not in (4, 8) or not 8 + used_size <= data_at < 64 or data_at % 4:
         raise PageError(f"header_page describes a page that is not known here: {found}")
-    if data_size < 64 or (data_at + data_size) % 512:
-        raise PageError(f"header_page: {data_at + data_size} bytes are no size of a page")
+    size = data_at + data_size
+    if not 512 <= size <= MAX_PAGE or size & (size - 1):
+        raise PageError(f"header_page: {size} bytes are no size of a page")
     return PageLayout(used_at, used_size, data_at, data_at + data_size)
 
 

@@ -91,7 +91,7 @@ def ways(top: Path, copies: int) -> Iterator[Way]:
     def walk() -> int:
         layout, found = ringbuffer.parse_header_page((binary / "header.txt").read_text()), 0
         with open(binary / "raw" / "cpu0.pages", "rb") as stream:
-            while data := stream.read(collection.CHUNK_PAGES * layout.size):
+            while data := stream.read(collection.CHUNK):
                 found += len(ringbuffer.walk(data, layout).at)
         return found
 

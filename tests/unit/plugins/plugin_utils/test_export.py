@@ -477,6 +477,19 @@ def test_a_host_that_fails_does_not_stop_the_others(tmp_path: Path, capsys: pyte
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["alpha.dat"]
 
 
+@pytest.mark.parametrize("kind", kedr_export.KINDS)
+def test_what_a_host_has_left_steers_no_terminal(
+    run: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "alpha" / "formats.txt").write_text("== a/b\x1b[2Jevil\nname: x\nformat:\n")
+    for name in ("header.txt", "stats.txt", "facts.json", "clocks.jsonl"):
+        (run / "alpha" / name).write_text("\x1b[2J\n")
+    assert kedr_export.main("kedr-export", [kind, str(run), "-o", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert "left out: " in told.err
+    assert "\x1b" not in told.err + told.out
+
+
 def test_a_place_without_a_collection_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("text", tmp_path, "-o", tmp_path / "out") == 2
     assert "nothing was collected here" in capsys.readouterr().err

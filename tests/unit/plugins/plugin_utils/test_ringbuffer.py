@@ -24,6 +24,8 @@ def test_the_layout_of_a_page_is_read_from_the_kernels_description() -> None:
     [
         (("timestamp", "stamp"), "names no timestamp"),
         (("size:4080", "size:4079"), "no size of a page"),
+        (("size:4080", "size:1520"), "no size of a page"),
+        (("size:4080", "size:2147483632"), "no size of a page"),
         (("offset:16", "offset:80"), "not known here"),
     ],
 )
