@@ -29,10 +29,15 @@ class BuildError(Exception):
 
 
 def headers(directory: Path, sources: Sequence[Path]) -> Path:
-    """Make a folder in which every <linux/...> that the sources include is stand_in.h; returns the folder."""
+    """Make a folder in which every <linux/...> that the sources include is stand_in.h; returns the folder.
+
+    <linux/errno.h> stays that of the system: the C library's <errno.h>, which stand_in.h includes, leads there.
+    """
     include = directory / "include"
     for source in [*sources, KERNEL / "controller" / "controller.h", *(KERNEL / "include").rglob("*.h")]:
         for name in re.findall(r"^#include <((?:linux|asm)/[\w/]+\.h)>", source.read_text(), re.MULTILINE):
+            if name == "linux/errno.h":
+                continue
             place = include / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text('#include "stand_in.h"\n')
