@@ -34,5 +34,8 @@ test=$("$root/scripts/venv.sh" newest test) || exit 1
 "$test/bin/python" "$root/tests/bench/bench_page.py" || exit 1
 say "the highest rate of records that streams from one guest without loss"
 PATH=$collect/bin:$PATH "$collect/bin/python" "$root/tests/bench/bench_rate.py" "$KEDR_CACHE" || exit 1
+say "bringing traces home from many hosts, beside ssh cat, paramiko, scp and fetch"
+"$root/scripts/packages.sh" openssh-server || exit 1
+PATH=$collect/bin:/usr/sbin:$PATH "$collect/bin/python" "$root/tests/bench/bench_transfer.py" || exit 1
 say "generating with mist_gen"
 python3 "$root/tests/bench/bench_mist.py"
