@@ -288,8 +288,8 @@ def _head(
         "hosts": [
             {
                 "name": plain(host["host"], timeline_data.MAX_TEXT),
-                "verdict": host["verdict"],
-                "look": report_html.LOOKS.get(host["verdict"], "unknown"),
+                "look": "unknown" if host["unfit"] else report_html.LOOKS[host["verdict"]],
+                "note": " · ".join(["" if host["verdict"] == "OK" else host["verdict"], _few(host)]).strip(" ·"),
                 "first": str(host["first"]),
                 "span": host["last"] - host["first"],
                 "shift": host["shift"],
@@ -304,6 +304,10 @@ def _head(
         ],
         "events": [plain(name, timeline_data.MAX_TEXT) for name in data.events],
     }
+
+
+def _few(host: Mapping[str, Any]) -> str:
+    return "no records" if not host["recorded"] else "not all records" if host["unfit"] else ""
 
 
 def _functions(hosts: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ Usage: bench_page.py
 
 Prints the size of the page, how long it takes to make and to load, and what a frame takes while the timeline is moved
 and zoomed and while the filter looks through all records. Work is the time in the page's own program, from the begin of
-the frame to its last line; interval is the time between frames, of which a screen of 60 Hz shows one in 16.7 ms. Of five rounds each figure is that of the best.
+the frame to its last line; interval is the time between frames, of which a screen of 60 Hz shows one in 16.7 ms. Of
+five rounds each figure is that of the best.
 """
 
 from __future__ import annotations

@@ -242,6 +242,9 @@ def test_loss_and_failure_are_told_by_more_than_a_colour(shown: Timeline) -> Non
     assert "web2 · FAIL" in names
     assert "CPU 0, loss" in names
     assert "db · CRASH" in names
+    assert "mute · NO-RESULT · no records" in names
+    assert "bare · no records" in names
+    assert shown.run("document.querySelectorAll('#names .host.ok').length") == 1  # web1
     assert shown.run("document.querySelectorAll('#names .host .sign').length") == len(hosts())
     signs = shown.run("[...document.querySelectorAll('#names use')].map(use => use.getAttribute('href'))")
     assert all(shown.run("document.querySelector(arguments[0])", sign) for sign in signs)

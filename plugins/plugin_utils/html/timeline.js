@@ -505,9 +505,10 @@ function fill() {
   const tall = Math.min(8e6, many * rowHeight());
   if (space.style.height !== `${tall}px`) space.style.height = `${tall}px`;
   const top = many > here ? (first / (many - here)) * (table.scrollHeight - table.clientHeight) : 0;
-  if (Math.abs(table.scrollTop - top) > rowHeight() / 2) {
-    scrolling = true;
+  const was = table.scrollTop;
+  if (Math.abs(was - top) > rowHeight() / 2) {
     table.scrollTop = top;
+    scrolling = table.scrollTop !== was;
   }
   const current = [...rows.children].find((one) => Number(one.dataset.record) === chosen);
   if (current) table.setAttribute("aria-activedescendant", current.id);
@@ -672,8 +673,9 @@ function buildNames() {
   const names = $("names");
   names.style.height = `${height}px`;
   for (const host of data.hosts) {
-    const made = make("div", { className: `host ${host.look}`, title: `${host.name}: ${host.verdict}` }, sign(host.look), ` ${host.name}`);
-    if (host.verdict !== "OK") made.append(make("span", { className: "word", textContent: ` · ${host.verdict}` }));
+    const text = host.note && ` · ${host.note}`;
+    const made = make("div", { className: `host ${host.look}`, title: host.name + text }, sign(host.look), ` ${host.name}`);
+    made.append(make("span", { className: "word", textContent: text }));
     made.style.top = `${host.top}px`;
     names.append(made);
   }
