@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +78,12 @@ def _measure(lane: Lane, now: float) -> None:
         lane.before = now, lane.stream.written
 
 
+def _allow_files() -> None:
+    """Open as many files as this process may: each host takes up to nine, and 1024 are usual."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 class ActionModule(ControlAction):
     """See the documentation of M(kedr.lab.stream)."""
 
@@ -93,6 +101,8 @@ class ActionModule(ControlAction):
         if self._task.check_mode or not self.lanes:
             told = f"would stream from {len(self.lanes)} hosts"
             return {"changed": False, "msg": told, "streams": {}, "ended_by": ""}
+        _allow_files()
+        self.trouble = ""
         self.began = time.time()
         self.shown = self.clocked = time.monotonic()
         self.local = self._local_job()
@@ -105,8 +115,21 @@ class ActionModule(ControlAction):
             self._collect()
         finally:
             self._end_jobs()
-        streams = {lane.stream.name: self._keep(lane) for lane in self.lanes}
-        return {"changed": True, "streams": streams, "ended_by": self.conditions.reason}
+        streams = {}
+        for lane in self.lanes:
+            with self._writing():
+                streams[lane.stream.name] = self._keep(lane)
+        failed = {"failed": True, "msg": self.trouble} if self.trouble else {}
+        return {"changed": True, "streams": streams, "ended_by": self.conditions.reason, **failed}
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What cannot be written of one host, for example since the disk is full, is told and stops no other."""
+        try:
+            yield
+        except OSError as error:
+            self.trouble = f"{error.filename or self.run_dir}: cannot be written: {error.strerror or error}"
+            self._say(self.trouble)
 
     def _refuse(self, reason: str) -> dict[str, Any]:
         """Nothing was streamed: every host of the round has that in its record."""
@@ -244,7 +267,8 @@ class ActionModule(ControlAction):
         except hostshell.AnswerError:
             return
         if text := clocks.dump(clocks.take(lines)):
-            append_private(os.path.join(lane.stream.directory, "clocks.jsonl"), text.encode())
+            with self._writing():
+                append_private(os.path.join(lane.stream.directory, "clocks.jsonl"), text.encode())
 
     # -- afterwards ----------------------------------------------------------------------------------
 
@@ -262,11 +286,13 @@ class ActionModule(ControlAction):
                 self._take_clock(lane)
             if lane.script:
                 printed = (lane.ender or lane.script).result()[0]
-                write_private(os.path.join(lane.stream.directory, "command.txt"), printed)
+                with self._writing():
+                    write_private(os.path.join(lane.stream.directory, "command.txt"), printed)
         if self.local:
             self.local_killed = not self.local.ended()
             self.local.end()
-            write_private(os.path.join(self.run_dir, "command.txt"), self.local.output())
+            with self._writing():
+                write_private(os.path.join(self.run_dir, "command.txt"), self.local.output())
 
     def _keep(self, lane: Lane) -> dict[str, Any]:
         """Write stream.json of a host and the record of the step; return what the file holds."""

@@ -5,7 +5,9 @@ machine's sh, which has no answer to a stream."""
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import resource
 from typing import Any
 
 import pytest
@@ -16,12 +18,14 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE
 
 from .test_run_and_verdict import do
 
+HOST = {"name": "one", "argv": ["/bin/sh", "-c", f"sh -c '{PLACE}'"], "instance": "kedr", "events": ["a:b"]}
+
 
 def watch(
     run_dir: pathlib.Path, shell: str = f"sh -c '{PLACE}'", check: bool = False, **options: Any
 ) -> dict[str, Any]:
     """Watch one host, `shell` being how it is reached; a snapshot, for which nothing is streamed."""
-    host = {"name": "one", "argv": ["/bin/sh", "-c", shell], "instance": "kedr", "events": ["a:b"]}
+    host = {**HOST, "argv": ["/bin/sh", "-c", shell]}
     given = {"run_dir": str(run_dir), "hosts": [host], "mode": "snapshot", **options}
     return do(stream_action, given, run_dir, check)
 
@@ -87,3 +91,31 @@ def test_how_the_local_command_ended_is_told(
 ) -> None:
     watch(tmp_path, local_command=command, **options)
     assert json.loads((tmp_path / "one" / "stream.json").read_text())["local_command"] == told
+
+
+def test_what_cannot_be_written_of_one_host_is_told_and_stops_no_other(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("clocks.jsonl", "command.txt"):
+        (tmp_path / "one" / name).mkdir(parents=True)
+    monkeypatch.setattr(stream_action.clocks, "dump", lambda _pairs: "a pair\n")
+    hosts = [{**HOST, "name": name} for name in ("one", "two")]
+    result = watch(tmp_path, hosts=hosts, command="exit 0")
+    assert result["failed"] is True
+    assert result["msg"].endswith("cannot be written: Is a directory")
+    for name in ("one", "two"):
+        assert json.loads((tmp_path / name / "stream.json").read_text())["command"]["status"] == 0
+    assert (tmp_path / "two" / "clocks.jsonl").read_text() == "a pair\n"
+    assert (tmp_path / "two" / "command.txt").exists()
+
+
+def test_more_hosts_than_a_process_usually_may_have_files_for(tmp_path: pathlib.Path) -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    there = len(os.listdir("/proc/self/fd"))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (there + 20, most))
+        watch(tmp_path, hosts=[{**HOST, "name": f"host{number}"} for number in range(10)], command="exit 0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+    for number in range(10):
+        assert json.loads((tmp_path / f"host{number}" / "stream.json").read_text())["command"]["status"] == 0
