@@ -236,6 +236,7 @@ class Link:
         self.stderr = b""
         self._pending = bytearray(call.stdin)
         self._closing = False
+        self.counted = False
         self.process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -423,6 +424,7 @@ class Host:
         elif word.key == "sent":
             if word.value != str(self.kept):
                 raise StreamError(f"the host says it sent {word.value} packets, {self.kept} came")
+            link.counted = True
             link.hang_up()
 
     def _keep(self, link: Link, packet: Packet) -> None:
@@ -488,6 +490,8 @@ class Host:
         """The host has ended well, or has said why it cannot go on."""
         if link.parser.failure:
             raise StreamError(link.parser.failure.strip() or "the host failed and did not say why")
+        if not link.counted:
+            raise StreamError("the host ended and did not say how much it had sent")
         self.done = True
 
     def finish_files(self) -> None:

@@ -178,6 +178,12 @@ def liar(reins: Reins) -> None:
     reins.wait_for("")
 
 
+def mute(reins: Reins) -> None:
+    """Ends well, and does not say how much it sent."""
+    begin(reins)
+    say(f"kedr-end {reins.nonce}")
+
+
 def chatter(reins: Reins) -> None:
     while True:
         put(b"welcome to this host\n")
@@ -251,6 +257,7 @@ BEHAVIOURS: dict[str, Callable[[Reins], None]] = {
     "bomb-zstd": bomb("zstd"),
     "no-gzip": after_beginning(packet("pages", "cpu0:1", 1, PAGE), packing="gzip"),
     "liar": liar,
+    "mute": mute,
 }
 
 

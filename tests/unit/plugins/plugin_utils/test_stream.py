@@ -46,6 +46,7 @@ HOSTILE = {
     "bomb-zstd": "a packet does not hold the 4096 bytes that were announced",
     "no-gzip": "a packet cannot be unpacked: error",
     "liar": "the host says it sent 5 packets, 0 came",
+    "mute": "the host ended and did not say how much it had sent",
 }
 MAX_MEMORY = 200 << 20
 """Bytes that the control process may take more with all these hosts at once."""
