@@ -322,7 +322,7 @@ def _functions(hosts: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> 
             counted = host["events"].get(name, {}).get("counted")
             told = None if counted == one.calls else counted
             bars.append({"host": one.host, "calls": one.calls, "in_init": one.in_init, "counted": told})
-        most = max((max(bar["calls"], bar["counted"] or 0) for bar in bars), default=0)
+        most = max((max(one["calls"], one["counted"] or 0) for one in bars), default=0)
         found.append({"name": name, "colour": min(number, COLOURS), "seen": most > 0, "most": most or 1, "bars": bars})
     return found
 
