@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pathlib
-import resource
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -59,6 +59,17 @@ def host(name: str, place: pathlib.Path, behaviour: str = "") -> stream.Host:
     return stream.Host(name, lambda command: [*words, command], str(directory), "kedr", ["a/b"])
 
 
+def peak() -> int:
+    """Bytes that this process had at most since ``forget_peak``."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) << 10
+
+
+def forget_peak() -> int:
+    """Let the peak begin anew, since what other tests needed would hide any growth; returns what there is now."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
 class Outcome:
     """What a stream of all these hosts led to."""
 
@@ -66,7 +77,7 @@ class Outcome:
         self.place, self.lines, self.live_at = place, [], 0.0
         self.hosts = {name: host(name, place) for name in BEHAVIOURS if name != "full"}
         begun = time.monotonic()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = forget_peak()
 
         def on_live(hosts: stream.Hosts) -> None:
             assert not self.live_at
@@ -77,7 +88,7 @@ class Outcome:
             return time.monotonic() - begun > 7 and any(counts)
 
         stream.collect(list(self.hosts.values()), until, self.lines.append, final=True, on_live=on_live, limits=LIMITS)
-        self.memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
+        self.memory = peak() - before
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +152,12 @@ def test_no_host_writes_outside_its_directory(outcome: Outcome) -> None:
 
 def test_the_watched_command_starts_once_when_all_that_can_stream(outcome: Outcome) -> None:
     assert outcome.live_at > LIMITS.start  # the silent host was waited for as long as it may take
+
+
+def test_growth_of_memory_is_seen() -> None:
+    before = forget_peak()
+    held = bytearray(b"x") * MAX_MEMORY
+    assert peak() - before > len(held) * 0.9
 
 
 def test_memory_is_bounded(outcome: Outcome) -> None:
