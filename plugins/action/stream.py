@@ -35,6 +35,8 @@ RATE_OVER = 2.0
 """Seconds over which a rate is measured."""
 LARGEST = 10**12
 """Neither seconds nor records of a condition are as many."""
+FILES = 1 << 16
+"""Open files of this process at most: old programs close all that they might have, one by one."""
 SCRIPT_LIMIT = 24 * 3600
 """Seconds that a command may take on a host at most."""
 
@@ -79,9 +81,11 @@ def _measure(lane: Lane, now: float) -> None:
 
 
 def _allow_files() -> None:
-    """Open as many files as this process may: each host takes up to nine, and 1024 are usual."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Allow this process more open files, as far as it may: each host takes up to nine, and 1024 are usual."""
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(most, FILES)
+    if usual != resource.RLIM_INFINITY and usual < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class ActionModule(ControlAction):

@@ -75,8 +75,9 @@ class Job:
         """Has the process ended, or never begun?"""
         if self.nonce and self._process and not self._trouble and self._written() > MAX_ANSWER:
             self._trouble = f"the host wrote more than {MAX_ANSWER} bytes"
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            if self._process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
         return self._process is None or self._process.poll() is not None
 
     def _written(self) -> int:
