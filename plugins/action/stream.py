@@ -71,12 +71,13 @@ def _content(path: str) -> bytes:
         raise StepError("INFRA", f"{path}: cannot read a file for the hosts: {error.strerror}") from None
 
 
-def _measure(lane: Lane, now: float) -> None:
+def _measure(lane: Lane, now: float, last: bool = False) -> None:
     """Keep the highest rate of bytes a second, over two seconds at least, that a host's buffers gave."""
     if lane.before is None:
         lane.before = now, lane.stream.written
-    elif now - lane.before[0] >= RATE_OVER:
-        lane.peak = max(lane.peak, int((lane.stream.written - lane.before[1]) / (now - lane.before[0])))
+    elif last or now - lane.before[0] >= RATE_OVER:
+        seconds = max(now - lane.before[0], RATE_OVER)
+        lane.peak = max(lane.peak, int((lane.stream.written - lane.before[1]) / seconds))
         lane.before = now, lane.stream.written
 
 
@@ -152,6 +153,8 @@ class ActionModule(ControlAction):
             stream.collect(list(hosts.values()), lambda _hosts: True, self._say, final=True)
         elif self.options["mode"] == "stream":
             stream.collect(list(hosts.values()), self.conditions.met, self._say, final=False, on_live=self._live)
+            for lane in self.lanes:
+                _measure(lane, time.monotonic(), last=True)
         else:
             self._live(hosts)
             while not self.conditions.met(hosts):

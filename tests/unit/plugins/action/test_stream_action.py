@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.action import stream as stream_action
 from ansible_collections.kedr.lab.plugins.modules import stream as stream_module
+from ansible_collections.kedr.lab.plugins.plugin_utils import stream
 from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE
 
 from .test_run_and_verdict import do
@@ -119,3 +120,14 @@ def test_more_hosts_than_a_process_usually_may_have_files_for(tmp_path: pathlib.
         resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
     for number in range(10):
         assert json.loads((tmp_path / f"host{number}" / "stream.json").read_text())["command"]["status"] == 0
+
+
+def test_a_rate_counts_what_came_last_and_never_over_less_than_two_seconds() -> None:
+    host = stream.Host("one", lambda command: [command], "/nowhere", "kedr", [])
+    lane = stream_action.Lane(host, lambda command: [command], [])
+    for now, written, last, peak in [
+        (10.0, 0, False, 0), (11.0, 900, False, 0), (12.0, 1000, False, 500), (12.5, 2500, True, 750),
+    ]:  # fmt: skip
+        host.written = written
+        stream_action._measure(lane, now, last)
+        assert lane.peak == peak
