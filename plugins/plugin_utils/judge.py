@@ -85,6 +85,8 @@ class _Accounts:
         """Judge what only a collection has."""
         verdict.attempt(host, lambda: verdict.read_plans(host))
         decided: tuple[str, str] | None = verdict.attempt(host, self._judge_stream)
+        if not self.targets:
+            host.add("missing", "run.json", "no target of this host: no call site can be checked")
         if host.plans:
             decided = verdict.attempt(host, self._account) or decided
             for target in self.targets:

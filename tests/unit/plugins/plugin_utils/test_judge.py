@@ -85,8 +85,8 @@ class Collection:
         (self.host / "raw" / "cpu0.pages").write_bytes(pages)
         self.run.write("stats.txt", "== cpu0\n" + counts)
 
-    def judge(self, hosts: tuple[str, ...] = (HOST,)) -> dict[str, Any]:
-        info = {**self.run.info, "target": "cp_target"}
+    def judge(self, hosts: tuple[str, ...] = (HOST,), target: str = "cp_target") -> dict[str, Any]:
+        info = {**self.run.info, "target": target}
         (self.run.path / "run.json").write_text(json.dumps({"command": [], "hosts": dict.fromkeys(hosts, info)}))
         results = judge.judge_run(str(self.run.path), hosts, POLICY)
         jsonschema.Draft202012Validator(SCHEMA).validate(results)
@@ -242,6 +242,11 @@ def test_a_step_without_a_record_is_no_result(collected: Collection, name: str) 
     entry = collected.entry()
     assert entry["verdict"] == "NO-RESULT"
     assert any(name in check["text"] for check in entry["checks"] if not check["ok"])
+
+
+def test_without_a_target_no_call_site_can_be_checked(collected: Collection) -> None:
+    (entry,) = collected.judge(target="")["hosts"]
+    assert (entry["verdict"], "no target of this host" in entry["reason"]) == ("NO-RESULT", True)
 
 
 def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: Collection) -> None:
