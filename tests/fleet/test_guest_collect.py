@@ -143,6 +143,12 @@ def test_records_of_a_stream_are_the_calls_that_were_made(collect: Collect, stre
     assert came == counted == read == rows(collect, "streamed")
 
 
+def test_a_collection_ends_with_the_page_that_shows_it(collect: Collect, streamed: dict[str, str]) -> None:
+    page = collect.place / "runs/streamed/timeline.html"
+    assert f"the collection as a page: {page}" in streamed["first"]
+    assert "Nothing is missing" in page.read_text()
+
+
 def test_a_command_that_still_runs_at_the_end_is_ended_on_the_host(collect: Collect, streamed: dict[str, str]) -> None:
     assert "all was read" in (collect.host("streamed") / "command.txt").read_text(), streamed["first"]
     assert collect.read("streamed", "stream.json")["command"] == {"status": None, "error": "", "killed": True}

@@ -113,5 +113,6 @@ def test_slices_that_run_side_by_side_leave_a_judged_run_each(tmp_path: Path) ->
         kept = json.loads((runs / f"awx-{number}" / "collection.json").read_text())
         assert [(one["host"], one["verdict"]) for one in kept["hosts"]] == [(f"host{number}", "SKIP")], said
         assert "kedr_test_host" in kept["hosts"][0]["reason"]
+        assert f"host{number} (SKIP)" in (runs / f"awx-{number}" / "timeline.html").read_text()
         assert (tmp_path / f"job{number}" / "artifacts" / str(number) / "rc").read_text() == str(job.returncode)
     assert (runs / "latest").readlink() in {Path("awx-1"), Path("awx-2")}
