@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -77,12 +78,12 @@ class Place:
         self.lab, self.cache, self.server = directory / "lab", directory / "cache", server
         self.sum = hashlib.sha256(server.file.read_bytes()).hexdigest()
 
-    def up(self, **image: str) -> tuple[int, str]:
-        """Bring up the guest ``cloud``; returns exit status and output."""
+    def up(self, cache: pathlib.Path | None = None, **image: str) -> tuple[int, str]:
+        """Bring up the guest ``cloud``; returns exit status and output. ``cache`` takes the place of the usual one."""
         given = {"url": self.server.url, "sha256": self.sum, **image}
         variables = {
             "lab_guests": [{"name": "cloud", "memory": 2048, "image": {"cloud": given}}],
-            "lab_cache_dir": str(self.cache),
+            "lab_cache_dir": str(cache or self.cache),
             "lab_timeout": BOOT_SECONDS,
         }
         done = playbook("playbooks/lab_up.yml", "-e", json.dumps(variables), lab=self.lab)
@@ -123,6 +124,24 @@ def test_a_dead_url_is_infra(place: Place) -> None:
     assert status != 0
     assert "kind: INFRA" in output
     assert "cannot be had: Connection refused" in output
+
+
+@pytest.fixture
+def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file system of 16 MB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "kedr-small", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_a_disk_without_room_is_infra_before_anything_comes(place: Place, small_disk: pathlib.Path) -> None:
+    status, output = place.up(cache=small_disk)
+    assert status != 0
+    assert "kind: INFRA" in output
+    assert "MiB are still to come and only" in output
+    assert [path for path in (small_disk / "downloads").iterdir() if path.stat().st_size] == []
 
 
 def test_an_interrupted_download_is_infra_and_the_next_run_goes_on_and_boots(place: Place, server: Server) -> None:

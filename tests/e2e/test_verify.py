@@ -90,6 +90,26 @@ def test_a_changed_data_file_rebuilds_only_its_payload(first_run: Run, lab: Lab,
     assert rebuilt == {"my_payload2"}, run.output
 
 
+def test_a_machine_in_a_file_of_ones_own_is_shown_before_anything_is_loaded_into_it(
+    lab: Lab, verify: Verify, clean_host: str, tmp_path
+) -> None:
+    """The guest as a machine that is there already, chosen by the group of its distribution."""
+    ours = {"kedr_embedded", "kedr_console", "kedr_qemu_pidfile"}
+    machine = {name: value for name, value in lab.hosts[clean_host].items() if name not in ours}
+    about = {"kernel": "6.12 x86_64", "arch": "x86_64", "group": "base", "why": "a machine of mine"}
+    rows = [{"name": "fedora-box", "system": "Fedora 43", **about, "remote": machine},
+            {"name": "leap-box", "system": "openSUSE Leap 15.6", **about, "remote": {"ansible_host": "192.0.2.1"}}]
+    mine = Lab(tmp_path, {})
+    mine.inventory.write_text(json.dumps({"plugin": "kedr.lab.systems", "systems": rows}))
+    run = verify(mine, limit="fedora")
+    assert {host: row["verdict"] for host, row in run.results.items()} == {"fedora-box": "OK"}, run.output
+    facts = json.loads((run.directory / "fedora-box" / "facts.json").read_text())
+    shown = f"marked as a test host; kernel {facts['release']} ({facts['build']}), taint {facts['taint']}, "
+    said = " ".join(run.output.split())
+    assert shown + f"{len(facts['modules'])} modules loaded, up for {int(facts['uptime'])} s" in said
+    assert said.index(shown) < said.index("Load the controller, then the payloads")
+
+
 def test_the_host_needs_no_python(lab: Lab) -> None:
     assert lab.ssh("one", "ls /usr/bin/python* /usr/local/bin/python*", check=False) == ""
 
