@@ -73,12 +73,6 @@ class Moment(NamedTuple):
     bound_ns: int | None
 
 
-def choose(offered: Sequence[str]) -> str:
-    """The best of the trace clocks that a kernel offers (words of ``trace_clock``); empty: leave it as it is."""
-    names = {word.strip("[]") for word in offered}
-    return next((name for name in PREFERRED if name in names), "")
-
-
 # -- what a host says --------------------------------------------------------------------------------
 
 

@@ -30,21 +30,6 @@ def clock(
 # -- which clock -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("offered", "chosen"),
-    [
-        ("[local] global counter uptime perf mono mono_raw boot tai x86-tsc", "boot"),
-        ("[local] global counter uptime perf mono mono_raw x86-tsc", "mono"),
-        ("local [tai]", "tai"),
-        ("[local] global", "global"),
-        ("[local]", ""),
-        ("", ""),
-    ],
-)
-def test_the_best_clock_that_is_offered_is_chosen(offered: str, chosen: str) -> None:
-    assert clocks.choose(offered.split()) == chosen
-
-
 # -- what a host says --------------------------------------------------------------------------------
 
 

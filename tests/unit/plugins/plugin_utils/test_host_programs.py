@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell, kmods
 
 SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
 
@@ -576,6 +576,21 @@ value tried one
 
 OWN = '[ -O "$1" ]'
 """How the program that streams finds out whether a directory is its own."""
+
+
+@pytest.mark.parametrize(("offered", "chosen"), [
+    ("[local] global counter uptime perf mono mono_raw boot tai x86-tsc", "boot"),
+    ("[local] global counter uptime perf mono mono_raw x86-tsc", "mono"),
+    ("local [tai]", "local [tai]"),
+    ("[local] global", "global"),
+    ("[local] globally", "[local] globally"),
+    ("", ""),
+])  # fmt: skip
+def test_the_best_clock_that_is_offered_is_chosen(run, tracefs: pathlib.Path, offered: str, chosen: str) -> None:
+    clock = tracefs / "instances" / "kedr" / "trace_clock"
+    clock.write_text(f"{offered}\n")
+    trace(run, tracefs, k_clock="auto", k_clocks=" ".join(clocks.PREFERRED))
+    assert clock.read_text() == f"{chosen}\n"
 
 
 def keep_place(run, top: pathlib.Path, own: str = OWN) -> hostshell.Answer:
