@@ -11,6 +11,7 @@ help:
 	@echo '                 test-sanity, test-integration, test-runner, test-kernels, test-browser, test-distros,'
 	@echo '                 test-fleet, test-e2e'
 	@echo 'make test-cloud  a guest of a cloud image; not in make test, its first boot takes minutes without KVM'
+	@echo 'make test-image  the image of the execution environment; not in make test, it takes minutes and needs podman'
 	@echo 'make test-spark  the table of records in Spark; not in make test, it is half a gigabyte and needs Java'
 	@echo 'make lint        the same as make test-lint test-types'
 	@echo 'make torture     loads, races, kills and failures of modules, on a stock and on a debug kernel; ARGS for pytest'

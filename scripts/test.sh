@@ -13,6 +13,7 @@ table=$(mktemp) || exit 1
 export KEDR_NOTES
 if [ -z "$chosen" ]; then
     echo "test-cloud is no part of this: a cloud image's first boot alone takes minutes without KVM; make test-cloud runs it" >"$KEDR_NOTES"
+    echo "test-image is no part of this: building an image takes minutes and needs podman; make test-image runs it" >>"$KEDR_NOTES"
     echo "test-spark is no part of this: pyspark is half a gigabyte and needs Java; make test-spark runs it" >>"$KEDR_NOTES"
 fi
 trap 'rm -f "$KEDR_NOTES" "$table"' EXIT

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Builds the image of the execution environment with podman, and runs playbooks in it. No part of `make test`: it
+# takes minutes and a gigabyte and a half, and needs a container engine.
+# KEDR_BASE_IMAGE: the base image; without it one is made by mmdebstrap. KEDR_BUILD_ARGS: more arguments of podman build.
+set -u
+. "$(dirname "$0")/../lib.sh"
+
+command -v podman >/dev/null 2>&1 ||
+    die "the image cannot be built: this machine has no podman; Debian has it in its packages podman and crun"
+[ "$(id -u)" -eq 0 ] || die "the image is built as root here; run this as root"
+venv=$("$root/scripts/venv.sh" newest test) || exit 1
+# Without namespaces and cgroups of a container runtime, which not every machine lets it have.
+BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
+export BUILDAH_ISOLATION
+"$venv/bin/python" -m pytest -v tests/image
