@@ -24,16 +24,16 @@ from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
 
 LIMIT = 300
 """Seconds that anything may take before the test is given up."""
-CALLS = 24_000
-"""Records that the workload makes at least: it reads two devices of 4000 bytes, byte by byte, three calls each."""
+CALLS = 12_000
+"""Records that the workload makes at least: it reads a device of 4000 bytes, byte by byte, three calls each."""
 
 WORKLOAD = """\
 i=0
-while [ ! -c /dev/cfake1 ] && [ "$i" -lt 50 ]; do
+while [ ! -c /dev/cfake0 ] && [ "$i" -lt 50 ]; do
     i=$((i + 1))
     sleep 0.1
 done
-dd if=/dev/cfake0 of=/dev/null bs=1 && dd if=/dev/cfake1 of=/dev/null bs=1 || exit 1
+dd if=/dev/cfake0 of=/dev/null bs=1 || exit 1
 echo all was read
 """
 OURS = {"cp_controller", "my_payload1", "my_payload2", "my_payload3", "cp_target"}
@@ -100,7 +100,7 @@ def streamed(collect: Collect) -> dict[str, str]:
     end = collect.place / "end"
     running = collect.start("streamed", kedr_exercise=collect.workload("sleep 1000\n"), kedr_end_file=str(end))
     pages = collect.host("streamed") / "raw/cpu0.pages.part"
-    wait_until(lambda: running.poll() is not None or (pages.exists() and pages.stat().st_size > CALLS * 30), "records")
+    wait_until(lambda: running.poll() is not None or (pages.exists() and pages.stat().st_size > CALLS * 28), "records")
     second = collect("second", kedr_duration=1)
     end.touch()
     status = running.wait(LIMIT)
@@ -197,7 +197,10 @@ def printed(text: str) -> list[tuple[str, str]]:
     """Event and text of each record; pointers as numbers, which trace-cmd and the kernel print differently."""
     lines = [re.search(r": (called_\w+): +(.*)", line) for line in text.splitlines()]
     pointer = re.compile(r"\b(?:0x)?([0-9a-f]{12,16})\b")
-    return [(line[1], pointer.sub(lambda word: f"{int(word[1], 16):x}", line[2])) for line in lines if line]
+    return [
+        (line[1], pointer.sub(lambda word: f"{int(word[1], 16):x}", line[2].replace("(nil)", "0")))
+        for line in lines if line
+    ]  # fmt: skip
 
 
 def test_trace_cmd_prints_of_the_pages_what_the_kernel_printed(
