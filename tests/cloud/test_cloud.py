@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import guests
 import pytest
 import yaml
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import apt_proxy_options
 from cloud_disk import cloud_image
 from guests import Lab, Verify, playbook
 
@@ -180,6 +181,58 @@ def test_verify_is_ok_with_a_target_built_in_the_guest(lab: Lab, tmp_path: pathl
     assert verified.status == 0, verified.output
     assert verified.results["cloud"]["verdict"] == "OK"
     assert [step["round_trips"] for step in verified.steps("cloud") if step["step"] == "build"][1] == 1
+
+
+OLD_LISTS = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q -y purge "linux-headers-$(uname -r)"
+cat >/etc/apt/apt.conf.d/00-test
+apt-get -q update
+apt-get -q -y --no-install-recommends install gcc-14-for-host
+sed -i -n 's/^\\(deb .*\\) trixie main$/\\1 trixie-backports main/p' /etc/apt/sources.list
+rm -rf /var/lib/apt/lists/*
+"""
+"""Takes the headers of the running kernel away and leaves a repository only that has another kernel. What that one's
+headers want of the other repositories comes before."""
+
+
+def on_reset(lab: Lab, action: str) -> None:
+    """Tell QEMU what a reboot of the guest does: ``reset`` it or, as the lab starts it, ``shutdown``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(30)
+        link.connect(json.loads((lab.directory / "cloud/guest.json").read_text())["qmp"])
+        stream = link.makefile("rwb")
+        assert b"QMP" in stream.readline()
+        for command in ({"execute": "qmp_capabilities"}, {"execute": "set-action", "arguments": {"reboot": action}}):
+            stream.write(json.dumps(command).encode() + b"\n")
+            stream.flush()
+            assert b'"return"' in stream.readline()
+
+
+def test_a_kernel_without_headers_gives_way_to_one_with_and_the_run_goes_on_after_the_reboot(
+    lab: Lab, tmp_path: pathlib.Path
+) -> None:
+    """A real boot loader, a real kernel of Debian's backports, a real reboot."""
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+    options = ['Acquire::Languages "none";', *apt_proxy_options(dump)]
+    lab.ssh("cloud", OLD_LISTS, stdin="\n".join(options).encode(), limit=900)
+    before = lab.ssh("cloud", "uname -r").strip()
+    told = Verify(tmp_path / "told")(lab).results["cloud"]
+    assert told["verdict"] == "INFRA"
+    assert f"the headers of the running kernel {before} are not in the host's repositories" in told["reason"]
+    assert "kedr_upgrade_kernel: true" in told["reason"]
+
+    on_reset(lab, "reset")
+    run = Verify(tmp_path / "runs")(lab, kedr_upgrade_kernel=True, host_reboot_timeout=BOOT_SECONDS)
+    on_reset(lab, "shutdown")
+    assert run.results["cloud"]["verdict"] == "OK", run.output
+    after = lab.ssh("cloud", "uname -r").strip()
+    assert after != before
+    assert f"the newest kernel that is there together with its headers is {after}:" in told["reason"]
+    steps = [step for step in run.steps("cloud") if step["step"] in ("facts", "packages", "reboot")]
+    assert [step["step"] for step in steps] == ["facts", "packages", "reboot", "facts"]
+    assert steps[2]["data"] == {"before": before, "release": after}
+    assert run.results["cloud"]["kernel"] == after
 
 
 def test_a_panic_ends_the_guest_and_stays_on_its_console(lab: Lab) -> None:
