@@ -108,7 +108,7 @@ class Timeline:
 
     def count(self) -> str:
         """How many records the table says it has."""
-        return str(self.find("shown").text).split(" records")[0]
+        return str(self.find("shown").text).split(" records", maxsplit=1)[0]
 
     def rows(self) -> list[list[str]]:
         """Cells of the rows of the table that are on the screen."""
