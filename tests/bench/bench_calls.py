@@ -15,7 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -188,18 +188,19 @@ def machine(lab: Lab) -> str:
     return f"processors: {count} ({model[1] if model else 'unknown'})"
 
 
-def main() -> None:
+def on_a_guest(figures: Callable[[Lab, Path, Path], Iterator[str]]) -> None:
+    """Print what a measurement yields of a guest of its own.  Arguments of the program: CACHE [GUEST, as JSON]"""
     cache = Path(sys.argv[1])
     guest = {"name": HOST, **(json.loads(sys.argv[2]) if len(sys.argv) > 2 else {})}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         lab = start_lab(directory / "lab", [guest])
         try:
-            for line in measure(lab, directory, cache):
+            for line in figures(lab, directory, cache):
                 print(line, flush=True)
         finally:
             stop_lab(lab)
 
 
 if __name__ == "__main__":
-    main()
+    on_a_guest(measure)

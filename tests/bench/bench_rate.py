@@ -12,17 +12,15 @@ packs them, so the rate says more of the emulation than of the transport.
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench_calls import CALLS, HOST, ROOT, build, machine, send, source
-from guests import Lab, start_lab, stop_lab
+from bench_calls import CALLS, HOST, ROOT, build, machine, on_a_guest, send, source
+from guests import Lab
 
 sys.path.insert(0, str(ROOT / ".collections"))
 from ansible_collections.kedr.lab.plugins.plugin_utils import collection, stream
@@ -137,18 +135,5 @@ def measure(lab: Lab, directory: Path, cache: Path) -> Iterator[str]:
     yield f"Highest rate without loss: {best:.0f} records per second."
 
 
-def main() -> None:
-    cache = Path(sys.argv[1])
-    guest = {"name": HOST, **(json.loads(sys.argv[2]) if len(sys.argv) > 2 else {})}
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        lab = start_lab(directory / "lab", [guest])
-        try:
-            for line in measure(lab, directory, cache):
-                print(line, flush=True)
-        finally:
-            stop_lab(lab)
-
-
 if __name__ == "__main__":
-    main()
+    on_a_guest(measure)
