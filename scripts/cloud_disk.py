@@ -67,6 +67,11 @@ linux /vmlinuz root=LABEL=kedr-root ro console=ttyS0,115200 systemd.gpt_auto=0
 initrd /initrd.img
 boot
 """
+# What grub.cfg is made from again when a kernel is installed.
+GRUB_DEFAULTS = """\
+GRUB_TIMEOUT=0
+GRUB_CMDLINE_LINUX="console=ttyS0,115200 systemd.gpt_auto=0"
+"""
 FIND_ROOT = """\
 search --no-floppy --label --set=root kedr-root
 set prefix=($root)/boot/grub
@@ -151,6 +156,7 @@ def make_tree(tree: pathlib.Path) -> None:
     )  # fmt: skip
     (tree / "boot/grub").mkdir(parents=True, exist_ok=True)
     (tree / "boot/grub/grub.cfg").write_text(GRUB)
+    (tree / "etc/default/grub").write_text(GRUB_DEFAULTS)
 
 
 def grub_image(tree: pathlib.Path, work: pathlib.Path, kind: str, *more: str) -> bytes:

@@ -233,6 +233,7 @@ def test_a_kernel_without_headers_gives_way_to_one_with_and_the_run_goes_on_afte
     assert [step["step"] for step in steps] == ["facts", "packages", "reboot", "facts"]
     assert steps[2]["data"] == {"before": before, "release": after}
     assert run.results["cloud"]["kernel"] == after
+    assert f"Linux version {after} " in pathlib.Path(lab.hosts["cloud"]["kedr_console"]).read_text(errors="replace")
 
 
 def test_a_panic_ends_the_guest_and_stays_on_its_console(lab: Lab) -> None:
