@@ -30,7 +30,7 @@ class ActionModule(ControlAction):
             if self._task.check_mode:
                 return {"changed": False, "msg": "nothing to judge in check mode"}
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
-            _keep_guests(run_dir, hosts)
+            verdict.keep_guests(run_dir, hosts, verdict.read_run(run_dir)["hosts"])
             results = judge.judge_run(run_dir, hosts, policy)
             changed = judge.write(run_dir, results)
         except (RunError, judge.JudgeError) as error:
@@ -45,13 +45,6 @@ class ActionModule(ControlAction):
         shown = f"the collection as a page: {page}" if page else f"no page was made: {trouble}"
         Display().display(f"\n{judge.table(results)}\n{shown}\n")
         return {"changed": changed, "page_file": page, **_outcome(run_dir, results)}
-
-
-def _keep_guests(run_dir: str, hosts: list[str]) -> None:
-    known = verdict.read_run(run_dir)["hosts"]
-    for name in hosts:
-        if isinstance(known.get(name), dict):
-            verdict.keep_guest(run_dir, name, known[name])
 
 
 def _outcome(run_dir: str, results: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ActionModule(ControlAction):
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
             known = verdict.read_run(run_dir)["hosts"]
             expects = self._expects(options["expect"], hosts, known)
-            _keep_guests(run_dir, hosts, known)
+            verdict.keep_guests(run_dir, hosts, known)
             results = verdict.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
             changed = _write(run_dir, results)
             matrix = report.matrix(results)
@@ -60,12 +60,6 @@ class ActionModule(ControlAction):
             paths[name] = self.path(given) if given else str((about or {}).get("expect") or default_expect("cp_target"))
         files = {path: load_expect(path) for path in dict.fromkeys(paths.values())}
         return {name: files[path] for name, path in paths.items()}
-
-
-def _keep_guests(run_dir: str, hosts: list[str], known: Mapping[str, Any]) -> None:
-    for name in hosts:
-        if isinstance(known.get(name), dict):
-            verdict.keep_guest(run_dir, name, known[name])
 
 
 def _reproduce() -> str:

@@ -986,6 +986,13 @@ def _command(info: Mapping[str, Any]) -> str:
 # -- what only the control node knows ----------------------------------------------------------------
 
 
+def keep_guests(run_dir: str, hosts: Sequence[str], known: Mapping[str, Any]) -> None:
+    """Keep what would be gone later of these hosts; ``known`` is what run.json says of each.  Raises OSError."""
+    for name in hosts:
+        if isinstance(known.get(name), dict):
+            keep_guest(run_dir, name, known[name])
+
+
 def keep_guest(run_dir: str, name: str, info: Mapping[str, Any]) -> None:
     """Keep what would be gone later: whether the guest of this lab runs, and its console.
 
