@@ -72,6 +72,7 @@ def _is_name(value: Any) -> bool:
 _KINDS = {
     "text": (lambda value: isinstance(value, str) and bool(value.strip()), "a text that is not empty"),
     "name": (_is_name, "a name of letters, digits and '_' (a C identifier)"),
+    "word": (lambda value: isinstance(value, str) and re.fullmatch(r"\S+", value) is not None, "a word without blanks"),
     "count": (lambda value: _is_int(value) and value >= 0, "a whole number, 0 or more"),
     "int": (_is_int, "a whole number"),
     "list": (lambda value: isinstance(value, list), "a list"),

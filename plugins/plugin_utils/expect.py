@@ -17,10 +17,11 @@ MAX_NAMED = 5
 
 
 class Condition(NamedTuple):
-    """A condition on one field: all given bounds hold."""
+    """A condition on one field: all given bounds hold.  ``kind`` is what it compares with: ``number`` or ``text``."""
 
     field: str
     words: str
+    kind: str
     holds: Callable[[Value], bool]
 
 
@@ -250,13 +251,18 @@ class Taint:
 
 @dataclass(frozen=True)
 class Expect:
-    """The whole file.  ``gone``: modules that must be unloaded, besides every payload of the run."""
+    """The whole file.
+
+    ``gone``: modules that must be unloaded, besides every payload of the run.  ``checks``: names of the exercise's
+    checks that must appear and be ok.
+    """
 
     path: str
     target: str
     gone: tuple[str, ...]
     rules: tuple[Rule, ...]
     taint: Taint
+    checks: tuple[str, ...] = ()
 
 
 # -- reading -----------------------------------------------------------------------------------------
@@ -272,9 +278,14 @@ def load_expect(path: str) -> Expect:
     """Read an expectation file.  Raises DataFileError with file:line of a mistake."""
     root = load(path)
     keys = root.mapping(
-        {"target": "name", "modules_gone": "list", "taint": "mapping", "counts": "list"},
+        {"target": "name", "modules_gone": "list", "checks": "list", "taint": "mapping", "counts": "list"},
         {"pairs": "list", "balances": "list"},
     )
+    checks = keys["checks"].value
+    for node in checks:
+        node.check("word", "a check in 'checks'")
+    if not checks:
+        raise keys["checks"].error("no check at all; name those that the exercise must print as 'check NAME ok'")
     for node in keys["modules_gone"].value:
         node.check("name", "a module in 'modules_gone'")
     rules: list[Rule] = [_count(node) for node in keys["counts"].value]
@@ -293,6 +304,7 @@ def load_expect(path: str) -> Expect:
         tuple(node.value for node in keys["modules_gone"].value),
         tuple(rules),
         _taint(keys["taint"]),
+        tuple(node.value for node in checks),
     )
 
 
@@ -367,14 +379,15 @@ def _test(name: Any, node: Node) -> Condition:
         if not isinstance(node.value, (int, str)) or isinstance(node.value, bool):
             raise node.error(f"'{name}' must be a number, a text, or a mapping of {', '.join(_BOUNDS)}")
         wanted = node.value
-        return Condition(name, f"{name} = {wanted}", lambda value: value == wanted)
+        kind = "text" if isinstance(wanted, str) else "number"
+        return Condition(name, f"{name} = {wanted}", kind, lambda value: value == wanted)
     bounds = node.mapping({}, dict.fromkeys(_BOUNDS, "int"))
     if not bounds:
         raise node.error(f"'{name}' has no condition; give one of {', '.join(_BOUNDS)}")
     tests = [(_BOUNDS[key][1], bound.value) for key, bound in bounds.items()]
     words = ", ".join(f"{name} {_BOUNDS[key][0]} {bound.value}" for key, bound in bounds.items())
     return Condition(
-        name, words, lambda value: isinstance(value, int) and all(test(value, bound) for test, bound in tests)
+        name, words, "number", lambda value: isinstance(value, int) and all(test(value, bound) for test, bound in tests)
     )
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import report_html, report_junit, systems
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
@@ -40,20 +41,36 @@ def matrix(results: Sequence[Result]) -> list[Line]:
 
 
 def write(directory: str, results: Sequence[Result], runs: Sequence[str]) -> list[str]:
-    """Write the results and every report of them into a directory; returns the names of the files.
+    """Write every report of the results into a directory, and at last the results; returns the names of the files.
 
     ``runs`` are the names of the runs that the results are of.  Raises OSError and DataFileError.
     """
     table = matrix(results)
     files = {
-        "results.json": dump(results),
         "report.md": markdown(table),
         "junit.xml": report_junit.junit(table),
         "report.html": report_html.page(table, title(results, runs)),
+        "results.json": dump(results),
     }
-    for name, content in files.items():
-        write_file(os.path.join(directory, name), content)
+    write_together(directory, files)
     return list(files)
+
+
+def write_together(directory: str, files: Mapping[str, str]) -> None:
+    """Write files that say the same, in this order.
+
+    When one cannot be written, it and all that would come after it are removed, so that no older one says something
+    else.  Raises OSError.
+    """
+    names = list(files)
+    for index, name in enumerate(names):
+        try:
+            write_file(os.path.join(directory, name), files[name])
+        except OSError:
+            for stale in names[index:]:
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(directory, stale))
+            raise
 
 
 def title(results: Sequence[Result], runs: Sequence[str]) -> str:

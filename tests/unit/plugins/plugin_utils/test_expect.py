@@ -42,6 +42,7 @@ taint:
   means: As usual.
   may_add: {4096: outside}
   must_show: [4096]
+checks: [done]
 """
 
 
@@ -68,7 +69,8 @@ def answer(rule: expect.Rule, records: Sequence[tuple[str, Mapping[str, Value]]]
 def test_the_sample_is_read_and_every_rule_says_what_it_means() -> None:
     sample = expect.load_expect(str(SAMPLE))
     assert sample.target == "cp_target"
-    assert len(sample.rules) == 7
+    assert len(sample.rules) == 11
+    assert sample.checks[:2] == ("write", "read")
     assert all(rule.means.endswith(".") for rule in sample.rules)
     assert sum(sample.taint.may_add) == 12288
 
@@ -114,9 +116,24 @@ def test_a_mistake_is_named_by_file_and_line(tmp_path: pathlib.Path, old: str, n
 
 
 def test_a_file_without_rules_is_refused(tmp_path: pathlib.Path) -> None:
-    text = "target: t\nmodules_gone: [t]\ncounts: []\ntaint: {means: m, may_add: {}, must_show: []}\n"
+    text = "target: t\nmodules_gone: [t]\nchecks: [c]\ncounts: []\ntaint: {means: m, may_add: {}, must_show: []}\n"
     with pytest.raises(DataFileError, match="no rule at all"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("checks", "said"),
+    [
+        ("[]", "no check at all; name those that the exercise must print"),
+        ("[two words]", "a check in 'checks' must be a word without blanks"),
+        ("[3]", "a check in 'checks' must be a word without blanks"),
+        ("done", "'checks' must be a list"),
+    ],
+)
+def test_the_checks_that_an_exercise_must_make_are_named(tmp_path: pathlib.Path, checks: str, said: str) -> None:
+    with pytest.raises(DataFileError, match=said) as caught:
+        load(tmp_path, GOOD.replace("checks: [done]", f"checks: {checks}"))
+    assert "expect.yml:27: " in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["none.yml", "."])

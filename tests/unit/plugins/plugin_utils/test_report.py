@@ -101,7 +101,7 @@ def test_a_run_on_other_hosts_tells_nothing_of_the_matrix() -> None:
 def test_columns_are_all_steps_and_those_beside_them_in_their_place() -> None:
     untrace = {"step": "untrace", "status": "ok", "seconds": 0.1, "reason": ""}
     table = lines(crashed(host="a"), result(steps=[*ok_steps(9), untrace, *ok_steps()[9:]]))
-    assert report_rows.columns(table) == [*STEPS[:9], "untrace", "unload"]
+    assert report_rows.columns(table) == [*STEPS[:9], "untrace", "unload", "release"]
 
 
 def test_of_a_system_in_several_runs_the_result_that_finished_last_is_kept() -> None:
@@ -137,9 +137,9 @@ def test_the_table_has_a_line_for_each_host_and_a_sum() -> None:
     assert shown[0].split() == list(report.HEADINGS)
     assert shown[2].split() == [
         "debian13", "Debian", "GNU/Linux", "13", "(trixie)", "6.12.107+deb13-amd64", "x86_64", "gcc", "14.2.0",
-        "OK", "10/10", "7", "3/4", "4.8",
+        "OK", "11/11", "7", "3/4", "4.8",
     ]  # fmt: skip
-    assert shown[3].split()[-5:] == ["CRASH", "3/10", "-", "-", "4.8"]
+    assert shown[3].split()[-5:] == ["CRASH", "3/11", "-", "-", "4.8"]
     assert "b: CRASH: load: lost contact" in shown
     assert "    | Kernel panic" in shown
     assert shown[-1] == "2 hosts: 1 OK, 1 CRASH"
@@ -177,7 +177,7 @@ def test_the_table_names_the_compiler_and_its_version(text: str, shown: str) -> 
 def test_what_is_not_known_is_a_dash() -> None:
     empty = result(system="", kernel="", arch="", compiler="", sites={}, events={}, durations={}, steps=[])
     (line,) = lines(empty)
-    assert report.cells(line) == ("debian13", "-", "-", "-", "-", "OK", "0/10", "-", "-", "0.0")
+    assert report.cells(line) == ("debian13", "-", "-", "-", "-", "OK", "0/11", "-", "-", "0.0")
 
 
 def test_the_kernel_that_was_asked_for_never_stands_for_the_one_that_ran() -> None:
@@ -324,7 +324,7 @@ def test_a_host_that_is_ok_passes_every_testcase_of_its_suite() -> None:
 
 def test_a_step_that_failed_and_those_after_it_are_told_apart() -> None:
     found = states(junit(crashed(console=["Kernel panic"])))
-    assert [found[name] for name in STEPS] == ["", "", "", "error"] + ["skipped"] * 6
+    assert [found[name] for name in STEPS] == ["", "", "", "error"] + ["skipped"] * 7
     assert found["verdict"] == "error"
 
 
