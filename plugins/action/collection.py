@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
@@ -30,7 +31,7 @@ class ActionModule(ControlAction):
             if self._task.check_mode:
                 return {"changed": False, "msg": "nothing to judge in check mode"}
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
-            verdict.keep_guests(run_dir, hosts, verdict.read_run(run_dir)["hosts"])
+            keep_guests(run_dir, hosts, verdict.read_run(run_dir)["hosts"])
             results = judge.judge_run(run_dir, hosts, policy)
             changed = judge.write(run_dir, results)
         except (RunError, judge.JudgeError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
+from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guest
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Lab
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
@@ -17,7 +18,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     interruptible,
     load_guests,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import keep_guest
 
 
 class ActionModule(LabAction):
@@ -53,7 +53,9 @@ class ActionModule(LabAction):
         else:
             if options["run_dir"]:
                 for guest in lab.guests():
-                    known = {"embedded": True, "console": guest.console, "pidfile": guest.pidfile}
+                    known = {
+                        "embedded": True, "console": guest.console, "pid": guest.pid, "pidfile": guest.pidfile,
+                    }  # fmt: skip
                     keep_guest(self.path(options["run_dir"]), guest.name, known)
             ended = lab.stop(names)
         return {"changed": bool(ended), "stopped": ended}

@@ -14,6 +14,7 @@ from ansible.release import __version__ as ansible_version
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect, load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.guests import guest_alive
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
     HIDDEN,
     RunError,
@@ -22,7 +23,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
     new_id,
     without_secrets,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS, guest_alive
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS
 
 
 class ActionModule(ControlAction):
@@ -63,21 +64,29 @@ class ActionModule(ControlAction):
         if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
             variables = hostvars[name]
         embedded, pidfile = variables.get("kedr_embedded") is True, str(variables.get("kedr_qemu_pidfile") or "")
+        pid = _number(variables.get("kedr_qemu_pid"))
         row = variables.get("kedr_row")
         target = str(variables.get("kedr_target") or "cp_target")
         expect = str(variables.get("kedr_expect") or "")
         return {
             "embedded": embedded,
-            "alive": guest_alive(pidfile) if embedded else None,
+            "alive": guest_alive(pid, pidfile) if embedded else None,
             "test_host": variables.get("kedr_test_host") is True,
             "console": str(variables.get("kedr_console") or ""),
             "console_shows": str(variables.get("kedr_console_shows") or ""),
+            "pid": pid,
             "pidfile": pidfile,
             "system": str(variables.get("kedr_system") or ""),
             "target": target,
             "expect": self.path(expect) if expect else default_expect(target),
             **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
         }
+
+
+def _number(value: Any) -> int:
+    """A number of the inventory, which may be text there; 0 for anything else."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _mistakes(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:

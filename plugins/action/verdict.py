@@ -14,6 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, default_expect, load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts, hide_values
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
@@ -36,7 +37,7 @@ class ActionModule(ControlAction):
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
             known = verdict.read_run(run_dir)["hosts"]
             expects = self._expects(options["expect"], hosts, known)
-            verdict.keep_guests(run_dir, hosts, known)
+            keep_guests(run_dir, hosts, known)
             results = verdict.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
             changed = _write(run_dir, results)
             matrix = report.matrix(results)
@@ -68,18 +69,17 @@ def _reproduce() -> str:
 
 
 def _write(run_dir: str, results: list[dict[str, Any]]) -> bool:
-    """Write the results of all hosts, of each, and the reports; returns whether the results are new."""
-    for entry in results:
-        path = os.path.join(run_dir, entry["host"])
-        if os.path.isdir(path):
-            verdict.write_file(os.path.join(path, "verdict.json"), report.dump(entry))
+    """Write the verdict of each host, the reports, and at last the results; returns whether the results are new."""
+    path = os.path.join(run_dir, "results.json")
     try:
-        with open(os.path.join(run_dir, "results.json"), encoding="utf-8") as stream:
+        with open(path, encoding="utf-8") as stream:
             changed = stream.read() != report.dump(results)
     except OSError:
         changed = True
-    if changed:
-        report.write(run_dir, results, [os.path.basename(run_dir)])
+    for entry in results:
+        if os.path.isdir(os.path.join(run_dir, entry["host"])):
+            report.write_together(run_dir, {os.path.join(entry["host"], "verdict.json"): report.dump(entry)})
+    report.write(run_dir, results, [os.path.basename(run_dir)])
     return changed
 
 

@@ -36,7 +36,7 @@ options:
     description:
       - Names of the hosts of the run. The default is every host of the inventory.
       - Of each host the variables C(kedr_embedded), C(kedr_test_host), C(kedr_console),
-        C(kedr_qemu_pidfile), C(kedr_system), C(kedr_target) and C(kedr_expect) are kept.
+        C(kedr_qemu_pid), C(kedr_qemu_pidfile), C(kedr_system), C(kedr_target) and C(kedr_expect) are kept.
     type: list
     elements: str
   expectations:

@@ -39,3 +39,18 @@ def check(value: object) -> dict[str, int]:
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 1 << 64:
             raise CallsError(f"{name[:80]}: {str(count)[:40]} is no count")
     return value
+
+
+def difference(function: str, counted: int, recorded: int, moment: str) -> str:
+    """Say what it means that a payload counted other than as many calls of a function as there are records.
+
+    Calls are counted when they come in; ``moment`` says when they are recorded: ``before`` or ``after`` the function
+    is called.
+    """
+    numbers = f"{counted} calls counted, {recorded} records"
+    if counted < recorded:
+        return f"{function}: {numbers}: the payload counts too few"
+    calls = f"{counted - recorded} call{'s' if counted - recorded > 1 else ''} of {function}"
+    if moment == "before":
+        return f"{calls} made no record: its event was off ({numbers})"
+    return f"{calls} had not returned when the counters were read, or its event was off ({numbers})"

@@ -43,6 +43,7 @@ STEPS = (
     "collect",
     "drain",
     "unload",
+    "release",
 )
 """The steps of a collection in order; each must be there and be ok for OK."""
 
@@ -83,7 +84,6 @@ class _Accounts:
 
     def evidence(self, host: verdict.Host, expect: Expect) -> tuple[str, str] | None:
         """Judge what only a collection has."""
-        verdict.attempt(host, lambda: verdict.read_plans(host))
         decided: tuple[str, str] | None = verdict.attempt(host, self._judge_stream)
         if not self.targets:
             host.add("missing", "run.json", "no target of this host: no call site can be checked")
@@ -93,6 +93,9 @@ class _Accounts:
                 host.target = target
                 own = Expect("", target, expect.gone, (), expect.taint)
                 verdict.attempt(host, partial(verdict.judge_sites, host, own))
+            host.calls = {name.partition("/")[2]: count for name, count in (self.counts or {}).items()}
+            recorded = self.collected.recorded if self.collected else {}
+            verdict.judge_callers(host, {name.partition("/")[2]: count for name, count in recorded.items()})
         verdict.attempt(host, lambda: verdict.judge_end(host, expect, self.targets))
         verdict.attempt(host, lambda: verdict.judge_gone(host, expect))
         return decided

@@ -361,6 +361,7 @@ class Lab:
             "kedr_embedded": True,
             "kedr_build_root": guest.tree,
             "kedr_console": guest.console,
+            "kedr_qemu_pid": guest.pid,
             "kedr_qemu_pidfile": guest.pidfile,
             **({} if guest.tree else {"host_install_packages": True}),
         }

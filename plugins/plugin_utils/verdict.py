@@ -7,6 +7,8 @@ something else already shows a failure.  Everything is read from ``RUN/HOST/``, 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -15,7 +17,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple, TypeGuard
+from io import BufferedReader
+from typing import Any, NamedTuple, TypeGuard
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import calls, rundir, sites, splat, trace, witness
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
@@ -31,6 +34,7 @@ STEPS = (
     "unload_target",
     "collect",
     "unload",
+    "release",
 )
 """The steps of a run in order; each must be there and be ok for OK."""
 
@@ -42,6 +46,13 @@ MAX_JSON = 32 << 20
 MAX_TEXT = 256 << 20
 MAX_NAMED = 10
 CONSOLE_LINES = 15
+
+OWN_FILES = ("run.json", "steps.jsonl", "guest.json", "stream.json", "console.log")
+"""Files that the control node writes by itself.  Any other came with a step, whose record has its checksum."""
+OF_THE_TARGET = ("console.log", "dmesg.txt", "sites.txt")
+"""What these show of the target stands, whatever else went wrong."""
+CAUSES = (*OF_THE_TARGET, "stats.txt", "formats.txt", "calls.json", "witness.txt")
+"""Sources of failures in the order in which one explains the next; what a rule says comes last."""
 
 _STATUSES = ("ok", "failed", "unreachable", "refused", "skipped")
 _RUN_ID = re.compile(r"(?<!\S)kedr_run_id=\S*\s*")
@@ -75,14 +86,17 @@ class Host:
     target: str = ""
     findings: list[Finding] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     plans: list[dict[str, Any]] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
+    calls: dict[str, int] = field(default_factory=dict)
     nothing: Counter[str] = field(default_factory=Counter)
     whole: bool = False
     sites: dict[str, dict[str, int]] = field(default_factory=dict)
     unreached: dict[str, dict[str, int | bool]] = field(default_factory=dict)
     lost: int = 0
+    boot: str = ""
     splats: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     wanted: tuple[str, ...] = STEPS
@@ -99,13 +113,32 @@ class Host:
 # -- reading evidence --------------------------------------------------------------------------------
 
 
-def _open(host: Host, name: str) -> BinaryIO:
+def _open(host: Host, name: str) -> BufferedReader:
+    """Open a file of the host that is what was received.  Raises EvidenceError."""
     try:
-        return open(host.file(name), "rb")
+        stream = open(host.file(name), "rb")  # noqa: SIM115 - whoever asked for it closes it
     except FileNotFoundError:
         raise EvidenceError(name, "the file is not there") from None
     except OSError as error:
         raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
+    try:
+        _check_received(host, name, stream)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _check_received(host: Host, name: str, stream: BufferedReader) -> None:
+    """Raise EvidenceError unless the file is what the step that brought it received."""
+    if name in OWN_FILES:
+        return
+    wanted = host.files.get(name)
+    if wanted is None:
+        raise EvidenceError(name, "no step of this run says that it brought this file")
+    if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
+        raise EvidenceError(name, "the file is not what was received: its checksum differs")
+    stream.seek(0)
 
 
 def read_file(host: Host, name: str, limit: int = MAX_JSON) -> str:
@@ -127,9 +160,9 @@ def read_json(host: Host, name: str, kind: type) -> Any:
     try:
         value = json.loads(read_file(host, name))
     except (ValueError, RecursionError) as error:
-        raise EvidenceError(name, f"the file is no JSON: {str(error)[:200]}") from None
+        raise EvidenceError(name, f"the file is not valid JSON: {str(error)[:200]}") from None
     if not isinstance(value, kind):
-        raise EvidenceError(name, f"the file holds no JSON {'list' if kind is list else 'object'}")
+        raise EvidenceError(name, f"the file does not hold a JSON {'list' if kind is list else 'object'}")
     return value
 
 
@@ -148,9 +181,12 @@ def _read_steps(host: Host) -> None:
         except (ValueError, RecursionError):
             step = None
         if not isinstance(step, dict) or not isinstance(step.get("step"), str) or step.get("status") not in _STATUSES:
-            host.add("missing", "steps.jsonl", f"line {number} is no record of a step")
+            host.add("missing", "steps.jsonl", f"line {number} is not the record of a step")
             continue
         host.steps.append(step)
+        files = step.get("files")
+        for name, digest in files.items() if isinstance(files, dict) else ():
+            host.files[name] = str(digest)
 
 
 def _read_facts(host: Host) -> None:
@@ -158,6 +194,7 @@ def _read_facts(host: Host) -> None:
     for key in ("release", "machine", "system", "compiler"):
         if not isinstance(host.facts.get(key), str) or not host.facts[key]:
             host.add("missing", "facts.json", f"no '{key}': it is not known what was tested")
+    host.boot = str(host.facts.get("boot_id") or "")
 
 
 def read_plans(host: Host) -> None:
@@ -246,14 +283,22 @@ def _one_line(text: Any) -> str:
 
 
 def _judge_lost(host: Host, step: str, reason: str) -> tuple[str, str]:
-    """A host that was lost: CRASH when its guest is dead or when modules had been loaded, else INFRA."""
-    guest = _guest(host)
-    if guest.get("alive") is False:
+    """A host that was lost: CRASH when its guest is dead or did not answer again with modules loaded, else INFRA."""
+    if _guest(host).get("alive") is False:
         return "CRASH", f"{step}: the guest is gone: its QEMU process has ended"
     if not _loading(host, step):
         return "INFRA", f"{step}: not reachable: {reason}"
+    if _answered_after(host, step):
+        return "INFRA", f"{step}: lost contact at step {step}, and the host lived on: {reason}"
     seen = "see its console" if _has_console(host) else "no console"
     return "CRASH", f"{step}: lost contact at step {step}; {seen}: {reason}"
+
+
+def _answered_after(host: Host, step: str) -> bool:
+    """Did the host answer, in the same boot, after contact was lost last, at ``step`` or later?"""
+    lost = [index for index, entry in enumerate(host.steps) if entry["status"] == "unreachable"]
+    later = host.steps[lost[-1] + 1 :] if lost else []
+    return bool(host.boot) and any(entry["status"] == "ok" and entry.get("boot") == host.boot for entry in later)
 
 
 def _loading(host: Host, step: str) -> bool:
@@ -278,10 +323,28 @@ def _has_console(host: Host) -> bool:
     return os.path.exists(host.file("console.log"))
 
 
+def _judge_boots(host: Host) -> tuple[str, str] | None:
+    """CRASH when the host was started anew after its facts were read; None when it was not."""
+    if not host.boot:
+        raise EvidenceError("facts.json", "no 'boot_id': it is not known whether the host was restarted during the run")
+    places = [index for index, step in enumerate(host.steps) if step["step"] == "facts"]
+    since = [step for step in host.steps[places[-1] if places else 0 :] if step.get("boot")]
+    if not since:
+        raise EvidenceError("steps.jsonl", "no step says which boot of the host it ran in")
+    before = "facts"
+    for step in since:
+        if step["boot"] != host.boot:
+            host.add("fail", "steps.jsonl", f"the host was restarted between the steps {before} and {step['step']}")
+            return "CRASH", f"{step['step']}: the host was restarted after the step {before}"
+        before = step["step"]
+    host.add("ok", "steps.jsonl", "the host was not restarted during the run")
+    return None
+
+
 # -- the logs ----------------------------------------------------------------------------------------
 
 
-def _lines(stream: BinaryIO, limit: int = MAX_TEXT) -> Iterator[str]:
+def _lines(stream: BufferedReader, limit: int = MAX_TEXT) -> Iterator[str]:
     """Lines of a log in bounded memory."""
     taken = 0
     while taken < limit and (line := stream.readline(splat.MAX_LINE)):
@@ -293,27 +356,71 @@ def _marker(host: Host) -> str:
     return f"kedr: run {host.run_id} begins"
 
 
-def _judge_dmesg(host: Host, policy: splat.Policy) -> None:
-    with _open(host, "dmesg.txt") as stream:
-        found = splat.scan(_lines(stream), policy, _marker(host))
+def _end_marker(host: Host) -> str:
+    return f"kedr: run {host.run_id} ends"
+
+
+def _scan(host: Host, name: str, policy: splat.Policy) -> splat.Scan:
+    """Look through a log for what this run caused; splats become findings.  Raises EvidenceError."""
+    with _open(host, name) as stream:
+        found = splat.scan(
+            _lines(stream), policy, _marker(host), whole=True, end=_end_marker(host), modules=_under_test(host)
+        )
     if not found.lines:
-        raise EvidenceError("dmesg.txt", "the file is empty: did the kernel complain?")
+        raise EvidenceError(name, "the file is empty: nothing shows whether the kernel complained")
+    _note_splats(host, found, name)
+    return found
+
+
+def _judge_whole(host: Host, found: splat.Scan, name: str, what: str) -> None:
+    """No splat is good news only from a log that holds the run.  Raises EvidenceError."""
     if not found.marker:
-        raise EvidenceError("dmesg.txt", f"no line '{_marker(host)}': what this run caused is not known")
-    _note_splats(host, found, "dmesg.txt", f"{found.lines - found.marker} lines since the run began")
+        raise EvidenceError(name, f"no line '{_marker(host)}': what this run caused is not known")
+    if found.holes:
+        raise EvidenceError(name, f"the kernel says in {found.holes} lines that messages are missing here")
+    if not found.splats:
+        host.add("ok", name, f"{what}, no splat ({found.allowed} allowed messages)")
+
+
+def _under_test(host: Host) -> tuple[str, ...]:
+    """The modules that this run loads."""
+    return (host.target, "cp_controller", *(plan["module"] for plan in host.plans))
+
+
+def _judge_dmesg(host: Host, policy: splat.Policy) -> None:
+    found = _scan(host, "dmesg.txt", policy)
+    if found.marker and not found.ended and _released(host):
+        raise EvidenceError("dmesg.txt", f"no line '{_end_marker(host)}': the log of the last steps is not there")
+    lines = (found.ended or found.lines + 1) - found.marker - 1
+    _judge_whole(host, found, "dmesg.txt", f"{lines} lines from the first step to the last")
+
+
+def _released(host: Host) -> bool:
+    return any(step["step"] == "release" and step["status"] == "ok" for step in host.steps)
 
 
 def _judge_console(host: Host, policy: splat.Policy) -> str:
     """Look through the console.  Returns the message of the panic that it shows, or nothing."""
     if not host.info.get("console") and not host.info.get("embedded") and not _has_console(host):
         return ""
+    attempt(host, lambda: _judge_console_kept(host))
+    found = _scan(host, "console.log", policy)
+    panic = next((one.text for one in found.splats if one.fatal), "")
+    if not panic:
+        _judge_whole(host, found, "console.log", f"{found.lines} lines")
+        _judge_console_shows(host)
+    return panic
+
+
+def _judge_console_kept(host: Host) -> None:
+    """The console must begin as it was when the guest was looked at; a guest that went on wrote behind that."""
+    kept = _guest(host).get("console")
+    if not isinstance(kept, dict) or not isinstance(kept.get("bytes"), int):
+        return
     with _open(host, "console.log") as stream:
-        found = splat.scan(_lines(stream), policy, _marker(host), whole=True)
-    if not found.lines:
-        raise EvidenceError("console.log", "the file is empty: a console shows at least the boot")
-    _note_splats(host, found, "console.log", f"{found.lines} lines")
-    _judge_console_shows(host)
-    return next((one.text for one in found.splats if one.fatal), "")
+        digest = hashlib.sha256(stream.read(min(kept["bytes"], MAX_TEXT))).hexdigest()
+    if digest != kept.get("sha256"):
+        raise EvidenceError("console.log", "the file is not what was kept of the console: its checksum differs")
 
 
 def _judge_console_shows(host: Host) -> None:
@@ -329,19 +436,16 @@ def _judge_console_shows(host: Host) -> None:
         host.add("fail", "console.log", f"the variant is not in force: no line shows '{wanted}'")
 
 
-def _note_splats(host: Host, found: splat.Scan, source: str, what: str) -> None:
-    if not found.splats:
-        host.add("ok", source, f"{what}, no splat ({found.allowed} allowed messages)")
-    else:
+def _note_splats(host: Host, found: splat.Scan, source: str) -> None:
+    if found.splats:
         first = found.splats[0]
-        host.add(
-            "fail",
-            source,
-            f"{len(found.splats)} lines of splats; the first is line {first.line} ({first.rule}): {first.text}",
-        )
+        count = f"{len(found.splats)} lines of splats; the first is line {first.line} ({first.rule})"
+        host.add("fail", source, f"{count}: {first.text}")
         host.splats += [one.text for one in found.splats[:MAX_NAMED]]
     if found.before:
         host.add("note", source, f"{found.before} lines of splats from before this run")
+    for one in found.told[:MAX_NAMED]:
+        host.add("note", source, f"line {one.line}, at level error or worse: {one.text}")
 
 
 def _console_tail(host: Host) -> list[str]:
@@ -452,7 +556,20 @@ def _fields_fit(host: Host, expect: Expect, formats: Mapping[str, list[trace.Eve
                     f"{rule.name}: {selector.event} has no field {wrong}; it has {names} {_place(rule)}",
                 )
                 good = False
+            elif wrong_type := _wrong_type(selector, formats[selector.event]):
+                host.add("missing", "formats.txt", f"{rule.name}: {selector.event}: {wrong_type} {_place(rule)}")
+                good = False
     return good
+
+
+def _wrong_type(selector: Selector, forms: Sequence[trace.EventFormat]) -> str:
+    """Why a condition can never hold, whatever is recorded: it compares a text with a number; nothing when it can."""
+    for test in selector.conditions:
+        kinds = {form.kinds[test.field] for form in forms if test.field in form.kinds}
+        if kinds and not any((kind == "str") == (test.kind == "text") for kind in kinds):
+            kind, advice = ("text", "write a text") if "str" in kinds else ("number", "write the number without quotes")
+            return f"{test.field} is a {kind} in the trace and '{test.words}' never holds; {advice}"
+    return ""
 
 
 def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuStats] | None) -> bool:
@@ -462,6 +579,9 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
         host.add("missing", "trace.txt", f"line {bad.line} cannot be read ({bad.reason}): {bad.text}")
     if reader.malformed_count > 3:
         host.add("missing", "trace.txt", f"{reader.malformed_count} lines cannot be read in all")
+    if reader.backwards:
+        text = f"{reader.backwards} records are earlier than the one before them on the same CPU"
+        host.add("missing", "trace.txt", f"{text}: the trace was altered, or its clock cannot be trusted")
     if reader.lost:
         host.lost = max(host.lost, reader.lost)
         host.add("fail", "trace.txt", f"the kernel says that {reader.lost} records or more are lost")
@@ -499,10 +619,12 @@ def _judge_calls(host: Host) -> None:
         return
     pairs = [(plan["module"], one["event"]) for plan in host.plans for one in plan["events"]]
     counted = {event: counts[f"{module}/{event}"] for module, event in pairs if f"{module}/{event}" in counts}
+    host.calls = counted
+    planned = {one["event"]: one for plan in host.plans for one in plan["events"]}
     wrong = [event for event, count in counted.items() if count != host.events[event]]
     for event in wrong:
-        text = f"{event}: {host.events[event]} records, the payload counts {counted[event]} calls"
-        host.add("fail", "calls.json", text)
+        function, moment = planned[event]["function"], str(planned[event].get("moment") or "after")
+        host.add("fail", "calls.json", calls.difference(function, counted[event], host.events[event], moment))
     if counted and not wrong:
         text = f"the payloads count as many calls as there are records: {sum(counted.values())}"
         host.add("ok", "calls.json", text)
@@ -588,7 +710,7 @@ def judge_sites(host: Host, expect: Expect) -> None:
     except sites.SitesError as error:
         raise EvidenceError(name, str(error)) from None
     for function, symbol in symbols.items():
-        host.sites[function] = {"call": 0, "jmp": 0, "expected": expected.total(symbol)}
+        _add_sites(host, function, {"expected": expected.total(symbol)})
     try:
         reports = sites.parse_report(read_file(host, "sites.txt"))
     except sites.SitesError as error:
@@ -597,8 +719,15 @@ def judge_sites(host: Host, expect: Expect) -> None:
     if report is None:
         raise EvidenceError("sites.txt", f"no report about {expect.target}, only: {', '.join(reports)}")
     for function, symbol in symbols.items():
-        host.sites[function].update(report.functions.get(symbol, {"call": 0, "jmp": 0}))
+        _add_sites(host, function, report.functions.get(symbol, {}))
     _compare_sites(host, expected, report, symbols)
+
+
+def _add_sites(host: Host, function: str, counts: Mapping[str, int]) -> None:
+    """Add the sites of one target to those of a function."""
+    sums = host.sites.setdefault(function, {"call": 0, "jmp": 0, "expected": 0})
+    for kind, count in counts.items():
+        sums[kind] = sums.get(kind, 0) + count
 
 
 def _why_no_file(host: Host, target: str) -> str:
@@ -612,7 +741,7 @@ def _why_no_file(host: Host, target: str) -> str:
 
 
 def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, symbols: Mapping[str, str]) -> None:
-    differences = sites.compare(expected, report, symbols)
+    differences = [*sites.compare(expected, report, symbols), *_astray(host, report, symbols)]
     for text in differences:
         host.add("fail", "sites.txt", text)
     total = sum(expected.sites.values())
@@ -622,9 +751,41 @@ def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, s
         host.add(
             "ok",
             "sites.txt",
-            f"{total} call sites patched, as the relocations name them, of {len(symbols)} functions",
+            f"{total} call sites of {len(symbols)} functions, as the relocations name them, lead to the replacements",
         )
     _note_unreached(host, expected, symbols)
+
+
+def _astray(host: Host, report: sites.Report, symbols: Mapping[str, str]) -> list[str]:
+    """Say which sites do not lead to the replacement of their own function; the kernel names where they lead."""
+    wanted = {
+        event["symbol"]: (plan["module"], str(event.get("replacement") or ""))
+        for plan in host.plans
+        for event in plan["events"]
+    }
+    titles = {symbol: function for function, symbol in symbols.items()}
+    owners: dict[tuple[str, str], str] = {}
+    wrong: list[str] = []
+    for site in report.sites:
+        module, name = wanted.get(site.symbol, ("", ""))
+        reached = site.to.partition(".")[0]
+        right = site.to_module == module and not site.to_offset and reached == (name or reached)
+        if not right or owners.setdefault((module, reached), site.symbol) != site.symbol:
+            title = titles.get(site.symbol, site.symbol)
+            reached = f"{site.to} [{site.to_module}]" if site.to_module else site.to
+            place = f"the {site.kind} at {site.area} 0x{site.offset:x}"
+            wrong.append(f"{title}: {place} leads to {reached}, not to its replacement")
+    return wrong[:MAX_NAMED]
+
+
+def judge_callers(host: Host, records: Mapping[str, int]) -> None:
+    """What has no call site cannot have been called: compare records and counted calls with the sites, by function."""
+    for event, function in ((one["event"], one["function"]) for plan in host.plans for one in plan["events"]):
+        found = host.sites.get(function)
+        seen = max(records.get(event, 0), host.calls.get(event, 0))
+        if found is not None and seen and not any(found.values()):
+            text = f"{function}: {seen} calls recorded or counted, and the target has no call of it"
+            host.add("fail", "sites.txt", text)
 
 
 def _note_unreached(host: Host, expected: sites.Expected, symbols: Mapping[str, str]) -> None:
@@ -697,33 +858,33 @@ def _is_taint(value: Any) -> TypeGuard[int]:
 
 
 def judge_gone(host: Host, expect: Expect) -> None:
-    """The steps that unload say, after they looked, which modules are gone."""
-    gone: set[str] = set()
-    for step in host.steps:
-        data = step.get("data")
-        if step["step"] in ("unload_target", "unload") and step["status"] == "ok" and isinstance(data, dict):
-            for key in ("changed_modules", "unchanged_modules"):
-                names = data.get(key)
-                gone.update(name for name in (names if isinstance(names, list) else ()) if isinstance(name, str))
+    """The steps that unload say, after they looked, which modules are gone.
+
+    One that this run loaded must have been unloaded by it: if it was gone before, somebody else did that.
+    """
+    unloaded = _modules(host, ("unload_target", "unload"), "changed_modules")
+    absent = _modules(host, ("unload_target", "unload"), "unchanged_modules")
+    vanished = sorted((absent - unloaded) & _modules(host, ("load", "target"), "changed_modules"))
+    if vanished:
+        text = f"loaded by this run, and gone before this run unloaded them: {', '.join(vanished)}"
+        host.add("fail", "steps.jsonl", text)
     wanted = dict.fromkeys([*expect.gone, *(plan["module"] for plan in host.plans)])
-    left = [name for name in wanted if name not in gone]
+    left = [name for name in wanted if name not in unloaded | absent]
     if left:
         host.add("missing", "steps.jsonl", f"no record that these modules are gone: {', '.join(left)}")
-    else:
+    elif not vanished:
         host.add("ok", "steps.jsonl", f"gone: {', '.join(wanted)}")
 
 
-def _judge_unload_log(host: Host, policy: splat.Policy) -> None:
-    """What the kernel said while the payloads and the controller were unloaded, after dmesg.txt was collected."""
+def _modules(host: Host, steps: Sequence[str], key: str) -> set[str]:
+    """The modules that some steps name under a key of their data."""
+    found: set[str] = set()
     for step in host.steps:
-        if step["step"] != "unload" or step["status"] != "ok":
-            continue
         data = step.get("data")
-        log = data.get("kernel_log") if isinstance(data, dict) else None
-        if not isinstance(log, str):
-            raise EvidenceError("steps.jsonl", "no kernel log of the unloading")
-        found = splat.scan(log.splitlines(), policy, "", whole=True)
-        _note_splats(host, found, "steps.jsonl", f"{found.lines} lines of the kernel while unloading")
+        if step["step"] in steps and step["status"] == "ok" and isinstance(data, dict):
+            names = data.get(key)
+            found.update(name for name in (names if isinstance(names, list) else ()) if isinstance(name, str))
+    return found
 
 
 # -- the verdict -------------------------------------------------------------------------------------
@@ -771,17 +932,29 @@ def decide(host: Host, expect: Expect, policy: splat.Policy, evidence: Evidence 
         return nothing
     attempt(host, lambda: _read_facts(host))
     decided = _judge_steps(host) if host.steps else None
+    looked_at = decided is None or _loaded(host)
+    if looked_at:
+        attempt(host, lambda: read_plans(host))
     panic = attempt(host, lambda: _judge_console(host, policy))
     attempt(host, lambda: _judge_dmesg(host, policy))
-    if decided is None or _loaded(host):
+    restarted = None
+    if looked_at:
+        restarted = attempt(host, lambda: _judge_boots(host))
         found = (evidence or _judge_evidence)(host, expect)
         decided = decided or found
-        attempt(host, lambda: _judge_unload_log(host, policy))
     died = attempt(host, lambda: _judge_guest(host, decided))
     if panic:
         where = decided[1] if decided else "after the last step"
         return "CRASH", f"{where}; the console says: {panic}"
-    return died or decided or _by_findings(host)
+    return died or restarted or _outweighed(host, decided) or decided or _by_findings(host)
+
+
+def _outweighed(host: Host, decided: tuple[str, str] | None) -> tuple[str, str] | None:
+    """FAIL when something was found of the target, which is the cause of a failed step or weighs more; else None."""
+    if decided is None or decided[0] == "CRASH":
+        return None
+    found = next((one for one in _failures(host) if one.source in OF_THE_TARGET), None)
+    return ("FAIL", f"{found.source}: {found.text}; {decided[1]}") if found else None
 
 
 def _nothing_done(host: Host) -> tuple[str, str] | None:
@@ -822,17 +995,34 @@ def _loaded(host: Host) -> bool:
 
 
 def _judge_evidence(host: Host, expect: Expect) -> tuple[str, str] | None:
-    """What verify has: the trace as text and what it must show."""
-    attempt(host, lambda: read_plans(host))
+    """What verify has: the exercise's checks, the trace as text and what it must show."""
+    attempt(host, lambda: _judge_checks(host, expect))
     stats = attempt(host, lambda: _judge_stats(host))
     if host.plans:
+        attempt(host, lambda: judge_sites(host, expect))
         attempt(host, lambda: _judge_trace(host, expect, stats))
         attempt(host, lambda: _judge_calls(host))
         attempt(host, lambda: _judge_witness(host, expect.target))
-        attempt(host, lambda: judge_sites(host, expect))
+        judge_callers(host, host.events)
     attempt(host, lambda: judge_end(host, expect))
     attempt(host, lambda: judge_gone(host, expect))
     return None
+
+
+def _judge_checks(host: Host, expect: Expect) -> None:
+    """Did the exercise make every check that is expected of it?"""
+    seen: set[str] = set()
+    for step in host.steps:
+        data = step.get("data")
+        checks = data.get("checks") if step["step"] == "exercise" and isinstance(data, dict) else None
+        for check in checks if isinstance(checks, list) else ():
+            if isinstance(check, dict) and check.get("ok") is True:
+                seen.add(str(check.get("name")))
+    absent = [name for name in expect.checks if name not in seen]
+    if absent:
+        host.add("missing", "steps.jsonl", f"the exercise did not check {', '.join(absent[:MAX_NAMED])}")
+    else:
+        host.add("ok", "steps.jsonl", f"the exercise made all {len(expect.checks)} checks that are expected of it")
 
 
 def attempt(host: Host, judge: Callable[[], Any]) -> Any:
@@ -845,13 +1035,20 @@ def attempt(host: Host, judge: Callable[[], Any]) -> Any:
 
 
 def _by_findings(host: Host) -> tuple[str, str]:
-    """The first failure decides; without one, the first piece of evidence that is missing; else OK."""
-    for outcome, verdict in (("fail", "FAIL"), ("missing", "NO-RESULT")):
-        for finding in host.findings:
-            if finding.outcome == outcome:
-                return verdict, f"{finding.source}: {finding.text}"
+    """The failure that explains the others decides; without one, the first evidence that is missing; else OK."""
+    missing = [finding for finding in host.findings if finding.outcome == "missing"]
+    for verdict, findings in (("FAIL", _failures(host)), ("NO-RESULT", missing)):
+        if findings:
+            return verdict, f"{findings[0].source}: {findings[0].text}"
     good = sum(finding.outcome == "ok" for finding in host.findings)
     return "OK", f"all {good} checks hold"
+
+
+def _failures(host: Host) -> list[Finding]:
+    """What failed, causes first."""
+    order = {source: rank for rank, source in enumerate(CAUSES)}
+    failed = [finding for finding in host.findings if finding.outcome == "fail"]
+    return sorted(failed, key=lambda finding: order.get(finding.source, len(order)))
 
 
 def _entry(host: Host, verdict: str, reason: str, reproduce: str) -> dict[str, Any]:
@@ -983,58 +1180,15 @@ def _command(info: Mapping[str, Any]) -> str:
     return place + (shlex.join(kept) if kept else "ansible-playbook playbooks/verify.yml")
 
 
-# -- what only the control node knows ----------------------------------------------------------------
-
-
-def keep_guests(run_dir: str, hosts: Sequence[str], known: Mapping[str, Any]) -> None:
-    """Keep what would be gone later of these hosts; ``known`` is what run.json says of each.  Raises OSError."""
-    for name in hosts:
-        if isinstance(known.get(name), dict):
-            keep_guest(run_dir, name, known[name])
-
-
-def keep_guest(run_dir: str, name: str, info: Mapping[str, Any]) -> None:
-    """Keep what would be gone later: whether the guest of this lab runs, and its console.
-
-    Writes guest.json once, and copies the console to console.log when it is not there.  Nothing is kept of a
-    host that left no directory.  A console that cannot be copied is left out, which judging will say.
-    """
-    path = os.path.join(run_dir, name)
-    if not rundir.HOST_NAME.fullmatch(name) or not info.get("embedded") or not os.path.isdir(path):
-        return
-    target = os.path.join(path, "guest.json")
-    if not os.path.exists(target):
-        write_file(target, json.dumps({"alive": guest_alive(str(info.get("pidfile") or ""))}) + "\n")
-    console, kept = str(info.get("console") or ""), os.path.join(path, "console.log")
-    try:
-        if console and os.path.isfile(console) and not os.path.exists(kept):
-            with open(console, "rb") as source:
-                source.seek(max(0, os.fstat(source.fileno()).st_size - MAX_JSON))
-                write_file(kept, source.read(MAX_JSON))
-    except OSError:
-        return
-
-
-def guest_alive(pidfile: str) -> bool | None:
-    """Does the QEMU process of a pid file run?  None when no pid file is known."""
-    if not pidfile:
-        return None
-    try:
-        with open(pidfile, encoding="ascii", errors="replace") as stream:
-            pid = int(stream.read(32))
-        with open(f"/proc/{pid}/cmdline", "rb") as stream:
-            words = stream.read(4096).split(b"\0")
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            state = stream.read(4096).rpartition(b")")[2].split()[:1]
-        return b"qemu" in words[0] and state != [b"Z"]
-    except (OSError, ValueError):
-        return False
-
-
 def write_file(path: str, content: str | bytes) -> None:
-    """Write a file of the run directory (mode 0600) whole or not at all."""
+    """Write a file of the run directory (mode 0600) whole or not at all.  Raises OSError."""
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     temporary = f"{path}.{os.getpid()}.tmp"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        stream.write(data)
-    os.replace(temporary, path)
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -24,7 +24,7 @@ from ansible_collections.kedr.lab.plugins.modules import verdict as verdict_modu
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
 
 HOSTVARS: dict[str, dict[str, Any]] = {
-    "one": {"kedr_embedded": True, "kedr_test_host": True, "kedr_console": "/c", "kedr_qemu_pidfile": "/p"},
+    "one": {"kedr_embedded": True, "kedr_test_host": True, "kedr_console": "/c", "kedr_qemu_pid": 17, "kedr_qemu_pidfile": "/p"},
     "two": {"kedr_test_host": "true"},
     "localhost": {},
 }
@@ -70,8 +70,8 @@ def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path
     assert about["parameters"] == {"target": "cp_target"}
     watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": "", "console_shows": ""}
     assert about["hosts"] == {
-        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pidfile": "/p", **watched},
-        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pidfile": "", **watched},
+        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pid": 17, "pidfile": "/p", **watched},
+        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pid": 0, "pidfile": "", **watched},
     }
 
 
@@ -118,7 +118,7 @@ def test_a_run_knows_which_guests_live_when_it_begins(tmp_path: pathlib.Path) ->
         path = do(run_action, {"runs_dir": str(tmp_path)}, tmp_path)["run_dir"]
     hosts = json.loads(pathlib.Path(path, "run.json").read_text())["hosts"]
     assert {name: about["alive"] for name, about in hosts.items()} == {"one": True, "two": None}
-    alive.assert_called_once_with("/p")
+    alive.assert_called_once_with(17, "/p")
 
 
 def test_a_run_keeps_the_row_of_the_matrix_that_a_host_is(tmp_path: pathlib.Path) -> None:
@@ -238,7 +238,7 @@ def test_a_run_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.P
     assert not (begun / "one").exists()
     assert (begun / "results.json").stat().st_mode & 0o777 == 0o600
     text = shown.call_args.args[0]
-    assert re.search(r"^one +- +- +- +- +NO-RESULT +0/10", text, re.MULTILINE)
+    assert re.search(r"^one +- +- +- +- +NO-RESULT +0/11", text, re.MULTILINE)
     assert "two: SKIP: load: not marked" in text
     assert "| one |" in (begun / "report.md").read_text()
     for name in ("report.html", "junit.xml"):

@@ -87,6 +87,8 @@ class Collection:
 
     def judge(self, hosts: tuple[str, ...] = (HOST,), target: str = "cp_target") -> dict[str, Any]:
         info = {**self.run.info, "target": target}
+        if not self.run.received and (self.host / "steps.jsonl").is_file():
+            self.run.receive()
         (self.run.path / "run.json").write_text(json.dumps({"command": [], "hosts": dict.fromkeys(hosts, info)}))
         results = judge.judge_run(str(self.run.path), hosts, POLICY)
         jsonschema.Draft202012Validator(SCHEMA).validate(results)
@@ -165,13 +167,13 @@ BAD: dict[str, tuple[Spoil, str, str]] = {
         "stream.json: no space left for the trace",
     ),
     "splat": (
-        lambda c: c.run.write("dmesg.txt", DMESG + "[   10.000000] BUG: unable to handle page fault\n"),
+        lambda c: c.run.write("dmesg.txt", DMESG.replace("cfake: 2 devices", "BUG: page fault")),
         "FAIL",
         "lines of splats",
     ),
     "missed site": (
         lambda c: (
-            c.run.replace("sites.txt", "site kfree jmp core 0xa\n", ""),
+            c.run.replace("sites.txt", "site kfree jmp core 0xa to kedr_repl_kfree+0x0 my_payload1\n", ""),
             c.run.replace("sites.txt", "function kfree call 1 jmp 1", "function kfree call 1 jmp 0"),
         ),
         "FAIL",
@@ -388,7 +390,9 @@ def test_slices_of_a_fleet_that_were_judged_side_by_side_are_one_table(
         place.parent.mkdir(exist_ok=True)
         run.path.rename(place)
         (place / HOST).rename(place / name)
-        (place / name / "dmesg.txt").write_text(DMESG.replace(RUN_ID, place.name))
+        run.host = place / name
+        run.write("dmesg.txt", DMESG.replace(RUN_ID, place.name))
+        run.receive()
         (place / "run.json").write_text(json.dumps({"command": [], "hosts": {name: {"target": "cp_target"}}}))
         places.append(str(place))
     with ThreadPoolExecutor(2) as pool:

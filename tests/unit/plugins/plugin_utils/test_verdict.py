@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
-import os
 import pathlib
 import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
 ROOT = pathlib.Path(verdict.__file__).resolve().parents[2]
-EXPECT = load_expect(str(ROOT / "data" / "expect" / "cp_target.yml"))
+EXPECT = load_expect(str(ROOT / "tests" / "unit" / "data" / "expect.yml"))
 POLICY = load_policy(str(ROOT / "data" / "splats.yml"))
 SCHEMA = json.loads((ROOT / "schemas" / "results.schema.json").read_text())
 RUN_ID = "20260131T120000Z-1"
@@ -82,15 +81,15 @@ SITES = """target cp_target
 text core 0x28 scanned 40
 text init 0x5 scanned 5
 nanoseconds 1234
-site __kmalloc_noprof call core 0x0
-site kfree call core 0x5
-site kfree jmp core 0xa
-site _copy_from_user call core 0xf
-site _copy_to_user call core 0x14
-site down_interruptible call core 0x19
-site up call core 0x1e
-site up jmp core 0x23
-site __kmalloc_noprof call init 0x0
+site __kmalloc_noprof call core 0x0 to kedr_repl___kmalloc+0x0 my_payload1
+site kfree call core 0x5 to kedr_repl_kfree+0x0 my_payload1
+site kfree jmp core 0xa to kedr_repl_kfree+0x0 my_payload1
+site _copy_from_user call core 0xf to kedr_repl_copy_from_user+0x0 my_payload2
+site _copy_to_user call core 0x14 to kedr_repl_copy_to_user+0x0 my_payload2
+site down_interruptible call core 0x19 to kedr_repl_down_interruptible+0x0 my_payload3
+site up call core 0x1e to kedr_repl_up+0x0 my_payload3
+site up jmp core 0x23 to kedr_repl_up+0x0 my_payload3
+site __kmalloc_noprof call init 0x0 to kedr_repl___kmalloc+0x0 my_payload1
 function __kmalloc_noprof call 2 jmp 0
 function kfree call 1 jmp 1
 function kmem_cache_alloc_noprof call 0 jmp 0
@@ -124,12 +123,16 @@ CALLS = [
     f"called_kfree: kfree({ARRAY})",
 ]
 
-DMESG = f"""[    0.000000] Linux version 6.12.107+deb13-amd64
-[    9.100000] kedr: run {RUN_ID} begins
-[    9.200000] cp_controller: loading out-of-tree module taints kernel.
-[    9.200001] cp_controller: module verification failed: signature and/or required key missing - tainting kernel
-[    9.900000] cp_target: cfake: 2 devices
+DMESG = f"""<5>[    0.000000] Linux version 6.12.107+deb13-amd64
+<1>[    9.100000] kedr: run {RUN_ID} begins
+<4>[    9.200000] cp_controller: loading out-of-tree module taints kernel.
+<5>[    9.200001] cp_controller: module verification failed: signature and/or required key missing - tainting kernel
+<6>[    9.900000] cp_target: cfake: 2 devices
+<1>[   12.000000] kedr: run {RUN_ID} ends
 """
+
+CONSOLE = f"[    0.000000] booting\n[    9.100000] kedr: run {RUN_ID} begins\n"
+BOOT = "a1f3f4d6-7c42-4a1e-9d0a-000000000001"
 
 FACTS = {
     "release": "6.12.107+deb13-amd64",
@@ -139,6 +142,7 @@ FACTS = {
     "taint": 0,
     "cpus": 1,
     "modules": ["ext4"],
+    "boot_id": BOOT,
 }
 MODULES = ["my_payload3", "my_payload2", "my_payload1", "cp_controller"]
 BITS = {"int": (4, 1), "gfp_t": (4, 0)}
@@ -218,9 +222,13 @@ def counted(calls: list[str]) -> dict[str, int]:
 def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if name == "unload":
-        data = {"changed_modules": MODULES, "kernel_log": ""}
-    elif name == "unload_target":
-        data = {"changed_modules": ["cp_target"]}
+        data = {"changed_modules": MODULES, "unchanged_modules": []}
+    elif name in ("target", "unload_target"):
+        data = {"changed_modules": ["cp_target"], "unchanged_modules": []}
+    elif name == "load":
+        data = {"changed_modules": MODULES[::-1], "unchanged_modules": []}
+    elif name == "exercise":
+        data = {"checks": [{"name": check, "ok": True, "detail": ""} for check in ("write", "read")]}
     elif name == "trace":
         data = {"witness": ["kmem:kmalloc", "kmem:kfree"]}
     elif name == "collect":
@@ -233,6 +241,7 @@ def step(name: str, status: str = "ok", **more: Any) -> dict[str, Any]:
         "started": 1.0,
         "seconds": 1.5,
         "round_trips": 1,
+        "boot": BOOT if status == "ok" and name not in ("render", "build") else "",
         "data": data,
     }
     return {**entry, **more}
@@ -271,7 +280,13 @@ class RunDir:
             {
                 "module": module,
                 "events": [
-                    {"event": f"called_{name}", "function": name, "symbol": symbol}
+                    {
+                        "event": f"called_{name}",
+                        "function": name,
+                        "symbol": symbol,
+                        "moment": "after",
+                        "replacement": f"kedr_repl_{name}",
+                    }
                     for name, (symbol, _fields, _text) in functions.items()
                 ],
                 "unresolved": [],
@@ -294,6 +309,7 @@ class RunDir:
 
     def steps(self, steps: list[dict[str, Any]]) -> None:
         self.write("steps.jsonl", "".join(json.dumps(one) + "\n" for one in steps))
+        self.received = False
 
     def ended(self, name: str, status: str, **more: Any) -> None:
         """Every step up to `name` was ok, and `name` was not."""
@@ -310,7 +326,24 @@ class RunDir:
         self.write("console.log", console)
         self.write("guest.json", {"alive": alive})
 
+    def receive(self) -> None:
+        """Let the last step say that what is there now is what was brought home."""
+        self.received = True
+        files = {
+            str(path.relative_to(self.host)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.host.rglob("*")
+            if path.is_file() and path.name not in verdict.OWN_FILES
+        }
+        lines = (self.host / "steps.jsonl").read_bytes().splitlines()
+        for index in reversed(range(len(lines))):
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                lines[index] = json.dumps({**dict(json.loads(lines[index])), "files": files}).encode()
+                break
+        (self.host / "steps.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+
     def judge(self, hosts: tuple[str, ...] = (HOST,)) -> list[dict[str, Any]]:
+        if not self.received and (self.host / "steps.jsonl").is_file():
+            self.receive()
         about = {"command": ["ansible-playbook", "verify.yml"], "hosts": {HOST: self.info}}
         (self.path / "run.json").write_text(json.dumps(about))
         results = verdict.judge_run(str(self.path), hosts, dict.fromkeys(hosts, EXPECT), POLICY)
@@ -342,7 +375,7 @@ def test_a_run_with_all_evidence_is_ok(run: RunDir) -> None:
     assert row["events"]["called_down"] == 0
     assert row["sites"]["kfree"] == {"call": 1, "jmp": 1, "expected": 2}
     assert row["sites"]["__kmalloc"] == {"call": 2, "jmp": 0, "expected": 2}
-    assert (row["lost"], row["splats"], row["round_trips"]) == (0, [], 10)
+    assert (row["lost"], row["splats"], row["round_trips"]) == (0, [], 11)
     assert row["durations"]["load"] == 1.5
     assert (row["kernel"], row["arch"]) == ("6.12.107+deb13-amd64", "x86_64")
     assert row["reproduce"] == f"ansible-playbook verify.yml --limit {HOST}"
@@ -432,12 +465,31 @@ def test_the_payloads_count_as_many_calls_as_there_are_records(run: RunDir) -> N
     assert text in said(run.row(), "ok")
 
 
-@pytest.mark.parametrize("count", [0, 2, 4])
-def test_a_count_of_calls_that_is_not_that_of_the_records_fails(run: RunDir, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        (2, "kfree: 2 calls counted, 3 records: the payload counts too few"),
+        (4, "1 call of kfree had not returned when the counters were read, or its event was off (4 calls"),
+        (5, "2 calls of kfree had not returned when the counters were read, or its event was off (5 calls"),
+    ],
+)
+def test_a_count_of_calls_that_is_not_that_of_the_records_fails(run: RunDir, count: int, reason: str) -> None:
     run.write("calls.json", {**counted(CALLS), "my_payload1/called_kfree": count})
     row = run.row()
     assert row["verdict"] == "FAIL"
-    assert row["reason"] == f"calls.json: called_kfree: 3 records, the payload counts {count} calls"
+    assert row["reason"].startswith(f"calls.json: {reason}")
+
+
+def test_a_call_that_is_recorded_before_it_is_made_needs_not_return_to_be_recorded(run: RunDir) -> None:
+    plans = run.plans()
+    plans[0]["events"][1]["moment"] = "before"
+    run.write("payloads.json", plans)
+    assert run.row()["verdict"] == "OK"
+    run.write("calls.json", {**counted(CALLS), "my_payload1/called_kfree": 4})
+    run.received = False
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert "1 call of kfree made no record: its event was off (4 calls counted, 3 records)" in row["reason"]
 
 
 def test_a_payload_of_other_templates_does_not_count(run: RunDir) -> None:
@@ -611,21 +663,57 @@ def test_a_failed_step_decides_with_its_kind_and_reason(run: RunDir, name: str, 
     assert (row["verdict"], row["reason"]) == (expected, f"{name}: it broke")
 
 
+BROKEN = [
+    step("facts"),
+    step("load"),
+    step("target", "failed", kind="INFRA", reason="first\n\n  of two lines"),
+    step("collect", "failed", kind="FAIL", reason="second"),
+]
+
+
 def test_the_first_failure_decides_and_the_rest_is_listed(run: RunDir) -> None:
-    run.steps(
-        [
-            step("facts"),
-            step("load"),
-            step("target", "failed", kind="INFRA", reason="first\n\n  of two lines"),
-            step("collect", "failed", kind="FAIL", reason="second"),
-        ]
-    )
-    run.replace("sites.txt", "site up jmp core 0x23\n", "")
-    run.replace("sites.txt", "function up call 1 jmp 1", "function up call 1 jmp 0")
+    run.steps(BROKEN)
+    run.calls(CALLS[:-1])
     row = run.row()
     assert (row["verdict"], row["reason"]) == ("INFRA", "target: first; of two lines")
     assert any("second" in text for text in said(row, "fail"))
-    assert any("up: 0 jmp sites" in text for text in said(row, "fail"))
+    assert any("freed: 1 of 2 values" in text for text in said(row, "fail"))
+
+
+@pytest.mark.parametrize("kind", ["INFRA", "FAIL"])
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("cfake: 2 devices", "BUG: KASAN: use-after-free in cfake_read", "BUG: KASAN: use-after-free in cfake_read"),
+        ("cp_target: cfake: 2 devices", "WARNING: CPU: 0 PID: 1 at lib/x.c:1", "WARNING: CPU: 0 PID: 1 at lib/x.c:1"),
+    ],
+)
+def test_what_is_found_of_the_target_outweighs_a_step_that_failed(
+    run: RunDir, kind: str, old: str, new: str, shown: str
+) -> None:
+    run.ended("exercise", "failed", kind=kind, reason="no space left")
+    run.replace("dmesg.txt", old, new)
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert row["reason"].startswith("dmesg.txt: ") and shown in row["reason"]
+    assert row["reason"].endswith("exercise: no space left")
+
+
+def test_an_unpatched_site_outweighs_a_step_that_failed(run: RunDir) -> None:
+    run.steps(BROKEN)
+    FAILURES["an unpatched site"][0](run)
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert row["reason"].startswith("sites.txt: kfree: 0 jmp sites patched")
+
+
+def test_the_reason_is_the_cause_and_not_what_came_of_it(run: RunDir) -> None:
+    run.calls([call for call in CALLS if "called_up" not in call])
+    run.write("sites.txt", SITES.replace("to kedr_repl_up+0x0 my_payload3", "to up+0x0 -"))
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert row["reason"] == "sites.txt: up: the call at core 0x1e leads to up, not to its replacement"
+    assert any("semaphores released" in text for text in said(row, "fail"))
 
 
 def test_a_failure_before_any_load_is_not_buried_under_evidence_that_cannot_be(run: RunDir) -> None:
@@ -656,6 +744,53 @@ def test_a_host_lost_after_a_load_is_a_crash(run: RunDir, name: str) -> None:
     row = run.row()
     assert row["verdict"] == "CRASH"
     assert f"lost contact at step {name}; no console" in row["reason"]
+
+
+CUT = [
+    *(step(name) for name in verdict.STEPS[:6]),
+    step("exercise", "unreachable", reason="Connection reset"),
+    *(step(name) for name in verdict.STEPS[7:]),
+]
+
+
+def test_a_host_that_answers_again_in_the_same_boot_was_only_cut_off(run: RunDir) -> None:
+    run.steps(CUT)
+    row = run.row()
+    assert row["verdict"] == "INFRA"
+    assert row["reason"] == "exercise: lost contact at step exercise, and the host lived on: Connection reset"
+
+
+def test_a_host_that_answers_again_in_another_boot_has_crashed(run: RunDir) -> None:
+    run.steps([{**one, "boot": "another"} if one["step"] in verdict.STEPS[7:] else one for one in CUT])
+    row = run.row()
+    assert row["verdict"] == "CRASH"
+    assert row["reason"] == "unload_target: the host was restarted after the step target"
+
+
+@pytest.mark.parametrize("name", verdict.STEPS[3:])
+def test_a_host_that_was_restarted_between_two_steps_has_crashed(run: RunDir, name: str) -> None:
+    since = verdict.STEPS.index(name)
+    run.steps([step(one, **({"boot": "b"} if at >= since else {})) for at, one in enumerate(verdict.STEPS)])
+    row = run.row()
+    assert row["verdict"] == "CRASH"
+    assert f"{name}: the host was restarted after the step" in row["reason"]
+
+
+def test_a_restart_that_the_run_itself_made_before_it_read_the_facts_is_no_crash(run: RunDir) -> None:
+    run.steps([step("facts", boot="older"), step("reboot", boot="older"), *(step(name) for name in verdict.STEPS)])
+    assert run.row()["verdict"] == "OK"
+
+
+def test_without_a_boot_id_a_restart_would_not_be_noticed(run: RunDir) -> None:
+    run.steps([step(name, boot="") for name in verdict.STEPS])
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert row["reason"] == "steps.jsonl: no step says which boot of the host it ran in"
+    run.write("facts.json", {**FACTS, "boot_id": ""})
+    run.received = False
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert "no 'boot_id': it is not known whether the host was restarted" in row["reason"]
 
 
 def test_a_guest_whose_process_is_gone_is_a_crash_with_its_console(run: RunDir) -> None:
@@ -696,7 +831,7 @@ def test_a_panic_after_the_last_step_is_a_crash(run: RunDir) -> None:
 
 
 def test_a_guest_that_lives_to_the_end_is_ok(run: RunDir) -> None:
-    run.embed("booting\n", alive=True)
+    run.embed(CONSOLE, alive=True)
     row = run.row()
     assert row["verdict"] == "OK", row
     assert "guest.json: the guest lived to the end of the run" in said(row, "ok")
@@ -719,7 +854,7 @@ def test_a_guest_that_died_after_a_step_that_failed_is_a_crash(run: RunDir) -> N
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"alive": null}', '{"alive": 1}', "[]"])
 def test_a_guest_of_which_it_is_not_known_that_it_lives_is_no_result(run: RunDir, content: str | None) -> None:
-    run.embed("booting\n", alive=True)
+    run.embed(CONSOLE, alive=True)
     (run.host / "guest.json").unlink()
     if content is not None:
         run.write("guest.json", content)
@@ -760,7 +895,7 @@ def test_a_panic_of_an_earlier_run_is_not_of_this_run(run: RunDir) -> None:
 
 def test_a_variant_that_the_console_confirms_is_ok(run: RunDir) -> None:
     run.info["console_shows"] = "Brought up 1 node, 2 CPUs"
-    run.embed("[    0.6] smp: Brought up 1 node, 2 CPUs\r\n", True)
+    run.embed("[    0.6] smp: Brought up 1 node, 2 CPUs\r\n" + CONSOLE, True)
     row = run.row()
     assert row["verdict"] == "OK", row
     assert "console.log: the variant is in force: smp: Brought up 1 node, 2 CPUs" in said(row, "ok")
@@ -768,7 +903,7 @@ def test_a_variant_that_the_console_confirms_is_ok(run: RunDir) -> None:
 
 def test_a_variant_that_the_console_does_not_show_fails(run: RunDir) -> None:
     run.info["console_shows"] = "Brought up 1 node, 2 CPUs"
-    run.embed("[    0.6] smp: Brought up 1 node, 1 CPU\n", True)
+    run.embed("[    0.6] smp: Brought up 1 node, 1 CPU\n" + CONSOLE, True)
     row = run.row()
     assert row["verdict"] == "FAIL"
     assert "no line shows 'Brought up 1 node, 2 CPUs'" in row["reason"]
@@ -779,6 +914,31 @@ def test_a_guest_without_a_console_is_no_result(run: RunDir) -> None:
     row = run.row()
     assert row["verdict"] == "NO-RESULT"
     assert row["reason"].startswith("console.log: ")
+
+
+def test_a_console_that_ends_before_the_run_does_not_show_that_the_kernel_was_quiet(run: RunDir) -> None:
+    run.embed("[    0.000000] booting\n", True)
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert row["reason"] == f"console.log: no line 'kedr: run {RUN_ID} begins': what this run caused is not known"
+
+
+def test_a_console_that_was_altered_after_it_was_kept_is_no_result(run: RunDir) -> None:
+    run.embed(CONSOLE + "BUG: something\n", True)
+    digest = hashlib.sha256((run.host / "console.log").read_bytes()).hexdigest()
+    size = (run.host / "console.log").stat().st_size
+    run.write("guest.json", {"alive": True, "console": {"bytes": size, "sha256": digest}})
+    run.write("console.log", CONSOLE + "BAG: something\n")
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert row["reason"].startswith("console.log: the file is not what was kept of the console")
+
+
+def test_a_guest_may_go_on_writing_to_its_console_after_it_was_kept(run: RunDir) -> None:
+    run.embed(CONSOLE + "reboot: Power down\n", True)
+    digest = hashlib.sha256(CONSOLE.encode()).hexdigest()
+    run.write("guest.json", {"alive": True, "console": {"bytes": len(CONSOLE), "sha256": digest}})
+    assert run.row()["verdict"] == "OK"
 
 
 # -- evidence that is missing, altered or unreadable ---------------------------------------------------
@@ -813,6 +973,28 @@ def test_missing_evidence_is_no_result_and_is_named(run: RunDir, name: str) -> N
 def test_spoiled_evidence_is_not_ok(run: RunDir, name: str, content: bytes) -> None:
     (run.host / name).write_bytes(content)
     assert run.row()["verdict"] in ("NO-RESULT", "FAIL")
+
+
+@pytest.mark.parametrize("name", [name for name in EVIDENCE if name not in verdict.OWN_FILES])
+def test_a_bit_that_flips_after_evidence_was_received_is_noticed(run: RunDir, name: str) -> None:
+    run.receive()
+    data = bytearray((run.host / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (run.host / name).write_bytes(data)
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert f"{name}: the file is not what was received: its checksum differs" in said(row, "missing")
+
+
+def test_a_file_that_no_step_brought_is_no_evidence(run: RunDir) -> None:
+    (run.host / "calls.json").rename(run.host / "calls.away")
+    run.receive()
+    (run.host / "calls.away").rename(run.host / "calls.json")
+    row = run.row()
+    assert (row["verdict"], row["reason"]) == (
+        "NO-RESULT",
+        "calls.json: no step of this run says that it brought this file",
+    )
 
 
 @pytest.mark.parametrize("name", EVIDENCE)
@@ -871,9 +1053,34 @@ def without(number: int) -> Spoil:
 
 
 FAILURES: dict[str, tuple[Spoil, str]] = {
-    "a splat while unloading": (
-        text("steps.jsonl", '"kernel_log": ""', '"kernel_log": "[   40.1] BUG: unable to handle page fault"'),
+    "a splat after the trace was collected": (
+        text("dmesg.txt", "<1>[   12.000000]", "[   11.1] BUG: unable to handle page fault\n<1>[   12.000000]"),
         "1 lines of splats",
+    ),
+    "a target that was gone before it was unloaded": (
+        lambda run: run.steps(
+            [
+                step(name, **({"data": {"unchanged_modules": ["cp_target"]}} if name == "unload_target" else {}))
+                for name in verdict.STEPS
+            ]
+        ),
+        "loaded by this run, and gone before this run unloaded them: cp_target",
+    ),
+    "a site that leads to another replacement": (
+        text("sites.txt", "to kedr_repl_down_interruptible+0x0", "to kedr_repl_down_killable+0x0"),
+        "down_interruptible: the call at core 0x19 leads to kedr_repl_down_killable [my_payload3], not to its replac",
+    ),
+    "a site that leads into another payload": (
+        text("sites.txt", "kedr_repl_up+0x0 my_payload3\nsite up jmp", "kedr_repl_up+0x0 my_payload9\nsite up jmp"),
+        "up: the call at core 0x1e leads to kedr_repl_up [my_payload9], not to its replacement",
+    ),
+    "a site that leads into the middle of a replacement": (
+        text("sites.txt", "kedr_repl_copy_to_user+0x0", "kedr_repl_copy_to_user+0x4"),
+        "copy_to_user: the call at core 0x14 leads to kedr_repl_copy_to_user",
+    ),
+    "records of a function that the target does not call": (
+        calls("called_down_interruptible: down_interruptible", "called_down_killable: down_killable"),
+        "down_killable: 4 calls recorded or counted, and the target has no call of it",
     ),
     "no device array": (calls("in init: 1", "in init: 0"), "device array: 0 ×"),
     "two device arrays": (lambda run: run.calls([CALLS[0], CALLS[-1], *CALLS]), "device array: 2 ×"),
@@ -898,14 +1105,19 @@ FAILURES: dict[str, tuple[Spoil, str]] = {
     "an unpatched site": (
         lambda run: run.write(
             "sites.txt",
-            SITES.replace("site kfree jmp core 0xa\n", "").replace("kfree call 1 jmp 1", "kfree call 1 jmp 0"),
+            SITES.replace("site kfree jmp core 0xa to kedr_repl_kfree+0x0 my_payload1\n", "").replace(
+                "kfree call 1 jmp 1", "kfree call 1 jmp 0"
+            ),
         ),
         "kfree: 0 jmp sites patched in the core text, the relocations name 1",
     ),
     "an invented site": (
         lambda run: run.write(
             "sites.txt",
-            SITES.replace("function down call 0", "site down call core 0x27\nfunction down call 1"),
+            SITES.replace(
+                "function down call 0",
+                "site down call core 0x27 to kedr_repl_down+0x0 my_payload3\nfunction down call 1",
+            ),
         ),
         "down: 1 call sites patched in the core text, the relocations name 0",
     ),
@@ -927,7 +1139,13 @@ def test_evidence_of_a_failure_is_fail_and_says_what(run: RunDir, name: str) -> 
 
 
 HOLES: dict[str, tuple[Spoil, str]] = {
-    "no kernel log of the unloading": (text("steps.jsonl", '"kernel_log"', '"log"'), "no kernel log of the unloading"),
+    "no end of the kernel log": (text("dmesg.txt", "ends", "goes on"), "the log of the last steps is not there"),
+    "time that goes back": (
+        text("trace.txt", "   10.009000: ", "    9.009000: "),
+        "1 records are earlier than the one before them on the same CPU",
+    ),
+    "a check that was not made": (text("steps.jsonl", '"name": "read"', '"name": "reads"'), "did not check read"),
+    "a check that was bad": (text("steps.jsonl", '"ok": true', '"ok": false'), "did not check write, read"),
     "an unreadable line": (calls("kfree(0000000000000000)", "kfree(0000000000000000"), "cannot be read"),
     "an unknown event": (calls("called_kfree: kfree(0000000000000000)", "sched_switch: x"), "no format file"),
     "no record": (lambda run: run.calls([]), "no record at all"),
@@ -948,7 +1166,7 @@ HOLES: dict[str, tuple[Spoil, str]] = {
     "no module list": (text("end.json", '"modules"', '"moduls"'), "no list 'modules'"),
     "no kernel release": (text("facts.json", '"6.12.107+deb13-amd64"', '""'), "no 'release'"),
     "no payload": (lambda run: run.write("payloads.json", []), "no payload has an event"),
-    "half a step": (lambda run: run.write("steps.jsonl", (run.host / "steps.jsonl").read_text() + '{"step'), "line 11"),
+    "half a step": (lambda run: run.write("steps.jsonl", (run.host / "steps.jsonl").read_text() + '{"step'), "line 12"),
 }
 
 
@@ -970,8 +1188,48 @@ def test_a_target_that_calls_nothing_is_no_result(run: RunDir, tmp_path: pathlib
         "\n".join(lines).replace("call 1", "call 0").replace("call 2", "call 0").replace("jmp 1", "jmp 0") + "\n",
     )
     row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert "calls recorded or counted, and the target has no call of it" in row["reason"]
+    run.calls([])
+    run.witness([])
+    run.received = False
+    row = run.row()
     assert row["verdict"] == "NO-RESULT"
     assert "calls none of the functions" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said_of_it"),
+    [
+        ("n: 13", 'n: "13"', "n is a number in the trace and 'n = 13' never holds; write the number without quotes"),
+        ("in_init: 1", "in_init: yes", "in_init is a number in the trace and 'in_init = yes' never holds"),
+    ],
+)
+def test_a_condition_of_the_wrong_type_is_no_result_with_its_place(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, old: str, new: str, said_of_it: str
+) -> None:
+    text = pathlib.Path(EXPECT.path).read_text()
+    (tmp_path / "expect.yml").write_text(text.replace(old, new.replace("yes", "'yes'"), 1))
+    monkeypatch.setattr(f"{__name__}.EXPECT", load_expect(str(tmp_path / "expect.yml")))
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert said_of_it in row["reason"]
+    assert "[expect.yml:" in row["reason"]
+
+
+def test_payloads_of_other_templates_may_name_their_replacements_as_they_like(run: RunDir) -> None:
+    plans = run.plans()
+    for plan in plans:
+        for event in plan["events"]:
+            del event["replacement"]
+    run.write("payloads.json", plans)
+    run.write("sites.txt", SITES.replace("to kedr_repl_", "to mine_"))
+    assert run.row()["verdict"] == "OK"
+    run.write("sites.txt", SITES.replace("to kedr_repl_copy_to_user", "to kedr_repl_copy_from_user"))
+    run.received = False
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    assert "copy_to_user: the call at core 0x14 leads to kedr_repl_copy_from_user [my_payload2]" in row["reason"]
 
 
 def test_a_failure_outweighs_missing_evidence(run: RunDir) -> None:
@@ -1015,39 +1273,6 @@ def test_what_a_host_says_harms_no_report_and_no_other_host(run: RunDir, tmp_pat
 def test_deep_json_is_no_result(run: RunDir) -> None:
     run.write("end.json", '{"modules": ' + "[" * 200000)
     assert run.row()["verdict"] == "NO-RESULT"
-
-
-# -- what the control node keeps -----------------------------------------------------------------------
-
-
-def test_the_state_and_the_console_of_a_guest_are_kept_once(run: RunDir, tmp_path: pathlib.Path) -> None:
-    console = tmp_path / "console"
-    console.write_text("booting\n")
-    info = {"embedded": True, "console": str(console), "pidfile": str(tmp_path / "none")}
-    verdict.keep_guest(str(run.path), HOST, info)
-    console.write_text("another run\n")
-    verdict.keep_guest(str(run.path), HOST, {**info, "pidfile": ""})
-    assert json.loads((run.host / "guest.json").read_text()) == {"alive": False}
-    assert (run.host / "console.log").read_text() == "booting\n"
-    assert (run.host / "console.log").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_process_that_is_not_qemu_is_not_the_guest(tmp_path: pathlib.Path) -> None:
-    pidfile = tmp_path / "pid"
-    pidfile.write_text(f"{os.getpid()}\n")
-    assert verdict.guest_alive(str(pidfile)) is False
-    assert verdict.guest_alive(str(tmp_path / "none")) is False
-    assert verdict.guest_alive("") is None
-
-
-def test_a_running_qemu_is_the_guest(tmp_path: pathlib.Path) -> None:
-    command = ["/usr/bin/qemu-system-x86_64", "-c", "import time; time.sleep(60)"]
-    with subprocess.Popen(command, executable=sys.executable) as process:
-        (tmp_path / "pid").write_text(f"{process.pid}\n")
-        while not pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes():
-            time.sleep(0.01)  # a program that is being started has no words yet
-        assert verdict.guest_alive(str(tmp_path / "pid")) is True
-        process.kill()
 
 
 PLAYBOOK = "ansible-playbook v.yml"
