@@ -5,34 +5,56 @@ from __future__ import annotations
 
 import pathlib
 import re
+import re._parser as sre_parser
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import splat
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from hypothesis import given
+from hypothesis import strategies as st
 
 ROOT = pathlib.Path(splat.__file__).resolve().parents[2]
 POLICY = splat.load_policy(str(ROOT / "data" / "splats.yml"))
 MARKER = "kedr: run 1 begins"
+END = "kedr: run 1 ends"
 
 DENIED = [(rule, case) for rule in (*POLICY.deny, *POLICY.panic) for case in rule.cases]
 ALLOWED = [(rule, case) for rule in POLICY.allow for case in rule.cases]
+HOLES = [case for rule in POLICY.holes for case in rule.cases]
 NOT_OURS = {"module taint"}
 """Rules that only exist for what the allow list lets through."""
 
-
-@pytest.mark.parametrize(("rule", "case"), DENIED, ids=lambda value: getattr(value, "name", None))
-def test_every_case_of_a_rule_is_matched_by_that_rule(rule: splat.Rule, case: str) -> None:
-    assert rule.pattern.search(case)
+EVERY_RULE = (*POLICY.deny, *POLICY.panic, *POLICY.allow, *POLICY.holes)
 
 
-@pytest.mark.parametrize(
-    "case", [case for rule, case in DENIED if rule.name not in NOT_OURS], ids=lambda case: case[:40]
-)
-@pytest.mark.parametrize("prefix", ["", "[    9.123456] ", "<4>[12345.678901] ", "[    9.123456][  T412] "])
-def test_every_denied_case_is_a_splat_in_a_log(case: str, prefix: str) -> None:
-    found = splat.scan([f"{MARKER}\n", f"{prefix}{case}\r\n"], POLICY, MARKER)
-    assert [one.text for one in found.splats] == [case]
-    assert found.splats[0].line == 2
+def test_every_case_of_a_rule_is_matched_by_that_rule() -> None:
+    assert [case for rule, case in DENIED if not any(one.search(case) for one in rule.patterns)] == []
+
+
+def test_every_pattern_has_a_case_of_its_own() -> None:
+    assert [
+        one.pattern for rule in EVERY_RULE for one in rule.patterns if not any(one.search(case) for case in rule.cases)
+    ] == []
+
+
+def test_no_case_stands_twice_in_a_rule_and_no_rule_has_the_name_of_another() -> None:
+    assert [rule.name for rule in EVERY_RULE if len(set(rule.cases)) != len(rule.cases)] == []
+    assert len({rule.name for rule in EVERY_RULE}) == len(EVERY_RULE)
+
+
+@pytest.mark.parametrize("prefix", ["", "[    9.123456] ", "<4>[12345.678901] ", "[    9.123456][  T412] ", "<12>"])
+def test_every_denied_case_is_a_splat_in_a_log(prefix: str) -> None:
+    cases = [case for rule, case in DENIED if rule.name not in NOT_OURS]
+    for case in cases:
+        found = splat.scan([f"{MARKER}\n", f"{prefix}{case}\r\n"], POLICY, MARKER)
+        assert [(one.text, one.line) for one in found.splats] == [(case, 2)]
+
+
+def test_what_is_denied_is_not_taken_for_a_hole() -> None:
+    assert [case for _, case in DENIED if POLICY.is_hole(case)] == []
 
 
 @pytest.mark.parametrize(("rule", "case"), ALLOWED, ids=lambda value: getattr(value, "name", None))
@@ -49,9 +71,56 @@ def test_an_allowed_message_with_more_in_it_is_a_splat(rule: splat.Rule, case: s
 
 
 def test_every_rule_has_cases_and_says_what_it_means() -> None:
-    for rule in (*POLICY.deny, *POLICY.panic, *POLICY.allow):
+    for rule in EVERY_RULE:
         assert rule.cases, rule.name
         assert rule.means.endswith("."), rule.name
+
+
+def repeats(parsed: Any, inside: bool = False) -> Iterator[bool]:
+    """For each repetition without a bound in a parsed regular expression: does it stand in another one?"""
+    for code, value in parsed:
+        endless = str(code) in ("MAX_REPEAT", "MIN_REPEAT") and str(value[1]) == "MAXREPEAT"
+        if endless:
+            yield inside
+        stretches = value if isinstance(value, (tuple, list)) else [value]
+        for one in stretches:
+            for part in one if isinstance(one, list) else [one]:
+                if type(part).__name__ == "SubPattern":
+                    yield from repeats(part, inside or endless)
+
+
+def test_no_pattern_repeats_a_repetition_without_a_bound() -> None:
+    assert list(repeats(sre_parser.parse("(a+b)+"))) == [False, True]
+    patterns = [one.pattern for rule in EVERY_RULE for one in rule.patterns]
+    assert [one for one in patterns if any(repeats(sre_parser.parse(one)))] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("Oops", "Oops"),
+        (r"\bBUG: ", "BUG: "),
+        (r"(?:soft|hard) lockup", " lockup"),
+        (r"ab?c+de", "de"),
+        (r"a\[b", "a[b"),
+        (r"[]abc]xy[^\]z]", "xy"),
+        (r"xx{2,3}yy.zzz", "zzz"),
+        (r"one|another", ""),
+        (r"(?i)panic", ""),
+        (r"\x41bc", ""),
+        (r"a(?P<x>b)(?P=x)cd", "cd"),
+        (r"$", ""),
+    ],
+)
+def test_a_pattern_is_not_tried_on_what_lacks_its_text(pattern: str, text: str) -> None:
+    assert splat.literal(pattern) == text
+
+
+@given(st.sampled_from(DENIED), st.text(max_size=20), st.text(max_size=20))
+def test_looking_for_texts_first_loses_no_match(denied: tuple[splat.Rule, str], left: str, right: str) -> None:
+    text = left + denied[1] + right
+    for one in (pattern for rule in (*POLICY.panic, *POLICY.deny) for pattern in rule.patterns):
+        assert splat.literal(one.pattern) in text or not one.search(text)
 
 
 RULES = ("controller", "not patched")
@@ -122,8 +191,18 @@ OOPS = """[   12.100000] BUG: kernel NULL pointer dereference, address: 00000000
 
 def test_a_usual_boot_has_no_splat() -> None:
     found = splat.scan(USUAL.splitlines(keepends=True), POLICY, MARKER, whole=True)
-    assert found.splats == []
+    assert (found.splats, found.total, found.holes, found.cause) == ([], 0, 0, "")
     assert found.allowed == 2
+
+
+@pytest.mark.parametrize(
+    "log", sorted((pathlib.Path(__file__).parent / "boot_logs").iterdir()), ids=lambda path: path.name
+)
+def test_no_line_of_a_guest_that_boots_and_runs_well_is_a_splat_or_a_hole(log: pathlib.Path) -> None:
+    lines = [line for line in log.read_text().splitlines() if not line.startswith("#")]
+    found = splat.scan(lines, POLICY, MARKER, whole=True)
+    assert (found.splats, found.holes, found.allowed) == ([], 0, 2)
+    assert found.lines > 200
 
 
 def test_an_oops_is_named_by_its_first_line_and_a_panic_is_fatal() -> None:
@@ -131,6 +210,9 @@ def test_an_oops_is_named_by_its_first_line_and_a_panic_is_fatal() -> None:
     assert found.splats[0].text == "BUG: kernel NULL pointer dereference, address: 0000000000000008"
     assert found.splats[0].line == len(USUAL.splitlines()) + 1
     assert [one.text for one in found.splats if one.fatal] == ["Kernel panic - not syncing: Fatal exception"]
+
+
+# -- the run in the log ------------------------------------------------------------------------------
 
 
 def test_only_what_follows_the_marker_is_of_this_run() -> None:
@@ -147,6 +229,297 @@ def test_a_marker_inside_of_another_message_is_none() -> None:
     assert splat.scan([f"[ 1.0] user: {MARKER}", f"{MARKER} again"], POLICY, MARKER).marker == 0
 
 
+def test_the_first_begin_counts_and_a_later_one_hides_nothing() -> None:
+    found = splat.scan([MARKER, *OOPS.splitlines(), f"<9>[ 20.0] {MARKER}", "BUG: late"], POLICY, MARKER, end=END)
+    assert (found.marker, found.ended, found.before) == (1, 0, 0)
+    assert (found.total, found.splats[-1].text) == (6, "BUG: late")
+
+
+def test_what_comes_after_the_end_is_not_of_this_run() -> None:
+    found = splat.scan([MARKER, "BUG: ours", f"<9>[ 1.0] {END}\n", "BUG: not ours"], POLICY, MARKER, end=END)
+    assert [one.text for one in found.splats] == ["BUG: ours"]
+    assert (found.ended, found.after, found.lines) == (3, 1, 4)
+
+
+def test_a_run_that_says_twice_that_it_ended_ended_at_the_second() -> None:
+    lines = [MARKER, END, "<3>cp_target: odd", "BUG: ours", END, "BUG: not ours"]
+    found = splat.scan(lines, POLICY, MARKER, end=END, modules=["cp_target"])
+    assert [(one.line, one.text) for one in found.splats] == [(4, "BUG: ours")]
+    assert (found.ended, found.after, found.told_total, len(found.told)) == (5, 1, 1, 1)
+
+
+def test_an_end_without_a_begin_is_none() -> None:
+    found = splat.scan(["BUG: a", END, "BUG: b"], POLICY, MARKER, whole=True, end=END)
+    assert (found.ended, found.after, found.total) == (0, 0, 2)
+
+
+def test_an_empty_line_is_no_marker() -> None:
+    found = splat.scan(["", "BUG: a", ""], POLICY, "", whole=True)
+    assert (found.marker, found.ended, found.total) == (0, 0, 1)
+
+
+def test_splats_beyond_a_thousand_are_counted_and_a_panic_behind_them_is_kept() -> None:
+    found = splat.scan([MARKER, *["BUG: x"] * 5000, "Kernel panic - not syncing: y", "BUG: z"], POLICY, MARKER)
+    assert (found.total, len(found.splats)) == (5002, splat.MAX_SPLATS + 1)
+    assert found.splats[-1].fatal
+
+
+# -- what modules say, and what is missing -----------------------------------------------------------
+
+
+def told(line: str, *modules: str) -> list[str]:
+    found = splat.scan([MARKER, line], POLICY, MARKER, modules=modules or ["cp_target"])
+    assert found.told_total == len(found.told)
+    return [one.text for one in found.told]
+
+
+@pytest.mark.parametrize(
+    ("line", "modules"),
+    [
+        ("<3>[    1.000000] cp_target: could not read", ["cp_target"]),
+        ("<3>cp-target cp-target.0: could not read", ["cp_target"]),
+        ("<2>cp_target", ["cp_target"]),
+        ("<0>[    1.000000][  T412] snd_hda_intel: gone", ["zram", "snd-hda-intel"]),
+        ("<11>cp_target: said by a program", ["cp_target"]),
+        ("<3>the device failed in cfake_read+0x1f/0x90 [cp_target]", ["cp_target"]),
+        ("<3>odd: [cp-target] is odd", ["cp_target"]),
+    ],
+)
+def test_an_error_of_a_module_under_test_is_told(line: str, modules: list[str]) -> None:
+    assert told(line, *modules) == [splat.message(line)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<4>cp_target: only a warning",
+        "<14>cp_target: said by a program",
+        "cp_target: no level",
+        "<3>cp_target2: another module",
+        "<3>this is about cp_target",
+        "<3>[last unloaded: cp_target]",
+        "<3> cfake_read+0x1f/0x90 [cp_target]",
+        "<3> [<ffffffffa0001010>] ? cfake_read+0x1f/0x90 [cp_target]",
+        "<3>RIP: 0010:cfake_read+0x1f/0x90 [cp_target]",
+        f"<3>{MARKER}",
+    ],
+)
+def test_what_is_no_error_of_a_module_under_test_is_not_told(line: str) -> None:
+    assert told(line) == []
+
+
+def test_what_a_rule_knows_is_not_told_once_more() -> None:
+    found = splat.scan([MARKER, "<3>cp_target: BUG: x"], POLICY, MARKER, modules=["cp_target"])
+    assert (found.total, found.told) == (1, [])
+
+
+def test_errors_of_modules_are_told_up_to_a_number_and_all_counted() -> None:
+    found = splat.scan([MARKER, *["<3>cp_target: odd"] * 50], POLICY, MARKER, modules=["cp_target"])
+    assert (found.told_total, len(found.told)) == (50, splat.MAX_TOLD)
+    assert (found.told[0].rule, found.told[0].line, found.told[0].fatal) == ("error", 2, False)
+
+
+@pytest.mark.parametrize("case", HOLES)
+def test_a_message_about_messages_that_are_missing_is_a_hole(case: str) -> None:
+    found = splat.scan([case, MARKER, f"<4>[    1.000000] {case}", END, case], POLICY, MARKER, end=END)
+    assert (found.holes, found.total) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        "kauditd_printk_skb: 12 callbacks suppressed",
+        "audit_printk_skb: 12 callbacks suppressed",
+        "printk: systemd: 42 output lines suppressed due to ratelimiting",
+        "systemd-journald[212]: Missed 12 kernel messages",
+        "cp_target: 12 packets dropped",
+    ],
+)
+def test_what_is_missing_elsewhere_is_no_hole_of_this_log(usual: str) -> None:
+    assert not POLICY.is_hole(usual)
+
+
+# -- the first line that a person reads --------------------------------------------------------------
+
+
+def cause(*lines: str) -> str:
+    return splat.scan(lines, POLICY, MARKER, whole=True).cause
+
+
+REPORTS = {
+    "x86-64 of today": (
+        [splat.message(line) for line in OOPS.splitlines()],
+        "BUG: kernel NULL pointer dereference, address: 0000000000000008; RIP: cfake_read+0x8c/0x1c0 [cp_target]",
+    ),
+    "x86-64 of 2.6.31": (
+        [
+            "BUG: unable to handle kernel NULL pointer dereference at 0000000000000008",
+            "IP: [<ffffffffa0001010>] cfake_read+0x1f/0x90 [cp_target]",
+            "PGD 1f3c067 PUD 1f3d067 PMD 0",
+            "Oops: 0000 [#1] SMP",
+            "RIP: 0010:[<ffffffffa0001010>]  [<ffffffffa0001010>] cfake_read+0x1f/0x90 [cp_target]",
+            "Call Trace:",
+            "---[ end trace a5e3b7efbef75421 ]---",
+        ],
+        "BUG: unable to handle kernel NULL pointer dereference at 0000000000000008; "
+        "IP: cfake_read+0x1f/0x90 [cp_target]",
+    ),
+    "i386 of 2.6.31": (
+        [
+            "general protection fault: 0000 [#1] SMP",
+            "EIP: 0060:[<c0401010>] EFLAGS: 00010246 CPU: 0",
+            "EIP is at cfake_read+0x1f/0x90 [cp_target]",
+        ],
+        "general protection fault: 0000 [#1] SMP; EIP: cfake_read+0x1f/0x90 [cp_target]",
+    ),
+    "arm64": (
+        [
+            "Unable to handle kernel paging request at virtual address dead000000000108",
+            "Internal error: Oops: 96000044 [#1] SMP",
+            "pc : cfake_read+0x1f/0x90 [cp_target]",
+            "Call trace:",
+        ],
+        "Unable to handle kernel paging request at virtual address dead000000000108; "
+        "pc: cfake_read+0x1f/0x90 [cp_target]",
+    ),
+    "a jump to nowhere": (
+        ["BUG: kernel NULL pointer dereference, address: 0000000000000000", "RIP: 0010:0x0", "Call Trace:"],
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000; RIP: 0x0",
+    ),
+    "a kernel BUG": (
+        [
+            "------------[ cut here ]------------",
+            "kernel BUG at mm/slub.c:448!",
+            "Oops: invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
+            "RIP: 0010:__slab_free+0x1f/0x90",
+        ],
+        "kernel BUG at mm/slub.c:448!; RIP: __slab_free+0x1f/0x90",
+    ),
+    "a warning that says where it is": (
+        [
+            "------------[ cut here ]------------",
+            "WARNING: CPU: 0 PID: 512 at mm/vmalloc.c:2613 remove_vm_area+0x1d0/0x210",
+            "Modules linked in: cp_target(OE)",
+            "RIP: 0010:remove_vm_area+0x1d0/0x210",
+            "Call Trace:",
+            "---[ end trace 0000000000000000 ]---",
+        ],
+        "WARNING: CPU: 0 PID: 512 at mm/vmalloc.c:2613 remove_vm_area+0x1d0/0x210",
+    ),
+    "KASAN, then a fault of the same access": (
+        [
+            "BUG: KASAN: slab-use-after-free in cfake_read+0x8c/0x1c0 [cp_target]",
+            "Call Trace:",
+            "RIP: 0033:0x7f1c2d3e4f50",
+            "BUG: unable to handle page fault for address: ffffffffc0401000",
+            "RIP: 0010:other+0x1/0x2",
+        ],
+        "BUG: KASAN: slab-use-after-free in cfake_read+0x8c/0x1c0 [cp_target]",
+    ),
+    "a small complaint before a BUG": (
+        ["Trying to free nonexistent resource <0-7>", "BUG: scheduling while atomic: insmod/411/0x00000002"],
+        "BUG: scheduling while atomic: insmod/411/0x00000002",
+    ),
+    "the first of two alike": (
+        ["EXT4-fs error (device vda): a", "WARNING: CPU: 0 PID: 1 at b"],
+        "EXT4-fs error (device vda): a",
+    ),
+    "a panic that follows a warning": (
+        ["Kernel panic - not syncing: panic_on_warn set ...", "WARNING: CPU: 0 PID: 1 at b"],
+        "WARNING: CPU: 0 PID: 1 at b",
+    ),
+    "a panic alone": (
+        ["Kernel panic - not syncing: Attempted to kill init!", "---[ end Kernel panic - not syncing: x ]---"],
+        "Kernel panic - not syncing: Attempted to kill init!",
+    ),
+    "a stack that follows words that no rule knows": (
+        [
+            "cfake: this must not happen",
+            "CPU: 0 UID: 0 PID: 411 Comm: insmod Tainted: G           OE      6.12.118+deb13-amd64 #1",
+            "Tainted: [O]=OOT_MODULE, [E]=UNSIGNED_MODULE",
+            "Hardware name: QEMU Standard PC",
+            "Call Trace:",
+            " <TASK>",
+        ],
+        "cfake: this must not happen; Call Trace:",
+    ),
+    "only the end": (["---[ end trace 0000000000000000 ]---"], "---[ end trace 0000000000000000 ]---"),
+}
+
+
+@pytest.mark.parametrize(("report", "said"), REPORTS.values(), ids=REPORTS)
+def test_the_first_line_that_a_person_reads_is_the_cause(report: list[str], said: str) -> None:
+    assert cause(*report) == said
+    assert cause(*[f"<4>[   12.100000] {line}" for line in report]) == said
+
+
+def test_a_place_belongs_to_the_report_that_it_stands_in() -> None:
+    first = ["BUG: one", "RIP: 0010:one+0x1/0x2", "---[ end trace 0 ]---", "RIP: 0010:again+0x1/0x2"]
+    second = ["BUG: two", "RIP: 0010:two+0x1/0x2", *["x"] * 200, "BUG: three", "all is well"]
+    found = splat.scan([*first, *second], POLICY, MARKER, whole=True)
+    places = {one.text: one.place for one in found.splats}
+    assert places == {
+        "BUG: one": "RIP: one+0x1/0x2",
+        "---[ end trace 0 ]---": "RIP: one+0x1/0x2",
+        "BUG: two": "RIP: two+0x1/0x2",
+        "BUG: three": "",
+    }
+
+
+def test_a_place_far_below_a_splat_is_not_its_own() -> None:
+    assert cause("BUG: one", *["x"] * 200, "RIP: 0010:two+0x1/0x2") == "BUG: one"
+
+
+def test_a_place_beyond_what_is_kept_is_not_kept() -> None:
+    lines = ["BUG: x"] * splat.MAX_SPLATS + ["x"] * 200 + ["BUG: y", "RIP: 0010:two+0x1/0x2"]
+    found = splat.scan(lines, POLICY, MARKER, whole=True)
+    assert {one.place for one in found.splats} == {""}
+
+
+# -- any log at all ----------------------------------------------------------------------------------
+
+MARKS = (MARKER, END, "<3>", "[    1.000000] ", "\x1b[0m", "\n", "\udcff", "[", "(")
+WORDS = ("BUG: ", "Call Trace:", "---[ end trace ", "XFS (", " 12 callbacks suppressed", "cp_target", " [cp_target]")
+PLACES = ("RIP: 0010:", "IP: [<c0>] ", "f+0x1/0x2")
+PIECES = st.sampled_from((*MARKS, *WORDS, *PLACES))
+ANY_LINE = st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=8).map("".join)
+
+
+@given(st.lists(ANY_LINE, max_size=30), st.booleans())
+def test_any_log_is_read_to_its_end(lines: list[str], whole: bool) -> None:
+    found = splat.scan(lines, POLICY, MARKER, whole, END, ["cp_target", "a-b", "x[("])
+    assert found.lines == len(lines)
+    assert len(found.splats) == found.total
+    assert found.total + found.before + found.after <= len(lines)
+    assert all(found.marker < one.line <= len(lines) for one in (*found.splats, *found.told))
+    assert (found.cause == "") == (not found.splats)
+    assert found.marker or not found.ended
+
+
+@given(st.lists(ANY_LINE, max_size=30), st.integers(0, 30))
+def test_whatever_stands_around_it_a_splat_of_the_run_is_found(lines: list[str], place: int) -> None:
+    lines = [line for line in lines if splat.message(line) not in (MARKER, END)]
+    found = splat.scan([MARKER, *lines[:place], "BUG: here", *lines[place:], END], POLICY, MARKER, end=END)
+    assert "BUG: here" in [one.text for one in found.splats]
+
+
+def test_a_long_log_takes_a_time_that_grows_with_its_length() -> None:
+    usual = [line[:200].ljust(200, ".") for line in USUAL.splitlines()] * 100
+    begun = time.process_time()
+    assert splat.scan(usual, POLICY, MARKER, whole=True).lines == len(usual)
+    assert (time.process_time() - begun) / len(usual) < 0.001
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", " ", "1", "BUG ", "-> ", "initcall ", "workqueue :", "[<c0>] ", "(", "' ", "SLUB x: "]
+)
+def test_a_line_that_is_made_to_be_slow_is_not(piece: str) -> None:
+    begun = time.process_time()
+    for _, case in DENIED:
+        splat.judge((case[: len(case) // 2] + piece * splat.MAX_LINE)[: splat.MAX_LINE], POLICY)
+    assert (time.process_time() - begun) / len(DENIED) < 0.05
+
+
 def test_colours_of_a_console_hide_nothing() -> None:
     assert splat.message("\x1b[0;31m[    1.000000] BUG: x\x1b[0m\r\n") == "BUG: x"
 
@@ -156,6 +529,7 @@ def test_an_endless_line_is_looked_at_in_part() -> None:
 
 
 RULE = "  - {name: a, pattern: x, means: m., cases: [x]}\n"
+REST = "allow: []\nholes: []\n"
 
 
 @pytest.mark.parametrize(
@@ -163,15 +537,22 @@ RULE = "  - {name: a, pattern: x, means: m., cases: [x]}\n"
     [
         ("", "splats.yml:1: the file is empty"),
         ("deny: []\npanic: []\n", "splats.yml:1: 'allow' is missing"),
-        ("deny: []\npanic: []\nallow: []\n", "at least one rule each"),
-        (f"deny:\n{RULE}panic: x\nallow: []\n", "splats.yml:3: 'panic' must be a list"),
-        (f"deny:\n{RULE}panic:\n{RULE}allow:\n  - {{name: a}}\n", "splats.yml:6: 'pattern' is missing"),
+        ("deny: []\npanic: []\nallow: []\n", "splats.yml:1: 'holes' is missing"),
+        (f"deny: []\npanic: []\n{REST}", "at least one rule each"),
+        (f"deny:\n{RULE}panic: x\n{REST}", "splats.yml:3: 'panic' must be a list"),
+        (f"deny:\n{RULE}panic:\n{RULE}allow:\n  - {{name: a}}\nholes: []\n", "splats.yml:6: 'pattern' is missing"),
         (
-            f"deny:\n{RULE.replace('pattern: x', 'pattern: (')}panic: []\nallow: []\n",
-            "splats.yml:2: 'pattern' is no regular expression",
+            f"deny:\n{RULE.replace('pattern: x', 'pattern: (')}panic: []\n{REST}",
+            "splats.yml:2: 'pattern' is not a regular expression",
         ),
-        (f"deny:\n{RULE.replace('name: a', 'nme: a')}panic: []\nallow: []\n", "splats.yml:2: unknown key 'nme'"),
-        (f"deny:\n{RULE.replace('[x]', '[1]')}panic: []\nallow: []\n", "splats.yml:2: each of 'cases' must be"),
+        (
+            f"deny:\n{RULE.replace('pattern: x', 'pattern: [x,' + chr(10) + '    (]')}panic: []\n{REST}",
+            "splats.yml:3: 'pattern' is not a regular expression",
+        ),
+        (f"deny:\n{RULE.replace('pattern: x', 'pattern: []')}panic: []\n{REST}", "splats.yml:2: 'pattern' must be a"),
+        (f"deny:\n{RULE.replace('pattern: x', 'pattern: 1')}panic: []\n{REST}", "splats.yml:2: 'pattern' must be a"),
+        (f"deny:\n{RULE.replace('name: a', 'nme: a')}panic: []\n{REST}", "splats.yml:2: unknown key 'nme'"),
+        (f"deny:\n{RULE.replace('[x]', '[1]')}panic: []\n{REST}", "splats.yml:2: each of 'cases' must be"),
         ("deny: [\n", "splats.yml:2: is no YAML"),
     ],
 )
