@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import resource
@@ -319,13 +320,15 @@ class ActionModule(ControlAction):
             self._record_command(host, about["command"])
         if self.local:
             about["local_command"] = {"status": self.local.status, "killed": self.local_killed}
-        write_private(path, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
+        text = json.dumps(about, indent=1, sort_keys=True).encode() + b"\n"
+        write_private(path, text)
         step = "drain" if final else "stream"
         append_step(host.directory, {
             "step": step, "status": "failed" if host.error else "ok",
             "kind": "INFRA" if host.error else "", "reason": about["error"], "started": round(self.began, 3),
             "seconds": round(time.time() - self.began, 3), "round_trips": 1,
             "data": {key: about[key] for key in ("records", "received", "complete")},
+            "files": {**host.texts, "stream.json": hashlib.sha256(text).hexdigest()},
         })  # fmt: skip
         return about
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import records, ringbuffer, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import records, ringbuffer, sums, trace
 
 try:
     import numpy as np
@@ -35,7 +35,6 @@ MAX_NAMED = 10
 
 _PAGES = re.compile(r"cpu(\d{1,5})\.pages(\.part)?\Z")
 _TEXT = "trace_pipe.txt"
-_LOST = re.compile(rb"CPU:(\d{1,5}) \[LOST (?:(\d{1,18}) )?EVENTS\]\n")
 
 
 class CollectionError(Exception):
@@ -63,7 +62,8 @@ class Cpu:
     """One CPU of one host.  ``stats`` is None when the host died before it could say.
 
     ``decoded`` counts the records that came; ``missed`` those that the trace itself says are lost, each hole at least
-    one.
+    one; ``backwards`` those whose time is before that of the record before them, ``turned_ns`` has both times of the
+    first of these.
     """
 
     number: int
@@ -74,6 +74,8 @@ class Cpu:
     first_ns: int | None = None
     last_ns: int | None = None
     stats: trace.CpuStats | None = None
+    backwards: int = 0
+    turned_ns: tuple[int, int] = (0, 0)
 
     @property
     def read(self) -> int | None:
@@ -99,10 +101,20 @@ class Cpu:
         if len(self.losses) < MAX_LOSSES:
             self.losses.append(hole)
 
+    def turn_back(self, time_ns: int, before_ns: int | None) -> None:
+        """Write down that time goes back, if it does."""
+        if before_ns is not None and time_ns < before_ns:
+            self.turned_ns = self.turned_ns if self.backwards else (before_ns, time_ns)
+            self.backwards += 1
+
     def differences(self) -> list[Finding]:
         """Where the counts do not add up; nothing when they do."""
         name, stats = f"cpu{self.number}", self.stats
         found = [] if self.whole else [Finding("missing", "raw", f"{name}: the last records did not come")]
+        if self.backwards:
+            before, after = map(seconds, self.turned_ns)
+            text = f"{name}: {self.backwards} records are earlier than the one before, the first {after} after {before}"
+            found.append(Finding("missing", "raw", text))
         if stats is None:
             text = f"{name}: no counts of the ring buffer; {self.decoded} records came{up_to(self.last_ns)}"
             return [*found, Finding("missing", "stats.txt", text)]
@@ -207,6 +219,9 @@ class Collected:
         if not len(walk.at):
             return
         cpu.first_ns = int(walk.time[0]) if cpu.first_ns is None else cpu.first_ns
+        cpu.turn_back(int(walk.time[0]), cpu.last_ns)
+        for place in np.flatnonzero(walk.time[1:] < walk.time[:-1]):
+            cpu.turn_back(int(walk.time[place + 1]), int(walk.time[place]))
         cpu.last_ns = int(walk.time[-1])
         kinds = walk.data[walk.at].astype(np.int64) | walk.data[walk.at + 1].astype(np.int64) << 8
         for number, count in zip(*np.unique(kinds, return_counts=True), strict=True):
@@ -215,37 +230,37 @@ class Collected:
             self.recorded[name] += int(count)
 
     def _lines(self) -> Iterator[trace.Record]:
-        """The records of the kernel's text; holes and lines that are none are written down."""
+        """The records of the kernel's text; holes and lines that are not records are written down."""
         path = os.path.join(self.directory, "raw", _TEXT + ("" if self.text_whole else ".part"))
-        holes: dict[int, list[int]] = {}
         try:
             with open(path, "rb") as stream:
-                reader = trace.TraceReader(self._text_lines(stream, holes), self.formats)
+                reader = trace.TraceReader(self._text_lines(stream), self.formats)
                 for record in reader:
-                    cpu = self.cpus.setdefault(record.cpu, Cpu(record.cpu, whole=self.text_whole))
-                    for lost in holes.pop(record.cpu, ()):
+                    cpu = self._cpu(record.cpu)
+                    for lost in reader.holes.pop(record.cpu, ()):
                         cpu.miss(Loss(lost, cpu.last_ns or 0, record.time_ns))
                     cpu.decoded += 1
                     cpu.first_ns = record.time_ns if cpu.first_ns is None else cpu.first_ns
+                    cpu.turn_back(record.time_ns, cpu.last_ns)
                     cpu.last_ns = record.time_ns
                     self.recorded[f"{record.system}/{record.event}"] += 1
                     yield record
         except OSError as error:
             raise CollectionError(f"{path}: {error.strerror or error}") from None
-        for number, lost_here in holes.items():
-            cpu = self.cpus.setdefault(number, Cpu(number, whole=self.text_whole))
+        for number, lost_here in reader.holes.items():
+            cpu = self._cpu(number)
             for lost in lost_here:
                 cpu.miss(Loss(lost, cpu.last_ns or 0, cpu.last_ns or 0))
         self.unreadable = reader.malformed
 
-    def _text_lines(self, stream: BinaryIO, holes: dict[int, list[int]]) -> Iterator[bytes]:
-        """Lines of the text.  ``holes`` gets, by CPU, how many records the lines so far say are lost (0: not said)."""
+    def _cpu(self, number: int) -> Cpu:
+        return self.cpus.setdefault(number, Cpu(number, whole=self.text_whole))
+
+    def _text_lines(self, stream: BinaryIO) -> Iterator[bytes]:
+        """Lines of the text, without the last one of a stream that was cut off."""
         for line in trace.read_lines(stream):
-            found = _LOST.fullmatch(line)
-            if found:
-                holes.setdefault(int(found[1]), []).append(int(found[2] or 0))
-            elif line.endswith(b"\n") or len(line) >= trace.MAX_LINE or self.text_whole:
-                yield line  # else the last one of a stream that was cut off
+            if line.endswith(b"\n") or len(line) >= trace.MAX_LINE or self.text_whole:
+                yield line
 
 
 # -- reading -----------------------------------------------------------------------------------------
@@ -260,7 +275,7 @@ def read(directory: str) -> Collected:
         # Of a CPU without a record there is no file.
         found.cpus.setdefault(number, Cpu(number, whole=True)).stats = counts
     if os.path.exists(os.path.join(directory, "comms.txt")):
-        found.comms = _comms(_text(directory, "comms.txt"))
+        found.comms = trace.thread_names(_content(directory, "comms.txt"))
     found.cpus = dict(sorted(found.cpus.items()))
     return found
 
@@ -298,17 +313,28 @@ def _stats(directory: str) -> dict[int, trace.CpuStats]:
 
 
 def _text(directory: str, name: str) -> str:
+    return _content(directory, name).decode("utf-8", "replace")
+
+
+def _content(directory: str, name: str) -> bytes:
     try:
-        with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as stream:
+        with open(os.path.join(directory, name), "rb") as stream:
             return stream.read()
     except OSError as error:
         raise CollectionError(f"{name}: {error.strerror or error}") from None
 
 
-def _comms(text: str) -> dict[int, str]:
-    """``saved_cmdlines``: lines of a thread's number and its name."""
-    pairs = (line.partition(" ") for line in text.splitlines())
-    return {int(pid): name for pid, _space, name in pairs if pid.isascii() and pid.isdigit() and len(pid) < 10}
+def damage(directory: str) -> list[Finding]:
+    """Are the files of a host still what was received?  Raises CollectionError.
+
+    While a stream is not complete, others may have written the files of text.
+    """
+    try:
+        wrong = sums.damage(directory, texts=not os.path.exists(os.path.join(directory, "raw", "stream.state")))
+    except OSError as error:
+        raise CollectionError(f"{error.filename or directory}: {error.strerror or error}") from None
+    found = [Finding("missing", name, text) for name, text in wrong.items()]
+    return found or [Finding("ok", "raw", "the trace is what was received, by its checksums")]
 
 
 # -- the accounts ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import ringbuffer, trace
 MAX_CPUS = 1 << 14
 """CPUs that a file may have: a number above it is taken for damage."""
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _EVENT = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 _CPUSTAT, _TRACECLOCK, _UNAME = 2, 4, 5
 
@@ -44,7 +45,7 @@ def write(stream: BinaryIO, texts: Mapping[str, str], pages: Mapping[int, str], 
     _named(stream, b"header_event\0", b"")
     _formats(stream, texts["formats.txt"])
     stream.write(struct.pack("<II", 0, 0))  # symbols, formats of trace_printk: neither is collected
-    _named(stream, b"", texts.get("comms.txt", "").encode("utf-8", "surrogateescape"))
+    _named(stream, b"", _names(texts.get("comms.txt", "")))
     stream.write(struct.pack("<I", cpus))
     _options(stream, texts.get("stats.txt", ""), uname, clock)
     _data(stream, layout.size, [pages.get(cpu, "") for cpu in range(cpus)])
@@ -52,6 +53,13 @@ def write(stream: BinaryIO, texts: Mapping[str, str], pages: Mapping[int, str], 
 
 def _named(stream: BinaryIO, name: bytes, content: bytes) -> None:
     stream.write(name + struct.pack("<Q", len(content)) + content)
+
+
+def _names(text: str) -> bytes:
+    """Names of threads, one on each line, as trace-cmd wants them: what is not printable is spelled out."""
+    names = trace.thread_names(text.encode("utf-8", "surrogateescape"))
+    shown = ((pid, _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", name)) for pid, name in names.items())
+    return "".join(f"{pid} {name}\n" for pid, name in shown).encode()
 
 
 def _formats(stream: BinaryIO, text: str) -> None:

@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import (
@@ -48,8 +47,6 @@ STEPS = (
 """The steps of a collection in order; each must be there and be ok for OK."""
 
 NAME = "collection.json"
-HEADING_LINES = 20
-"""Lines of the kernel's text among which its heading is."""
 RECORDS = "records"
 """Directory of the tables of a run."""
 
@@ -85,6 +82,7 @@ class _Accounts:
     def evidence(self, host: verdict.Host, expect: Expect) -> tuple[str, str] | None:
         """Judge what only a collection has."""
         decided: tuple[str, str] | None = verdict.attempt(host, self._judge_stream)
+        verdict.attempt(host, self._check_sums)
         if not self.targets:
             host.add("missing", "run.json", "no target of this host: no call site can be checked")
         if host.plans:
@@ -114,6 +112,15 @@ class _Accounts:
         error = verdict.plain(about.get("error") or "the stream has no end", 500)
         self.host.add("missing", "stream.json", error)
         return ("INFRA", f"stream.json: {error}") if about.get("error") else None
+
+    def _check_sums(self) -> None:
+        """Are the files still what was received?"""
+        try:
+            found = collection.damage(self.host.path)
+        except collection.CollectionError as error:
+            raise verdict.EvidenceError("raw", str(error)) from None
+        for one in found:
+            self.host.add(*one)
 
     def _account(self) -> tuple[str, str] | None:
         """Read all records, write the table, see whether the counts add up."""
@@ -163,21 +170,22 @@ class _Accounts:
         if collected.form != "pages":
             return
         with open(self.host.file("trace.txt"), "rb") as stream:
-            heading = trace.TraceReader(islice(trace.read_lines(stream), HEADING_LINES), {})
-            for _record in heading:
+            reader = trace.TraceReader(trace.read_lines(stream), {})
+            for _record in reader:
                 pass
-            stream.seek(0)
-            lines = sum(line[:1] not in (b"#", b"\n") and line[-1:] == b"\n" for line in trace.read_lines(stream))
-        if heading.entries is None:
+        if reader.entries is None:
             self.host.add("missing", "trace.txt", "its heading does not say how many records there are")
-        elif heading.entries != collected.decoded:
-            text = f"its heading promises {heading.entries} records, {collected.decoded} came as pages"
+        elif reader.entries != collected.decoded:
+            text = f"its heading promises {reader.entries} records, {collected.decoded} came as pages"
             self.host.add("fail", "trace.txt", text)
-        elif lines < heading.entries:
-            text = f"it was cut: its heading promises {heading.entries} records, it has {lines} lines"
+        elif reader.heads < reader.entries:
+            text = f"it was cut: its heading promises {reader.entries} records, it has {reader.heads}"
             self.host.add("missing", "trace.txt", text)
+        elif reader.backwards:
+            text = f"{reader.backwards} records are earlier than the one above them, the first in line "
+            self.host.add("missing", "trace.txt", text + str(reader.first_backwards))
         else:
-            self.host.add("ok", "trace.txt", f"its heading promises as many records: {heading.entries}")
+            self.host.add("ok", "trace.txt", f"its heading promises as many records: {reader.entries}")
 
     def _check_cpus(self, collected: collection.Collected) -> None:
         """Counts of a CPU that are not there cannot show a loss."""

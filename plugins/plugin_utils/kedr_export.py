@@ -146,7 +146,7 @@ def _there(host: Host, name: str) -> bool:
 def _text(host: Host, name: str) -> str:
     path = os.path.join(host.directory, name)
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
             text = stream.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise ExportError(f"{host.name}: {name} is missing; without it the pages cannot be read") from None

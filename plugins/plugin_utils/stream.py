@@ -10,6 +10,7 @@ file                content
 ==================  ========================================================================
 raw/cpuN.pages      pages of the ring buffer as the kernel handed them out
 raw/trace_pipe.txt  instead of them, where the host cannot read pages: the kernel's text
+raw/NAME.sums       length and SHA256 of each part of the file, from the moment when it came (``sums``)
 raw/stream.state    what was acknowledged; gone when the stream is complete
 header.txt          ``events/header_page``
 formats.txt         format files of the events
@@ -42,7 +43,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple, cast
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ringbuffer
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ringbuffer, sums
 
 try:
     import zstandard
@@ -76,7 +77,8 @@ _HEADING = re.compile(
 _WORD = re.compile(r"v (form|packing|live|beat|sent|failed) ([a-zA-Z0-9]{1,20})")
 _PAGES = re.compile(r"(cpu\d{1,5}):(\d{1,6})")
 _TEXTS = {"header": "header.txt", "formats": "formats.txt", "stats": "stats.txt", "comms": "comms.txt"}
-_FILE = re.compile(r"(cpu\d{1,5}\.pages|trace_pipe\.txt)(\.part)?\Z")
+_HEAD = re.compile(rb"^[^\n]{0,16}-\d{1,10} +(?:\( *(?:\d+|-+)\) +)?\[\d{3,5}\] ", re.MULTILINE)
+"""How the last line of the head of a printed record begins; a thread's name may hold line feeds."""
 
 
 class StreamError(Exception):
@@ -98,12 +100,16 @@ class Limits:
 
 
 class Packet(NamedTuple):
-    """One packet after unpacking and checking.  ``number`` is 0 for what may be sent again and again."""
+    """One packet after unpacking and checking.  ``number`` is 0 for what may be sent again and again.
+
+    ``digest`` is the SHA256 that the host sent with it and that was found to be right; empty without one.
+    """
 
     kind: str
     name: str
     number: int
     raw: bytes
+    digest: str = ""
 
 
 class Word(NamedTuple):
@@ -195,9 +201,10 @@ class Parser:
     def _packet(self, heading: re.Match[bytes], body: bytes) -> Packet:
         self._words = 0
         raw = unpack(body, self.packing, int(heading[4]))
-        if heading[6] != b"-" and heading[6].decode() != hashlib.sha256(raw).hexdigest():
+        digest = heading[6].decode().removeprefix("-")
+        if digest and digest != hashlib.sha256(raw).hexdigest():
             raise StreamError(f"a packet of {heading[2].decode()} was damaged on the way: its checksum differs")
-        return Packet(heading[1].decode(), heading[2].decode(), int(heading[3]), raw)
+        return Packet(heading[1].decode(), heading[2].decode(), int(heading[3]), raw, digest)
 
     def _line(self, line: bytes) -> Word | None:
         """A line between packets: greetings, then words, then perhaps why the host failed."""
@@ -302,6 +309,7 @@ class Host:
 
     ``argv`` makes the command line that runs a command on the host; ``events`` are ``system/event``; ``packers`` are
     what the host may pack with, best first.  A stream that was paused goes on when its state is found in ``directory``.
+    ``texts`` has the SHA256 of each file beside ``raw`` that came.
     """
 
     name: str
@@ -324,6 +332,7 @@ class Host:
     damage: str = ""
     link: Link | None = None
     again_at: float = 0.0
+    texts: dict[str, str] = field(default_factory=dict)
     _session: str = ""
     _layout: ringbuffer.PageLayout | None = None
     _records: Counter[str] = field(default_factory=Counter)
@@ -347,7 +356,7 @@ class Host:
     def _files(self) -> list[str]:
         """The files of records, complete or not."""
         raw = os.path.join(self.directory, "raw")
-        return sorted(name for name in os.listdir(raw) if _FILE.match(name)) if os.path.isdir(raw) else []
+        return sorted(name for name in os.listdir(raw) if sums.RECORDS.match(name)) if os.path.isdir(raw) else []
 
     def _count(self, name: str) -> None:
         """Count what is new in one file, a packet's length at a time."""
@@ -357,7 +366,7 @@ class Host:
             while data := stream.read(PACKET):
                 if key.endswith(".txt"):
                     data = data[: data.rfind(b"\n") + 1] or data
-                    count = data.count(b"\n") - data.count(b" EVENTS]\n")
+                    count = sum(1 for _head in _HEAD.finditer(data))
                 else:
                     count = ringbuffer.count(data, self._page_layout())
                 self._records[key.partition(".")[0]] += count
@@ -433,7 +442,8 @@ class Host:
             return
         if packet.number != self.kept + 1:
             raise StreamError(f"packet {packet.number} came where {self.kept + 1} was expected")
-        self._append(self._parts(packet))
+        parts = self._parts(packet)
+        self._append(parts, packet.digest if len(parts) == 1 else "")
         self.kept = packet.number
         link.tell(f"ack {self.kept}\n")
 
@@ -442,7 +452,10 @@ class Host:
             raise StreamError(f"{packet.kind} of '{packet.name}' came without a number")
         if packet.kind == "header":
             self._layout = ringbuffer.parse_header_page(packet.raw.decode("ascii", "replace"))
-        self._replace(os.path.join(self.directory, _TEXTS[packet.kind]), packet.raw)
+        name, summed = _TEXTS[packet.kind], sums.line(packet.raw, packet.digest)
+        self._replace(os.path.join(self.directory, name), packet.raw)
+        self._replace(sums.path(self.directory, name), summed)
+        self.texts[name] = summed.split()[1].decode()
 
     def _parts(self, packet: Packet) -> dict[str, bytes]:
         """The files that a packet goes to, each with what it gets."""
@@ -463,21 +476,26 @@ class Host:
             raise StreamError(f"a packet holds more than it names: {packet.name[:100]}")
         return parts
 
-    def _append(self, parts: Mapping[str, bytes]) -> None:
-        """Write all parts or none."""
+    def _append(self, parts: Mapping[str, bytes], digest: str) -> None:
+        """Write all parts and their checksums, or nothing.  ``digest`` is that of the only part, where it is known."""
         done: list[tuple[str, int]] = []
         try:
             for name, raw in parts.items():
-                path = os.path.join(self.directory, "raw", f"{name}.part")
-                with open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab", buffering=0) as stream:
-                    done.append((path, os.fstat(stream.fileno()).st_size))
-                    if stream.write(raw) != len(raw):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                self._add(os.path.join(self.directory, "raw", f"{name}.part"), raw, done)
+                self._add(sums.path(self.directory, name), sums.line(raw, digest), done)
         except OSError:
             for path, size in done:
                 os.truncate(path, size)
             raise
         self.written += sum(map(len, parts.values()))
+
+    @staticmethod
+    def _add(path: str, raw: bytes, done: list[tuple[str, int]]) -> None:
+        """Append to a file; ``done`` gets how long it was before."""
+        with open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab", buffering=0) as stream:
+            done.append((path, os.fstat(stream.fileno()).st_size))
+            if stream.write(raw) != len(raw):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @staticmethod
     def _replace(path: str, raw: bytes) -> None:

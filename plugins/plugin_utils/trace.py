@@ -5,13 +5,16 @@ The text is what the kernel's ``trace`` file prints.  How one event is printed i
 ``format`` file: its ``print fmt`` line becomes a regular expression, its ``field:`` lines give the types.
 Nothing is dropped silently: a line that cannot be read is counted and kept with its line number.
 
+Only a line feed ends a line, and not every one does: the name of a thread and a text that an event prints may hold
+any byte but 0.
+
 Imports nothing of this collection.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
@@ -27,6 +30,12 @@ MAX_FORMAT = 1 << 16
 
 MAX_KEPT = 20
 """How many unreadable lines are kept as examples; all of them are counted."""
+
+NAME_WIDTH = 16
+"""Columns of a thread's name in the text.  A name has 15 bytes at most, so a blank stands before each."""
+
+MAX_SPLITS = 64
+"""Places at which the text of a print format may end, of which the right one is looked for."""
 
 
 class TraceError(Exception):
@@ -88,7 +97,11 @@ class CpuStats(NamedTuple):
 
 @dataclass(frozen=True)
 class EventFormat:
-    """How one event is printed.  ``names[i]`` is the field of group ``i + 1`` of ``pattern``."""
+    """How one event is printed.  ``names[i]`` is the field of group ``i + 1`` of ``pattern``.
+
+    ``goes_on``: its text may have several lines, since it has a string of which nothing is known, or a line feed of
+    its own.  ``open_end``: nothing stands behind the last value.
+    """
 
     system: str
     event: str
@@ -98,6 +111,8 @@ class EventFormat:
     names: tuple[str, ...]
     kinds: dict[str, str]
     converters: tuple[Callable[[str], Value], ...]
+    goes_on: bool = False
+    open_end: bool = False
 
     def parse(self, text: str) -> dict[str, Value] | None:
         """Read the printed text of one event.  ``None`` when it does not fit the format."""
@@ -124,6 +139,7 @@ _SIGNED = re.compile(
 )
 """Types that have a sign: format files of 2.6.31 do not say so themselves."""
 _LITERAL = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
+_TEXT_END = re.compile('",')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _CAST = re.compile(r"\(\s*[A-Za-z_][\w\s]*\**\s*\)")
@@ -161,14 +177,12 @@ def parse_format(text: str, system: str, event: str) -> EventFormat:
     if len(text) > MAX_FORMAT:
         raise TraceError(0, f"the format file has {len(text)} characters; at most {MAX_FORMAT} are read")
     fields = {field.name: field for field in parse_fields(text)}
-    printed: tuple[int, str] | None = None
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.startswith("print fmt:"):
-            printed = (number, line[len("print fmt:") :])
-    if printed is None:
+    found = re.search("^print fmt:", text, re.MULTILINE)
+    if found is None:
         raise TraceError(0, "no 'print fmt:' line")
-    number, rest = printed
-    fmt, arguments = _split_print_fmt(number, rest)
+    number, rest = text.count("\n", 0, found.start()) + 1, text[found.end() :].strip()
+    is_source = system == "ftrace" or "signed:" not in text
+    fmt, arguments = (_split_source if is_source else _split_value)(number, rest)
     return _compile(system, event, fields, fmt, arguments, number)
 
 
@@ -217,8 +231,11 @@ def _kind(ctype: str) -> str:
     return "int"
 
 
-def _split_print_fmt(number: int, rest: str) -> tuple[str, list[str]]:
-    """``"text" "more", a, b`` -> (unescaped text, [a, b])."""
+def _split_source(number: int, rest: str) -> tuple[str, list[str]]:
+    """``"text" "more", a, b`` -> (text, [a, b]), where the text stands there as in C, with its escapes.
+
+    So the kernel writes its own events (system ftrace), and before 2.6.33, when fields had no ``signed``, all others.
+    """
     parts: list[str] = []
     position = 0
     while (found := _LITERAL.match(rest, position)) is not None:
@@ -229,7 +246,30 @@ def _split_print_fmt(number: int, rest: str) -> tuple[str, list[str]]:
     tail = rest[position:].strip()
     if tail and not tail.startswith(","):
         raise TraceError(number, f"'{_cut(tail)}' follows the format string; ',' is expected")
-    return "".join(parts), _split_arguments(tail[1:]) if tail else []
+    arguments = _split_arguments(tail[1:]) if tail else []
+    if arguments is None:
+        raise TraceError(number, f"the arguments '{_cut(tail[1:])}' have a quote or bracket without its other half")
+    return "".join(parts), arguments
+
+
+def _split_value(number: int, rest: str) -> tuple[str, list[str]]:
+    """``"text", a, b`` -> (text, [a, b]), where the text stands there as it is printed, with quotes and backslashes.
+
+    It ends where as many arguments follow as it has conversions; that is so at one place only.
+    """
+    if not rest.startswith('"'):
+        raise TraceError(number, "'print fmt:' does not begin with a string")
+    ends = [found.start() for found in _TEXT_END.finditer(rest, 1)]
+    if not ends:
+        return rest[1:].removesuffix('"'), []
+    if len(ends) > MAX_SPLITS:
+        raise TraceError(number, f"its text may end at {len(ends)} places; at most {MAX_SPLITS} are tried")
+    conversions = [found.end() for found in _CONVERSION.finditer(rest) if not found["percent"]]
+    for end in ends:
+        arguments = _split_arguments(rest[end + 2 :])
+        if arguments is not None and len(arguments) == sum(at <= end for at in conversions):
+            return rest[1:end], arguments
+    return rest[1 : ends[0]], _split_arguments(rest[ends[0] + 2 :]) or []
 
 
 def _unescape(found: re.Match[str]) -> str:
@@ -241,8 +281,8 @@ def _unescape(found: re.Match[str]) -> str:
     return _ESCAPES.get(code, code)
 
 
-def _split_arguments(text: str) -> list[str]:
-    """Split C arguments at the commas that are in no parentheses and no string."""
+def _split_arguments(text: str) -> list[str] | None:
+    """Split C arguments at the commas that are in no parentheses and no string; None: one of these does not end."""
     arguments = [""]
     depth = 0
     quote = ""
@@ -258,11 +298,13 @@ def _split_arguments(text: str) -> list[str]:
             depth += 1
         elif char in ")]}":
             depth -= 1
+            if depth < 0:
+                return None
         elif char == "," and depth == 0:
             arguments.append("")
             continue
         arguments[-1] += char
-    return [argument.strip() for argument in arguments]
+    return None if quote or depth else [argument.strip() for argument in arguments]
 
 
 def _compile(
@@ -274,6 +316,7 @@ def _compile(
     names: list[str] = []
     converters: list[Callable[[str], Value]] = []
     kinds: dict[str, str] = {}
+    goes_on = "\n" in fmt
     position = 0
     while (start := fmt.find("%", position)) >= 0:
         found = _CONVERSION.match(fmt, start)
@@ -292,6 +335,7 @@ def _compile(
         if name in kinds:
             name = f"{name}#{len(names) + 1}"
         part, kind, convert = _conversion(found, source)
+        goes_on = goes_on or found["conv"] == "c" or (source is not None and source.kind == "str")
         if adjacent > 1:
             raise TraceError(number, "three conversions follow each other with nothing between")
         if not adjacent:
@@ -317,6 +361,8 @@ def _compile(
         tuple(names),
         kinds,
         tuple(converters),
+        goes_on,
+        bool(names) and position == len(fmt),
     )
 
 
@@ -378,73 +424,131 @@ def _to_text(text: str) -> Value:
 _HEAD = re.compile(
     r"(.{16})-(\d{1,10}) +(?:\( *(?:\d+|-+)\) +)?\[(\d{3,5})\] +(?:([^\s:]{4,6}) +)?"
     r"(\d{1,20})(?:\.(\d{6}))?: (\w+): ?(.*)\n",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
-_LOST = re.compile(r"CPU:(\d+) \[LOST (?:(\d{1,20}) )?EVENTS\]\n")
-_ENTRIES = re.compile(r"# entries-in-buffer/entries-written: (\d{1,20})/(\d{1,20})\b")
+_LOST = re.compile(r"CPU:(\d{1,5}) \[LOST (?:(\d{1,18}) )?EVENTS\]\n", re.ASCII)
+_STARTED = re.compile(r"#{4,5} CPU \d{1,5} buffer started #{4}\n", re.ASCII)
+_ENTRIES = re.compile(r"# entries-in-buffer/entries-written: (\d{1,20})/(\d{1,20})\b", re.ASCII)
+
+
+class _Lines:
+    """Lines as text, one character for a byte; any of them may be looked at before it is taken.
+
+    ``number`` is that of the line that was taken last.
+    """
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self._ahead: deque[str] = deque()
+        self.number = 0
+
+    def take(self) -> str:
+        """The next line; empty at the end."""
+        line = self._ahead.popleft() if self._ahead else next(self._lines, b"").decode("latin-1")
+        self.number += bool(line)
+        return line
+
+    def peek(self, index: int) -> str:
+        """The line that comes after ``index`` others; empty at the end."""
+        while len(self._ahead) <= index:
+            self._ahead.append(next(self._lines, b"").decode("latin-1"))
+        return self._ahead[index]
 
 
 @dataclass
 class TraceReader:
     """Iterate over the records of a trace; the counts are complete when the iteration has ended.
 
-    ``lines`` are the bytes of each line with its newline, as ``read_lines`` gives them.  ``lost`` counts
-    the records that the text itself says are lost (at least one per such line).  ``entries`` is the
-    number of records that the heading promises, None when there is no such heading.
+    ``lines`` are the bytes of each line with its newline, as ``read_lines`` gives them.  ``heads`` counts what
+    begins as a record does, whether the rest can be read or not.  ``lost`` counts
+    the records that the text itself says are lost (at least one per such line); ``holes`` has those of each CPU
+    (0: not said how many) that stand before its next record, until somebody takes them out.  ``entries`` is the
+    number of records that the heading promises, None when there is no such heading.  ``backwards`` counts the
+    records whose time is before that of the record above them of the same CPU; ``first_backwards`` is the first
+    one's line, 0 for none.
     """
 
     lines: Iterable[bytes]
     formats: Mapping[str, list[EventFormat]]
+    heads: int = 0
     records: int = 0
     malformed_count: int = 0
     malformed: list[Malformed] = field(default_factory=list)
     lost: int = 0
+    holes: dict[int, list[int]] = field(default_factory=dict)
     entries: int | None = None
     written: int | None = None
+    backwards: int = 0
+    first_backwards: int = 0
     per_cpu: Counter[int] = field(default_factory=Counter)
+    _latest: dict[int, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Record]:
-        match, formats, per_cpu = _HEAD.fullmatch, self.formats, self.per_cpu
-        for number, raw in enumerate(self.lines, 1):
-            line = raw.decode("latin-1")
-            head = match(line)
+        match, per_cpu, source = _HEAD.fullmatch, self.per_cpu, _Lines(self.lines)
+        is_top = True
+        while line := source.take():
+            number = source.number
+            head = match(line) or _several_lines(source, line)
             if head is None:
-                self._other(number, line)
+                is_top = self._other(number, line, is_top)
                 continue
+            is_top = False
+            self.heads += 1
             comm, pid, cpu, flags, seconds, micro, event, text = head.groups()
-            fields = None
-            for known in formats.get(event, ()):
-                fields = known.parse(text)
-                if fields is not None:
-                    break
-            else:
+            cpu_number = int(cpu)
+            time_ns = int(seconds) if micro is None else int(seconds) * 1_000_000_000 + int(micro) * 1000
+            if time_ns < self._latest.get(cpu_number, 0):
+                self.backwards += 1
+                self.first_backwards = self.first_backwards or number
+            self._latest[cpu_number] = time_ns
+            known, fields = self._fields(event, text, source)
+            if fields is None:
                 self._bad(number, self._why(event), line)
                 continue
-            cpu_number = int(cpu)
             per_cpu[cpu_number] += 1
             self.records += 1
-            time_ns = int(seconds) if micro is None else int(seconds) * 1_000_000_000 + int(micro) * 1000
             comm = comm.lstrip(" ")
             if not comm.isascii():
                 comm = comm.encode("latin-1").decode("utf-8", "surrogateescape")
             yield Record(number, comm, int(pid), cpu_number, flags or "", time_ns, known.system, event, fields)
+
+    def _fields(self, event: str, text: str, source: _Lines) -> tuple[EventFormat, dict[str, Value] | None]:
+        """The values that a record prints, and the format that they fit; takes the lines that its text goes on in."""
+        forms = self.formats.get(event, ())
+        more, count = "", 0
+        for form in forms:
+            if form.goes_on:
+                more, count = _rest(source, MAX_LINE - len(text))
+                break
+        for known in forms:
+            # A value at the end takes whatever follows, so lines that are not needed are left alone.
+            for whole in (text,) if not more else (text, text + more) if known.open_end else (text + more, text):
+                fields = known.parse(whole)
+                if fields is not None:
+                    for _line in range(count if whole is not text else 0):
+                        source.take()
+                    return known, fields
+        return _NO_FORMAT, None
 
     def _why(self, event: str) -> str:
         if event in self.formats:
             return f"the text does not fit the print format of {event}"
         return f"no format file for event {_cut(event)}"
 
-    def _other(self, number: int, line: str) -> None:
-        if line == "\n" or (line.startswith("#") and line.endswith("\n")):
+    def _other(self, number: int, line: str, is_top: bool) -> bool:
+        """Look at a line that is not a record; is the heading, which stands above all records, still going on?"""
+        if is_top and (line == "\n" or (line.startswith("#") and line.endswith("\n"))):
             found = _ENTRIES.match(line)
             if found:
                 self.entries, self.written = int(found[1]), int(found[2])
-            return
+            return True
         lost = _LOST.fullmatch(line)
         if lost:
             self.lost += max(1, int(lost[2] or 1))
-            return
-        self._bad(number, "not a trace record" if line.endswith("\n") else "the line is cut off", line)
+            self.holes.setdefault(int(lost[1]), []).append(int(lost[2] or 0))
+        elif not _STARTED.fullmatch(line):
+            self._bad(number, "not a trace record" if line.endswith("\n") else "the line is cut off", line)
+        return False
 
     def _bad(self, number: int, reason: str, line: str) -> None:
         self.malformed_count += 1
@@ -452,9 +556,68 @@ class TraceReader:
             self.malformed.append(Malformed(number, reason, line.rstrip("\n")[:200]))
 
 
+_NO_FORMAT = EventFormat("", "", {}, "", re.compile(""), (), {}, ())
+
+
+def _several_lines(source: _Lines, line: str) -> re.Match[str] | None:
+    """The head of a record whose thread has line feeds in its name, and which begins with ``line``; takes its lines.
+
+    The name ends at a fixed column, so whatever is in it, the lines that it covers are known.
+    """
+    count = 0
+    if line.startswith(" "):
+        while len(line) <= NAME_WIDTH and (more := source.peek(count)):
+            line += more
+            count += 1
+    head = _HEAD.fullmatch(line) if count else None
+    for _line in range(count if head else 0):
+        source.take()
+    return head
+
+
+def _rest(source: _Lines, limit: int) -> tuple[str, int]:
+    """What the text of a record may go on with, and how many lines that is: all up to the next record."""
+    more, count = "", 0
+    while len(more) < limit and (line := source.peek(count)) and not _begins(source, count, line):
+        more, count = more + line, count + 1
+    return (f"\n{more[:-1]}", count) if more.endswith("\n") else ("", 0)
+
+
+def _begins(source: _Lines, index: int, line: str) -> bool:
+    """Is a line that lies ahead the first of a record, or one that the kernel writes between records?"""
+    if not line.startswith(" "):
+        return bool(_LOST.fullmatch(line) or _STARTED.fullmatch(line))
+    if len(line) > NAME_WIDTH:
+        return line[NAME_WIDTH] == "-"
+    while len(line) <= NAME_WIDTH and (more := source.peek(index + 1)):
+        line, index = line + more, index + 1
+    return _HEAD.fullmatch(line) is not None
+
+
 def read_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Lines of a file in bounded memory: a line over MAX_LINE bytes comes in pieces, which are no records."""
     return iter(lambda: stream.readline(MAX_LINE), b"")
+
+
+_COMM = re.compile(rb"(\d{1,9}) ([^\n]*)")
+
+
+def thread_names(content: bytes) -> dict[int, str]:
+    """Names of threads by their number, from ``saved_cmdlines``: lines of a number and a name.
+
+    A name may hold line feeds: a line that does not begin with a number belongs to the name above it.  Where a number
+    has two names, one of them is part of a name, and neither is given.
+    """
+    names: dict[int, bytes | None] = {}
+    last = -1
+    for line in content.removesuffix(b"\n").split(b"\n"):
+        found = _COMM.fullmatch(line)
+        if found:
+            last, name = int(found[1]), found[2]
+            names[last] = name if names.get(last, name) == name else None
+        elif (above := names.get(last)) is not None and len(above) + len(line) < NAME_WIDTH - 1:
+            names[last] = above + b"\n" + line
+    return {pid: name.decode("utf-8", "replace") for pid, name in names.items() if name is not None}
 
 
 # -- ring buffer statistics --------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def peak() -> int:
 
 def numbers(place: pathlib.Path, host: str, cpu: str) -> np.ndarray:
     """The numbers of the records that came from one CPU, in their order."""
-    (path,) = (place / host / "raw").glob(f"{cpu}.pages*")
+    (path,) = (path for path in (place / host / "raw").glob(f"{cpu}.pages*") if path.suffix != ".sums")
     return read_records(path.read_bytes())
 
 

@@ -8,6 +8,8 @@ import pathlib
 import struct
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import sums
+
 from .ring_pages import HEADER, Page
 
 EVENTS = {10: "called_kfree", 11: "called_up"}
@@ -52,6 +54,15 @@ def stats(read: int | None, entries: int = 0, overrun: int = 0, commit: int = 0,
     """``per_cpu/cpuN/stats``; without ``read`` that of a kernel that does not count what was read."""
     text = f"entries: {entries}\noverrun: {overrun}\ncommit overrun: {commit}\n"
     return text + ("" if read is None else f"dropped events: {dropped}\nread events: {read}\n")
+
+
+def seal(path: pathlib.Path) -> None:
+    """Write the checksums of what came from a host, as if it had come in one packet for each file."""
+    names = [file.name for file in (path / "raw").iterdir() if sums.RECORDS.match(file.name)]
+    files = {sums.RECORDS.match(name)[1]: path / "raw" / name for name in names}
+    files |= {name: path / name for name in sums.TEXTS if (path / name).exists()}
+    for name, file in files.items():
+        pathlib.Path(sums.path(str(path), name)).write_bytes(sums.line(file.read_bytes()))
 
 
 class HostDir:

@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import collection, records
+from ansible_collections.kedr.lab.plugins.plugin_utils import collection, records, trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +114,44 @@ def test_a_kernel_that_does_not_count_what_was_read_is_held_against_the_payloads
     assert account(host, host.calls(12, 0))["fail"]
 
 
+def test_a_page_that_is_earlier_than_the_one_before_is_missing_evidence(host: HostDir) -> None:
+    host.cpu(0, pages([KFREE] * 5, SECOND) + pages([KFREE] * 5, SECOND // 2) + pages([KFREE], SECOND // 4), stats(11))
+    assert account(host, host.calls(11, 0))["missing"] == [
+        "raw: cpu0: 2 records are earlier than the one before, the first 0.500001 s after 1.000005 s"
+    ]
+
+
+# -- names of threads --------------------------------------------------------------------------------
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 10**9 - 1), st.binary(max_size=15).filter(lambda raw: not set(raw) & {0, *b"0123456789"})
+    )
+)
+def test_names_of_threads_may_hold_anything(names: dict[int, bytes]) -> None:
+    written = b"".join(b"%d %b\n" % item for item in names.items())
+    assert trace.thread_names(written) == {pid: name.decode("utf-8", "replace") for pid, name in names.items()}
+
+
+def test_a_name_that_looks_like_the_next_line_names_nobody() -> None:
+    assert trace.thread_names(b"12 bash\n500 a\n12 b\n13 c\n") == {500: "a", 13: "c"}
+
+
+def test_what_is_too_long_for_a_name_is_not_one() -> None:
+    assert trace.thread_names(b"lost\n1 abcdefg\nhijklmn\nopq\n2 b\n") == {1: "abcdefg\nhijklmn", 2: "b"}
+
+
+def test_a_name_with_a_line_end_is_the_same_in_pages_and_in_text(host: HostDir) -> None:
+    host.write("comms.txt", b"500 a\r\nb\x85\n501 c\n")
+    host.cpu(0, pages([KFREE]), stats(1))
+    printed = "{:>16}-500     [000] ..... 10.000001: called_kfree: kfree(0)\n".format("a\r\nb\x85")
+    rows = [row for batch in collection.read(str(host.path)).batches(ORIGIN) for row in batch.to_pylist()]
+    host.write("raw/trace_pipe.txt", printed.encode("latin-1"))
+    rows += [row for batch in collection.read(str(host.path)).batches(ORIGIN) for row in batch.to_pylist()]
+    assert [row["comm"] for row in rows] == ["a\r\nb\ufffd"] * 2
+
+
 # -- loss --------------------------------------------------------------------------------------------
 
 
@@ -214,8 +252,9 @@ def test_a_host_without_pages_is_accounted_by_lines(host: HostDir) -> None:
 def test_text_that_was_cut_off_ends_with_its_last_whole_line(host: HostDir) -> None:
     host.write("raw/trace_pipe.txt.part", line(0, 1) + line(0, 2) + line(0, 3)[:-9])
     said = account(host, None)
-    assert "stats.txt: cpu0: no counts of the ring buffer; 2 records came, up to 10.002000 s of the trace clock" in (
-        said["missing"]
+    assert (
+        "stats.txt: cpu0: no counts of the ring buffer; 2 records came, up to 10.002000 s of the trace clock"
+        in (said["missing"])
     )
 
 
@@ -224,6 +263,15 @@ def test_a_line_that_is_no_record_is_missing_evidence(host: HostDir, bad: str) -
     host.write("raw/trace_pipe.txt", line(0, 1) + bad)
     host.cpu(0, b"", stats(1))
     assert any("cannot be read" in text for text in account(host, host.calls(1, 0))["missing"])
+
+
+def test_text_whose_time_goes_back_is_missing_evidence(host: HostDir) -> None:
+    host.write("raw/trace_pipe.txt", line(0, 2) + line(1, 1) + line(0, 1))
+    host.cpu(0, b"", stats(2))
+    host.cpu(1, b"", stats(1))
+    assert account(host, host.calls(3, 0))["missing"] == [
+        "raw: cpu0: 1 records are earlier than the one before, the first 10.001000 s after 10.002000 s"
+    ]
 
 
 def test_rows_come_from_text_as_well(host: HostDir) -> None:

@@ -118,6 +118,14 @@ def test_trace_cmd_reads_the_records_that_the_kernel_printed(run: Path, tmp_path
     assert printed == [("filename=/usr/bin/ls pid=186 old_pid=186",) * 2]
 
 
+def test_a_name_with_a_line_end_is_spelled_out_for_trace_cmd(run: Path, tmp_path: Path) -> None:
+    names = (run / "alpha" / "comms.txt").read_bytes()
+    assert re.search(rb"^186 \w+$", names, re.MULTILINE)
+    (run / "alpha" / "comms.txt").write_bytes(re.sub(rb"(?m)^186 .*$", b"186 a\n\x1b[2J\r", names))
+    assert call("trace-dat", run / "alpha", "-o", tmp_path / "trace.dat") == 0
+    assert {line[1].strip() for line in report(tmp_path / "trace.dat") if line[2] == "186"} == {"a\\x0a\\x1b[2J\\x0d"}
+
+
 def test_trace_cmd_counts_each_cpu(run: Path, tmp_path: Path) -> None:
     """CPU 2 has the first three pages of CPU 0 and half a page more; of CPU 1 nothing came."""
     pages = (COLLECTED / "raw" / "cpu0.pages").read_bytes()

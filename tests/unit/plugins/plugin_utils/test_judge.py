@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import judge, kedr_collection, kedr_trace
 
-from .host_dir import stats
+from .host_dir import seal, stats
 from .ring_pages import HEADER, Page
 from .test_verdict import DMESG, HOST, MODULES, PLANS, POLICY, ROOT, RUN_ID, RunDir, formats, step, target_ko
 
@@ -85,7 +85,10 @@ class Collection:
         (self.host / "raw" / "cpu0.pages").write_bytes(pages)
         self.run.write("stats.txt", "== cpu0\n" + counts)
 
-    def judge(self, hosts: tuple[str, ...] = (HOST,), target: str = "cp_target") -> dict[str, Any]:
+    def judge(self, hosts: tuple[str, ...] = (HOST,), target: str = "cp_target", whole: bool = True) -> dict[str, Any]:
+        """Judge what is there; ``whole``: as it was received."""
+        if whole:
+            seal(self.host)
         info = {**self.run.info, "target": target}
         if not self.run.received and (self.host / "steps.jsonl").is_file():
             self.run.receive()
@@ -224,6 +227,36 @@ def test_evidence_against_a_collection_decides_and_says_what(collected: Collecti
     assert (entry["verdict"], reason in entry["reason"]) == (word, True), entry["reason"]
 
 
+RECEIVED = ["raw/cpu0.pages", "raw/cpu0.pages.sums", "header.txt", "formats.txt", "stats.txt", "comms.txt"]
+
+
+@pytest.mark.parametrize("name", RECEIVED)
+def test_a_file_that_is_not_what_was_received_is_no_result(collected: Collection, name: str) -> None:
+    seal(collected.host)
+    damaged = collected.host / name
+    content = bytearray(damaged.read_bytes())
+    content[1] ^= 1
+    damaged.write_bytes(content)
+    (entry,) = collected.judge(whole=False)["hosts"]
+    bad = [check["name"] for check in entry["checks"] if not check["ok"]]
+    assert (entry["verdict"], name.removesuffix(".sums") in bad) == ("NO-RESULT", True), entry
+
+
+def test_without_checksums_nothing_shows_what_was_received(collected: Collection) -> None:
+    (entry,) = collected.judge(whole=False)["hosts"]
+    assert (entry["verdict"], "raw: there are no checksums" in entry["reason"]) == ("NO-RESULT", True)
+
+
+def test_a_trace_whose_time_goes_back_is_no_result(collected: Collection) -> None:
+    kfree = struct.pack("<HBBiQ", 100 + EVENTS.index("my_payload1/called_kfree"), 0, 0, 500, 0) + bytes(8)
+    later, earlier = (Page(start).record(kfree).record(kfree, 1000).bytes() for start in (2 * 10**9, 10**9))
+    collected.run.write("calls.json", {**CALLS, EVENTS[1]: 4, "my_payload1/called_up": 0, "my_payload2/called_up": 0})
+    collected.records(later + earlier, stats(4))
+    entry = collected.entry()
+    text = "raw: cpu0: 1 records are earlier than the one before, the first 1.000000 s after 2.000001 s"
+    assert text in [f"{check['name']}: {check['text']}" for check in entry["checks"] if not check["ok"]], entry
+
+
 EVIDENCE = ["facts.json", "payloads.json", "formats.txt", "header.txt", "stats.txt", "sites.txt", "dmesg.txt",
             "end.json", "calls.json", "stream.json", "steps.jsonl", "modules/cp_target.ko"]  # fmt: skip
 
@@ -270,11 +303,10 @@ def test_a_local_command_that_was_ended_since_all_was_over_is_no_failure(collect
 
 
 @pytest.mark.parametrize(("entries", "lines", "word"), [(6, 6, "OK"), (6, 5, "NO-RESULT"), (7, 7, "FAIL")])
-def test_a_snapshots_text_must_have_as_many_records(
-    collected: Collection, entries: int, lines: int, word: str
-) -> None:
+def test_a_snapshots_text_must_have_as_many_records(collected: Collection, entries: int, lines: int, word: str) -> None:
     heading = f"# tracer: nop\n#\n# entries-in-buffer/entries-written: {entries}/9   #P:1\n#\n"
-    collected.run.write("trace.txt", heading + " a record\n" * lines + "cut")
+    records = f"{'a' + chr(10) + 'b':>16}-7       [000] ..... 1.000001: called_kfree: kfree(0)\n" * lines
+    collected.run.write("trace.txt", heading + records + "cut")
     assert collected.entry()["verdict"] == word
 
 
@@ -386,6 +418,7 @@ def test_slices_of_a_fleet_that_were_judged_side_by_side_are_one_table(
     for name in ("one", "two"):
         run = RunDir(tmp_path / name, target_ko)
         Collection(run).changed("facts")
+        seal(run.host)
         place = tmp_path / "runs" / f"awx-{name}"
         place.parent.mkdir(exist_ok=True)
         run.path.rename(place)

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
+import random
 import re
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream, sums
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +21,9 @@ from .stream_host import BEHAVIOURS, PAGE, packet
 
 PROGRAM = pathlib.Path(__file__).parent / "stream_host.py"
 GOOD = ("good", "good-gzip", "good-zstd", "slow-start", "stumbling", "loud")
-LIMITS = stream.Limits(start=6.0, silence=2.0, attempts=1, bytes=20 << 20)
+LIMITS = stream.Limits(start=12.0, silence=6.0, attempts=1, bytes=20 << 20)
 HOSTILE = {
-    "silent": "it did not stream within 6 s",
+    "silent": "it did not stream within 12 s",
     "gone": "the connection ended before the trace did (ssh: connect to host gone: \\x1b[1mConnection refused)",
     "chatter": "the host does not answer, it only talks",
     "failing": "no �� trace \\x1b[2J\\x1b]0;title\\x07 here",
@@ -40,7 +43,7 @@ HOSTILE = {
     "twice": "a packet names pages that it does not hold: cpu0:1,cpu0:1",
     "nonsense-pages": "the trace that came cannot be read: page 0 claims ",
     "huge-packet": "the host sent a packet that makes no sense: packet pages cpu0:1 1 999999999 999999999 -",
-    "unfinished": "nothing came for 2 s",
+    "unfinished": "nothing came for 6 s",
     "early": "a packet of pages came where none was expected",
     "bomb-gzip": "a packet does not hold the 4096 bytes that were announced",
     "bomb-zstd": "a packet does not hold the 4096 bytes that were announced",
@@ -106,7 +109,11 @@ def test_a_good_host_among_hostile_ones_is_complete(outcome: Outcome, name: str)
     assert (good.error, good.done, good.complete) == ("", True, True)
     assert good.records == {"cpu0": 2, "cpu3": 4}
     raw = outcome.place / name / "raw"
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == {"cpu0.pages": PAGE, "cpu3.pages": PAGE * 2}
+    assert {path.name: path.read_bytes() for path in raw.glob("*.pages")} == {
+        "cpu0.pages": PAGE,
+        "cpu3.pages": PAGE * 2,
+    }
+    assert sums.damage(str(outcome.place / name)) == {}
     assert (outcome.place / name / "stats.txt").read_text() == "== cpu0\nread events: 2\n"
     assert (outcome.place / name / "comms.txt").read_text() == "1 init\n"
 
@@ -120,6 +127,7 @@ def test_a_lost_connection_is_taken_up_again_and_told(outcome: Outcome) -> None:
     stumbling = outcome.hosts["stumbling"]
     assert stumbling.complete and stumbling.lost_connections == 1
     assert (outcome.place / "stumbling" / "raw" / "cpu0.pages").read_bytes() == PAGE * 2  # nothing twice
+    assert sums.damage(str(outcome.place / "stumbling")) == {}
     (line,) = (line for line in outcome.lines if "taken up again" in line and "stumbling" in line)
     assert "the connection ended before the trace did (the cable was pulled); it is taken up again" in line
 
@@ -168,13 +176,105 @@ def test_a_paused_stream_goes_on_in_the_same_files(tmp_path: pathlib.Path) -> No
     first = host("good", tmp_path)
     stream.collect([first], lambda hosts: hosts["good"].records.total() == 6, [].append, final=False)
     raw = tmp_path / "good" / "raw"
-    assert {path.name for path in raw.iterdir()} == {"cpu0.pages.part", "cpu3.pages.part", "stream.state"}
+    assert {path.name for path in raw.iterdir() if path.suffix != ".sums"} == {
+        "cpu0.pages.part", "cpu3.pages.part", "stream.state"
+    }  # fmt: skip
+    assert sums.damage(str(tmp_path / "good")) == {}
     assert (first.done, first.complete, first.error) == (True, False, "")
     second = host("good", tmp_path)
     stream.collect([second], lambda hosts: hosts["good"].records.total() == 12, [].append, final=True)
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == {"cpu0.pages": PAGE * 2, "cpu3.pages": PAGE * 4}
+    assert {path.name: path.read_bytes() for path in raw.glob("*.pages")} == {
+        "cpu0.pages": PAGE * 2, "cpu3.pages": PAGE * 4
+    }  # fmt: skip
+    assert (raw / "cpu3.pages.sums").read_bytes() == sums.line(PAGE * 2) * 2
+    assert sums.damage(str(tmp_path / "good")) == {}
     assert second.records == {"cpu0": 4, "cpu3": 8}
     assert second.written == 6 * len(PAGE)
+
+
+@pytest.fixture(scope="module")
+def received(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The directory of a host from which all came, in two rounds."""
+    place = tmp_path_factory.mktemp("received")
+    for final in (False, True):
+        stream.collect([host("good", place)], lambda hosts: hosts["good"].live, [].append, final=final)
+    return place / "good"
+
+
+def test_every_bit_that_is_flipped_is_noticed(received: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(received, tmp_path, dirs_exist_ok=True)
+    files = [path for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    assert len(files) == 12  # two files of pages, four of text, and the checksums of each
+    assert sums.damage(str(tmp_path)) == {}
+    chance = random.Random(11)
+    for _flip in range(1000):
+        path = chance.choice(files)
+        whole = path.read_bytes()
+        spoiled = bytearray(whole)
+        spoiled[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(spoiled)
+        assert list(sums.damage(str(tmp_path))) == [str(path.relative_to(tmp_path)).removesuffix(".sums")] or (
+            path.suffix == ".sums" and len(sums.damage(str(tmp_path))) == 1
+        ), path
+        path.write_bytes(whole)
+
+
+NO_SUMS = "it has no checksums, so nothing shows that it is what was received"
+BAD_SUMS = "its checksums are damaged: line 1 of cpu3.pages.sums"
+DAMAGE: list[tuple[str, Callable[[bytes], bytes | None], str]] = [
+    ("cpu3.pages", lambda raw: raw[:-1], "it ends at byte 16383, and more was received"),
+    ("cpu3.pages", lambda raw: raw + b"x", "what follows byte 16384 was never received, or has lost its checksum"),
+    ("cpu3.pages", lambda raw: raw[:-1] + b"x", "bytes 8192 to 16384 are not those that were received"),
+    ("cpu3.pages", lambda raw: None, "it was received and is not there"),
+    ("cpu3.pages.sums", lambda raw: None, NO_SUMS),
+    ("cpu3.pages.sums", lambda raw: b"x" + raw, BAD_SUMS),
+    ("cpu3.pages.sums", lambda raw: b"9" * 9 + raw, BAD_SUMS),
+    ("cpu3.pages.sums", bytes.upper, BAD_SUMS),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "text"), DAMAGE)
+def test_damage_is_told_with_its_place(
+    received: pathlib.Path, tmp_path: pathlib.Path, name: str, change: Callable[[bytes], bytes | None], text: str
+) -> None:
+    shutil.copytree(received, tmp_path, dirs_exist_ok=True)
+    changed = change((tmp_path / "raw" / name).read_bytes())
+    if changed is None:
+        (tmp_path / "raw" / name).unlink()
+    else:
+        (tmp_path / "raw" / name).write_bytes(changed)
+    assert sums.damage(str(tmp_path)) == {"raw/cpu3.pages": text}
+
+
+def test_a_packet_that_finds_no_room_leaves_neither_pages_nor_checksums(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, made = stream.Host("h", list, str(tmp_path), "kedr", []), []
+    place.prepare()
+    place._append({"cpu0.pages": PAGE}, "")
+
+    def line(raw: bytes, digest: str) -> bytes:
+        made.append(raw)
+        if len(made) > 1:
+            raise OSError(28, "No space left on device")
+        return f"{digest}\n".encode()
+
+    monkeypatch.setattr(stream.sums, "line", line)
+    with pytest.raises(OSError, match="No space"):
+        place._append({"cpu0.pages": PAGE, "cpu1.pages": PAGE}, "")
+    assert len(made) == 2
+    assert {path.name: path.stat().st_size for path in (tmp_path / "raw").iterdir()} == {
+        "cpu0.pages.part": len(PAGE), "cpu0.pages.sums": 70, "cpu1.pages.part": 0
+    }  # fmt: skip
+
+
+def test_records_of_printed_traces_are_counted_whatever_the_names_of_threads(tmp_path: pathlib.Path) -> None:
+    place = stream.Host("h", list, str(tmp_path), "kedr", [])
+    place.prepare()
+    names = ["insmod", "a\nb", "\n" * 15, "x-1 [000]\n", "\n-1 [00"]
+    text = "".join(f"{name:>16}-7 [001] ..... 1.000001: a: b\n" for name in names)
+    place._append({"trace_pipe.txt": text.encode() + b"CPU:1 [LOST 3 EVENTS]\n"}, "")
+    assert place.records == {"trace_pipe": len(names)}
 
 
 def test_a_state_that_cannot_be_read_is_told(tmp_path: pathlib.Path) -> None:
@@ -203,8 +303,9 @@ def test_packets_come_out_whole_however_the_bytes_are_cut(cuts: list[int], packi
         data = data[size:]
     assert parser.ended
     assert found == [
-        ("form", "pages"), ("packing", packing), ("header", "page", 0, b"x" * 300), ("pages", "cpu0:1", 1, PAGE),
-        ("sent", "1"),
+        ("form", "pages"), ("packing", packing),
+        ("header", "page", 0, b"x" * 300, hashlib.sha256(b"x" * 300).hexdigest()),
+        ("pages", "cpu0:1", 1, PAGE, hashlib.sha256(PAGE).hexdigest()), ("sent", "1"),
     ]  # fmt: skip
 
 

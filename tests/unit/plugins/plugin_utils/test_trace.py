@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import trace
@@ -35,7 +36,7 @@ NAMED = form(
     "\tfield:__data_loc char[] name;\toffset:8;\tsize:4;\tsigned:0;\n"
     "\tfield:long error;\toffset:16;\tsize:8;\tsigned:1;\n"
     "\tfield:unsigned char byte;\toffset:24;\tsize:1;\tsigned:0;\n",
-    '"name=\\"%s\\", 100%% %ld %-4u|%#lx", __get_str(name), (long)REC->error, REC->byte, REC->error',
+    '"name="%s", 100%% %ld %-4u|%#lx", __get_str(name), (long)REC->error, REC->byte, REC->error',
 )
 FORMATS = trace.parse_formats(KMALLOC + KFREE + NAMED)
 
@@ -124,15 +125,30 @@ def test_values_have_the_sign_of_their_field() -> None:
     assert record.fields == {"name": 'a, "b"', "error": -12, "byte": 255, "error#4": -12}
 
 
-def test_headings_are_no_records_and_the_promised_number_is_kept() -> None:
-    text = b"# tracer: nop\n#\n# entries-in-buffer/entries-written: 1/7   #P:2\n#\n\n##### CPU 1 buffer started ####\n"
-    reader, records = read(text + line("called_kfree", "kfree(1)"))
+HEADING = b"# tracer: nop\n#\n# entries-in-buffer/entries-written: 1/7   #P:2\n#\n\n##### CPU 1 buffer started ####\n"
+
+
+def test_headings_are_not_records_and_the_promised_number_is_kept() -> None:
+    reader, records = read(HEADING + line("called_kfree", "kfree(1)"))
     assert (len(records), reader.entries, reader.written, reader.malformed_count) == (1, 1, 7, 0)
+
+
+@pytest.mark.parametrize("text", [b"# entries-in-buffer/entries-written: 9/9\n", b"#\n", b"\n"])
+def test_a_heading_stands_above_all_records(text: bytes) -> None:
+    reader, _records = read(HEADING + line("called_kfree", "kfree(1)") + text)
+    assert (reader.entries, reader.malformed_count, reader.malformed[0].line) == (1, 1, 8)
+
+
+def test_a_time_before_that_of_the_record_above_on_its_cpu_is_counted() -> None:
+    steps = [(0, "5.000001"), (1, "4.000000"), (0, "5.000001"), (0, "5.000000"), (1, "4.000001"), (1, "3.999999")]
+    reader, records = read(b"".join(line("called_kfree", "kfree(1)", cpu=cpu, time=time) for cpu, time in steps))
+    assert (len(records), reader.backwards, reader.first_backwards) == (6, 2, 4)
 
 
 def test_lost_records_that_the_text_tells_of_are_counted() -> None:
     reader, _records = read(b"CPU:0 [LOST 12 EVENTS]\nCPU:1 [LOST EVENTS]\n")
     assert (reader.lost, reader.malformed_count) == (13, 0)
+    assert reader.holes == {0: [12], 1: [0]}
 
 
 @pytest.mark.parametrize(
@@ -192,12 +208,59 @@ def test_a_format_file_that_cannot_be_understood_is_named_by_line(text: str, lin
 def test_expressions_are_named_by_the_field_that_they_use() -> None:
     known = trace.parse_format(
         COMMON
-        + 'print fmt: "%s" "; %pS %d", __print_symbolic(REC->state, { 1, "a, b" }), (void *)REC->ip, REC->a ? 1 : 0',
+        + 'print fmt: "%s; %pS %d", __print_symbolic(REC->state, { 1, "a, b" }), (void *)REC->ip, REC->a ? 1 : 0',
         "s",
         "e",
     )
     assert known.names == ("state", "ip", "a")
     assert known.parse("a, b; func+0x1/0x2 1") == {"state": "a, b", "ip": "func+0x1/0x2", "a": 1}
+
+
+ARGUMENTS = (
+    "REC->a",
+    "__get_str(name)",
+    '__print_flags(REC->f, "|", { 1, "a\\"," }, { 2, "b" })',
+    'REC->b ? "yes" : "no"',
+    "(REC->x + REC->y)",
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.sampled_from('ab",;:= \\(){}\n\t')), st.sampled_from(ARGUMENTS)), min_size=1, max_size=5
+    ),
+    st.text(st.sampled_from('ab",;:= \\(){}\n\t')),
+)
+def test_any_text_of_a_format_is_read_as_the_kernel_writes_it(parts: list[tuple[str, str]], end: str) -> None:
+    """The kernel writes the text without escapes: what is a quote there is a quote in what it prints."""
+    text = "".join(f"{before}%s" for before, _argument in parts).replace("%s%s%s", "%s%s;%s") + end
+    text = text.replace("%s%s", "%s;%s")
+    written = COMMON + f'\nprint fmt: "{text}", ' + ", ".join(argument for _before, argument in parts) + "\n"
+    known = trace.parse_format(written, "s", "e")
+    assert known.fmt == text.rstrip("\n")
+    assert len(known.names) == len(parts)
+
+
+def test_a_backslash_in_a_format_is_printed_as_one() -> None:
+    written = COMMON + 'print fmt: "a\\nb\\x41 "%d"", REC->a\n'
+    assert trace.parse_format(written, "s", "e").parse('a\\nb\\x41 "7"') == {"a": 7}
+
+
+@pytest.mark.parametrize(
+    ("common", "system"), [(COMMON, "ftrace"), (COMMON.replace("\tsigned:1;", "").replace("\tsigned:0;", ""), "s")]
+)
+def test_formats_that_the_kernel_writes_as_in_c_are_read_so(common: str, system: str) -> None:
+    written = common + 'print fmt: "a\\t" "\\"%d\\"\\x41", REC->a\n'
+    assert trace.parse_format(written, system, "e").parse('a\t"7"A') == {"a": 7}
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [('"%d", f(REC->a', "more conversions"), ('"' + '",' * 65, "65 places"), ('"%d', "more conversions")],
+)
+def test_a_format_whose_text_does_not_end_is_refused(printed: str, reason: str) -> None:
+    with pytest.raises(trace.TraceError, match=reason):
+        trace.parse_format(COMMON + f"print fmt: {printed}\n", "s", "e")
 
 
 def printed(fmt: str, count: int) -> trace.EventFormat:
@@ -236,7 +299,15 @@ def test_a_format_file_longer_than_any_is_refused() -> None:
 
 # -- what is printed is read back --------------------------------------------------------------------
 
-comms = st.binary(min_size=1, max_size=15).filter(lambda raw: not raw.startswith(b" ") and not set(raw) & {0, 10})
+NASTY = b"\n\r\t\v\f\x1c\x1d\x1e\x85#-[]: 019.aCPU"
+comms = st.one_of(
+    st.lists(st.sampled_from(NASTY), min_size=1, max_size=15).map(bytes),
+    st.binary(min_size=1, max_size=15).filter(lambda raw: 0 not in raw),
+    st.sampled_from(
+        [b"\n" * 15, b"a\n", b"\na", b"\n#", b"# tracer: nop\n#", b"\nCPU:0 [LOST 1", b"-1 [000] 1.1: a", b"<idle>"]
+    ),
+).filter(lambda raw: not raw.startswith(b" "))
+"""Names of threads.  Blanks at their beginning cannot be told from those that the kernel prints before them."""
 
 
 @given(
@@ -279,11 +350,80 @@ def test_printed_text_is_read_back(name: str, error: int, byte: int) -> None:
     assert record.fields == {"name": name, "error": error, "byte": byte, "error#4": error}
 
 
-@given(st.lists(st.binary(max_size=60).filter(lambda raw: b"\n" not in raw), max_size=20))
+BETWEEN = st.sampled_from([b"", b"", b"", b"CPU:1 [LOST 3 EVENTS]\n", b"##### CPU 1 buffer started ####\n"])
+
+
+@given(st.lists(st.tuples(comms, st.sampled_from(["called_kfree", "called_named"]), BETWEEN), max_size=12))
+def test_records_are_read_whatever_the_names_of_their_threads(steps: list[tuple[bytes, str, bytes]]) -> None:
+    texts = {"called_kfree": "kfree(1)", "called_named": 'name="x", 100% 1 2   |0x1'}
+    made = [line(event, texts[event], comm, number) + after for number, (comm, event, after) in enumerate(steps)]
+    reader, records = read(HEADING + b"".join(made))
+    assert [(one.comm, one.pid, one.event) for one in records] == [
+        (comm.decode("utf-8", "surrogateescape"), number, event) for number, (comm, event, _after) in enumerate(steps)
+    ]
+    assert (reader.malformed_count, reader.entries) == (0, 1)
+    assert reader.lost == 3 * sum(after.startswith(b"CPU") for _comm, _event, after in steps)
+
+
+@given(st.lists(st.one_of(comms, st.sampled_from([b"", b" ", b"-1 [000] 1: called_kfree: kfree(1)"])), max_size=30))
+def test_a_record_is_read_after_any_lines(lines: list[bytes]) -> None:
+    """Lines that are not records are counted, and none takes a record with it."""
+    garbage = b"".join(raw.replace(b"\n", b"") + b"\n" for raw in lines)
+    _reader, records = read(
+        line("called_named", 'name="x", 100% 1 2   |0x1') + garbage + line("called_kfree", "kfree(2)")
+    )
+    assert [record.event for record in records][-1] == "called_kfree"
+
+
+@pytest.mark.parametrize("below", [b" \n", b"\n", b"x\n", b" " * 16 + b"\n"])
+def test_unreadable_lines_take_time_in_proportion(monkeypatch: pytest.MonkeyPatch, below: bytes) -> None:
+    """A line is looked at a bounded number of times, whatever stands above and below it."""
+    looked, peek = [], trace._Lines.peek
+    monkeypatch.setattr(trace._Lines, "peek", lambda lines, index: looked.append(index) or peek(lines, index))
+    text = (line("called_named", 'name="') + below * 500) * 20
+    reader, records = read(text)
+    assert (records, reader.malformed_count) == ([], 20 * 501)
+    assert len(looked) < 2 * (trace.NAME_WIDTH + 1) * 20 * 501
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=4))
+def test_a_printed_text_may_have_several_lines(values: list[str]) -> None:
+    begins = re.compile(r"^(?: .{15}-|CPU:|#{4,5} CPU)", re.MULTILINE)
+    values = [value for value in values if not begins.search(value) and "\n " not in value]
+    reader, records = read(b"".join(line("called_named", f'name="{value}", 100% 1 2   |0x1') for value in values))
+    assert [record.fields["name"] for record in records] == values
+    assert reader.malformed_count == 0
+
+
+OPEN = trace.parse_formats(
+    form("called_open", "\tfield:char name[9];\toffset:8;\tsize:9;\tsigned:0;\n", '"open %s", REC->name')
+    + form("called_two", "\tfield:char name[9];\toffset:8;\tsize:9;\tsigned:0;\n", '"%s: %s", REC->name, REC->name')
+    + form("called_flags", "\tfield:int f;\toffset:8;\tsize:4;\tsigned:1;\n", '"%s", REC->f ? "yes" : "no"')
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "text", "names", "bad"),
+    [
+        ("called_open", "open a\nrubbish", ["a"], 1),
+        ("called_two", "a\nb: c", ["a\nb"], 0),
+        ("called_flags", "yes\nrubbish", ["yes"], 1),
+    ],
+)
+def test_a_text_at_the_end_takes_no_line_that_may_not_be_its_own(
+    event: str, text: str, names: list[str], bad: int
+) -> None:
+    reader, records = read(line(event, text), OPEN)
+    assert [next(iter(record.fields.values())) for record in records] == names
+    assert reader.malformed_count == bad
+
+
+@given(
+    st.lists(st.binary(max_size=60).filter(lambda raw: b"\n" not in raw and raw[:1] not in (b"", b"#")), max_size=20)
+)
 def test_every_line_is_a_record_or_counted(lines: list[bytes]) -> None:
     reader, records = read(b"".join(raw + b"\n" for raw in lines))
-    silent = sum(1 for raw in lines if not raw or raw.startswith(b"#"))
-    assert len(records) + reader.malformed_count + silent == len(lines)
+    assert len(records) + reader.malformed_count == len(lines)
 
 
 # -- statistics --------------------------------------------------------------------------------------
