@@ -40,11 +40,12 @@ class HostRecords:
     form: str
     printed: str = ""
     sites: dict[str, str] = field(default_factory=dict)
+    moments: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def batches(self) -> Iterator[records.pa.RecordBatch]:
         """All rows, in bounded memory.  Raises HostRecordsError."""
-        origin = records.Origin(self.host, self.kernel, self.sites)
+        origin = records.Origin(self.host, self.kernel, self.sites, self.moments)
         try:
             yield from self._pages(origin) if self.form == "pages" else self._text(origin)
         except (collection.CollectionError, records.RecordError, trace.TraceError) as error:
@@ -82,13 +83,16 @@ def find(directory: str, host: str) -> HostRecords:
     if not isinstance(kernel, str) or not kernel:
         raise HostRecordsError(f"{directory}/facts.json: no release of the kernel")
     problems: list[str] = []
+    known: dict[str, str] = {}
+    when: dict[str, str] = {}
     try:
+        when = moments(directory)
         known = call_sites(directory)
     except HostRecordsError as error:
-        known, problems = {}, [f"{error}; no call site is known"]
+        problems = [f"{error}; no call site is known"]
     form = "pages" if pages else "text"
     return HostRecords(
-        directory, host, system if isinstance(system, str) else "", kernel, form, printed, known, problems
+        directory, host, system if isinstance(system, str) else "", kernel, form, printed, known, when, problems
     )
 
 
@@ -108,12 +112,29 @@ def call_sites(directory: str) -> dict[str, str]:
         for site in report.sites:
             places.setdefault(site.symbol, []).append(f"{report.target}:{site.area}+0x{site.offset:x}")
     found = {}
+    for name, event in _planned(directory):
+        symbol = event.get("symbol")
+        if isinstance(symbol, str) and len(places.get(symbol, ())) == 1:
+            found[name] = places[symbol][0]
+    return found
+
+
+def moments(directory: str) -> dict[str, str]:
+    """{event: before or after} of the events of payloads: are they recorded before or after the call?
+
+    After, where the plan of the payloads does not say.  Nothing when the host has no plan.  Raises HostRecordsError.
+    """
+    if not os.path.isfile(os.path.join(directory, "payloads.json")):
+        return {}
+    return {name: "before" if event.get("moment") == "before" else "after" for name, event in _planned(directory)}
+
+
+def _planned(directory: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of the payloads of a host: (name, what the plan says of it).  Raises HostRecordsError."""
     for plan in _json(directory, "payloads.json", list):
         for event in plan.get("events", ()) if isinstance(plan, dict) else ():
-            name, symbol = (event.get("event"), event.get("symbol")) if isinstance(event, dict) else (None, None)
-            if isinstance(name, str) and isinstance(symbol, str) and len(places.get(symbol, ())) == 1:
-                found[name] = places[symbol][0]
-    return found
+            if isinstance(event, dict) and isinstance(event.get("event"), str):
+                yield event["event"], event
 
 
 def _read(directory: str, name: str) -> str:

@@ -152,7 +152,7 @@ class _Accounts:
     def _write_table(self, collected: collection.Collected) -> int:
         host = self.host
         system = str(host.facts.get("system") or host.info.get("system") or "unknown")
-        origin = records.Origin(host.name, str(host.facts.get("release") or ""), self._sites())
+        origin = records.Origin(host.name, str(host.facts.get("release") or ""), self._sites(), self._moments())
         return dataset.write(self.top, self.run_id, system, host.name, collected.batches(origin))
 
     def _sites(self) -> dict[str, str]:
@@ -160,6 +160,10 @@ class _Accounts:
             return host_records.call_sites(self.host.path)
         except host_records.HostRecordsError:
             return {}  # judge_sites says so
+
+    def _moments(self) -> dict[str, str]:
+        """{event: before or after}, as the plans say it."""
+        return {one["event"]: one.get("moment", "after") for plan in self.host.plans for one in plan["events"]}
 
     def _check_text(self, collected: collection.Collected) -> None:
         """A snapshot has the kernel's text beside the pages: it must have as many records."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.pairs import RESULT, Pair
 
-COLUMNS = "run system host kernel cpu pid comm time_ns event in_init ints texts result site".split()
+COLUMNS = "run system host kernel cpu pid comm time_ns event in_init ints texts result site moment".split()
 """Columns of the view ``calls``; the view ``numbered`` has ``row``, the place in the file, besides."""
 
-FILTERS = ("run", "system", "host", "kernel", "event", "comm", "site", "cpu", "pid", "in_init")
+FILTERS = ("run", "system", "host", "kernel", "event", "comm", "site", "cpu", "pid", "in_init", "moment")
 """Columns that records may be chosen by."""
 
 
@@ -30,13 +30,15 @@ def literals(texts: Iterable[str]) -> str:
 def view(paths: Iterable[str], chosen: Mapping[str, list[str]]) -> str:
     """The views over files, with the records that ``chosen`` lets through.
 
-    ``chosen`` is {column: patterns of GLOB}, of which one has to fit.  The names of partitions stay text.
+    ``chosen`` is {column: patterns of GLOB}, of which one has to fit.  The names of partitions stay text.  Tables that
+    were made before there was a column ``moment`` have null in it.
     """
     escaped = (path.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]") for path in paths)
     return (
-        f"create view numbered as select {', '.join(COLUMNS)}, file_row_number as row from read_parquet("
+        f"create view numbered as select {', '.join(COLUMNS)}, row from (select null::varchar as moment where false "
+        f"union all by name select *, file_row_number as row from read_parquet("
         f"[{literals(escaped)}], hive_partitioning=true, hive_types_autocast=false, union_by_name=true, "
-        f"file_row_number=true) where {condition(chosen)}; "
+        f"file_row_number=true)) where {condition(chosen)}; "
         f"create view calls as select {', '.join(COLUMNS)} from numbered"
     )
 
@@ -113,21 +115,28 @@ from found where number is not null group by event, host order by event, host
 
 
 def _steps(pair: Pair) -> str:
-    """Rows of both sides of a pair in their order; ``again`` says what comes next for the same value."""
+    """Rows of both sides of a pair in their order; ``again`` says what comes next for the same value.
+
+    ``late``: the value was handed out twice, and what gave it back then was recorded after its call: that may have
+    been the first one's end, whose record only stands too late.  An event that does not say when it was recorded was
+    recorded after its call.
+    """
     firsts, thens = literals(pair.first), literals(pair.then)
     size_zero = literals(event for event, name in pair.first.items() if name == RESULT)
+    common = "run, host, time_ns, row, event, pid, comm, in_init, site, coalesce(moment, 'after') as moment"
     return f"""
 with steps as (
-    select run, host, time_ns, row, event, pid, comm, in_init, site, {_held(pair.first)} as value, true as begins
-    from numbered where event in ({firsts})
+    select {common}, {_held(pair.first)} as value, true as begins from numbered where event in ({firsts})
     union all
-    select run, host, time_ns, row, event, pid, comm, in_init, site, {_held(pair.then)}, false
+    select {common}, {_held(pair.then)}, false
     from numbered where event in ({thens}) and (event not in ({firsts}) or result <> 0)
 ), kept as (
     select * from steps where value <> 0 and value not between -4095 and -1
     and not (begins and value = 16 and event in ({size_zero}))
 ), followed as (
-    select *, lead(begins) over w as again, lead(event) over w as next_event, lead(time_ns) over w - time_ns as gap
+    select *, lead(begins) over w as again, lead(event) over w as next_event, lead(moment) over w as next_moment,
+           lead(time_ns) over w - time_ns as gap,
+           lead(begins) over w and not lead(begins, 2) over w and lead(moment, 2) over w = 'after' as late
     from kept window w as (partition by run, host, value order by time_ns, row, begins)
 )"""
 
@@ -136,7 +145,9 @@ def unfreed(pair: Pair, limit: int) -> str:
     """What was taken and not given back, oldest first."""
     return f"""{_steps(pair)}
 select {literal(pair.name)} as pair, run, host, event, time_ns, comm, pid, in_init, site,
-       '0x' || lower(hex(value)) as value, case when again then 'handed out again' else 'never' end as given_back
+       '0x' || lower(hex(value)) as value,
+       case when again and late then 'handed out again, or given back and recorded late'
+            when again then 'handed out again' else 'never' end as given_back
 from followed where begins and again is distinct from false order by run, host, time_ns, row limit {limit}
 """
 
@@ -146,18 +157,30 @@ def unfreed_counts(pair: Pair) -> str:
     return f"""{_steps(pair)}
 select {literal(pair.name)} as pair, run, host, event, count(*) as taken,
        count(*) filter (where again = false) as given_back,
-       count(*) filter (where again) as handed_out_again, count(*) filter (where again is null) as never
+       count(*) filter (where again) as handed_out_again, count(*) filter (where again and late) as or_recorded_late,
+       count(*) filter (where again is null) as never
 from followed where begins group by run, host, event order by run, host, event
 """
+
+
+_MEASURED = """
+case moment || ' ' || next_moment when 'after before' then 'return to call'
+     when 'after after' then 'return to return, with the second call'
+     when 'before before' then 'call to call, with the first call'
+     else 'call to return, with both calls' end
+"""
+"""What the time between two records is, by the moments at which they were made."""
 
 
 def between(pair: Pair) -> str:
     """Time from one side of a pair to the other."""
     return f"""{_steps(pair)}
-select {literal(pair.name)} as pair, host, event as first, next_event as "then", count(*) as pairs, min(gap) as min_ns,
+select {literal(pair.name)} as pair, host, event as first, next_event as "then", {_MEASURED} as measured,
+       count(*) as pairs, min(gap) as min_ns,
        quantile_disc(gap, 0.5) as median_ns, quantile_disc(gap, 0.95) as p95_ns, quantile_disc(gap, 0.99) as p99_ns,
        max(gap) as max_ns
-from followed where begins and again = false group by host, event, next_event order by host, first, "then"
+from followed where begins and again = false group by host, event, next_event, measured
+order by host, first, "then", measured
 """
 
 

@@ -18,6 +18,7 @@ ints        map<string, int64>    arguments that are numbers or pointers (two's 
 texts       map<string, string>   arguments that are text; bytes that are no text as hexadecimal digits
 result      int64                 what the function returned (two's complement); null: nothing, or not printed
 site        string (dictionary)   ``TARGET:AREA+0xOFFSET`` of the call; null: not the only place that was patched
+moment      string (dictionary)   before or after: when the record was made, as seen from the call; null: not known
 ==========  ====================  ======================================================================
 
 The run and the system are partitions: names of directories, ``run=…/system=…`` (``dataset``).
@@ -145,12 +146,14 @@ def _column(one: trace.Field, endless: bool) -> Column:
 class Origin(NamedTuple):
     """Where records come from; the same for all rows of a table.
 
-    ``sites`` is {event: site} of the events whose function was patched at one place only.
+    ``sites`` is {event: site} of the events whose function was patched at one place only, ``moments`` {event: before
+    or after}.
     """
 
     host: str
     kernel: str
     sites: Mapping[str, str] = MappingProxyType({})
+    moments: Mapping[str, str] = MappingProxyType({})
 
 
 def schema() -> pa.Schema:
@@ -170,6 +173,7 @@ def schema() -> pa.Schema:
             ("texts", pa.map_(name, pa.string())),
             ("result", pa.int64()),
             ("site", name),
+            ("moment", name),
         ]
     )
 
@@ -222,6 +226,7 @@ def batch(
             _texts(pages.data, groups, count),
             pa.array(result, mask=~has_result),
             _names([origin.sites.get(event) for event in events], which),
+            _names([origin.moments.get(event) for event in events], which),
         ],
         schema=schema(),
     )
@@ -418,6 +423,7 @@ def _text_batch(rows: Sequence[trace.Record], pointers: set[tuple[str, str]], or
         "comm": [None if row.comm == "<...>" else _plain(row.comm) for row in rows],
         "event": [row.event for row in rows],
         "site": [origin.sites.get(row.event) for row in rows],
+        "moment": [origin.moments.get(row.event) for row in rows],
     }
     plain = {
         "cpu": [row.cpu & 0x7FFF for row in rows],

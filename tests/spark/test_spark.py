@@ -86,6 +86,7 @@ def test_the_columns_have_the_same_types(spark: SparkSession) -> None:
         "texts": "map<string,string>",
         "result": "bigint",
         "site": "string",
+        "moment": "string",
         "run": "string",
         "system": "string",
     }

@@ -88,5 +88,6 @@ def _batch(name: str, number: int, count: int, events: int, chance: np.random.Ge
         "texts": map_of([], pa.array([], pa.string())),
         "result": pa.array(np.where(event == 0, 0, -14)),
         "site": same("cfake_read+0x42"),
+        "moment": same("after"),
     }
     return pa.RecordBatch.from_pydict(columns, schema=records.schema())

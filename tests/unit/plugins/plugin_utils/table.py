@@ -27,9 +27,10 @@ def write(
     host: str = "web1",
     kernel: str = "6.12",
     sites: dict[str, str] | None = None,
+    moments: dict[str, str] | None = None,
 ) -> Path:
     """Write the file of one host; returns ``top``."""
     made = [trace.Record(0, one.comm, one.pid, 0, "", one.time_ns, "p", one.event, dict(one.fields)) for one in calls]
-    batches = records.text_batches(made, {}, records.Origin(host, kernel, sites or {}))
+    batches = records.text_batches(made, {}, records.Origin(host, kernel, sites or {}, moments or {}))
     dataset.write(str(top), run, system, host, batches)
     return top

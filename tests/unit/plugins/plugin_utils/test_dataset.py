@@ -113,6 +113,7 @@ def test_rows_become_lines_of_json(tmp_path: Path) -> None:
         "texts": {"name": "\x1b[2J"},
         "result": -12,
         "site": None,
+        "moment": None,
     }
 
 

@@ -60,7 +60,8 @@ def test_pages_of_a_host_that_died_are_read_as_far_as_they_came(host: Path) -> N
 def write_sites(host: Path, *lines: str) -> None:
     (host / "sites.txt").write_text("".join(f"{line}\n" for line in ("target ext4", *lines)))
     events = [
-        {"event": name, "function": name, "symbol": symbol} for name, symbol in (("kfree", "kfree"), ("kmalloc", "_km"))
+        {"event": "kfree", "function": "kfree", "symbol": "kfree", "moment": "before"},
+        {"event": "kmalloc", "function": "kmalloc", "symbol": "_km"},
     ]
     (host / "payloads.json").write_text(json.dumps([{"module": "m", "events": events}]))
 
@@ -81,6 +82,12 @@ def test_the_site_is_known_where_one_place_was_patched(host: Path) -> None:
         "sched_switch": None,
         "sched_process_exec": None,
     }
+    assert {row["event"]: row["moment"] for row in rows} == {
+        "kfree": "before",
+        "kmalloc": "after",
+        "sched_switch": None,
+        "sched_process_exec": None,
+    }
 
 
 def test_a_report_of_sites_that_cannot_be_read_is_said_and_costs_no_record(host: Path) -> None:
@@ -89,6 +96,7 @@ def test_a_report_of_sites_that_cannot_be_read_is_said_and_costs_no_record(host:
     assert len(rows) > 700
     (problem,) = found.problems
     assert "sites.txt: line 2" in problem and "no call site is known" in problem
+    assert {row["moment"] for row in rows if row["event"] == "kfree"} == {"before"}
 
 
 def test_lines_that_are_no_records_are_counted(host: Path) -> None:

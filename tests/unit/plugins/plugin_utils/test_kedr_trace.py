@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_trace, pairs
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
@@ -138,6 +139,7 @@ def test_allocations_are_followed_to_their_free(tmp_path: Path, capsys: pytest.C
         kmalloc(8, 8, 0),  # no memory
         kmalloc(9, 8, (1 << 64) - 12),
         sites={"called_kmalloc": "ext4:core+0x10"},
+        moments={"called_kfree": "before"},
     )
     (row,) = answer(capsys, "unfreed", tmp_path)
     assert (row["taken"], row["given_back"], row["handed_out_again"], row["never"]) == (5, 3, 1, 1)
@@ -146,6 +148,29 @@ def test_allocations_are_followed_to_their_free(tmp_path: Path, capsys: pytest.C
         (2, "0x2000", "never", True, "ext4:core+0x10"),
         (4, "0x1000", "handed out again", False, "ext4:core+0x10"),
     ]
+
+
+@pytest.mark.parametrize("moments", [{"called_kfree": "after"}, {}])
+def test_an_address_that_was_handed_out_twice_may_have_been_freed_and_recorded_late(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], moments: dict[str, str]
+) -> None:
+    """The second of two addresses is never given back afterwards: then no record can have come late."""
+    calls = [kmalloc(1, 8, 0x1000), kmalloc(2, 8, 0x1000), kfree(3, 0x1000), kfree(4, 0x1000)]
+    write(tmp_path, *calls, kmalloc(5, 8, 0x2000), kmalloc(6, 8, 0x2000), moments=moments)
+    (row,) = answer(capsys, "unfreed", tmp_path)
+    assert (row["handed_out_again"], row["or_recorded_late"]) == (2, 1)
+    assert [one["given_back"] for one in answer(capsys, "unfreed-list", tmp_path)] == [
+        "handed out again, or given back and recorded late", "handed out again", "never"
+    ]  # fmt: skip
+
+
+def test_what_krealloc_gives_back_is_recorded_late_in_any_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = {"called_kfree": "before", "called_krealloc": "after"}
+    write(tmp_path, kmalloc(1, 8, 0x1000), kmalloc(2, 8, 0x1000), krealloc(3, 0x1000, 0x2000), moments=moments)
+    rows = {row["event"]: row["or_recorded_late"] for row in answer(capsys, "unfreed", tmp_path)}
+    assert rows == {"called_kmalloc": 1, "called_krealloc": 0}
 
 
 def test_an_allocation_of_one_host_is_not_freed_by_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +212,48 @@ def test_the_time_between_two_events_for_the_same_value(tmp_path: Path, capsys: 
         5,
         20,
     )
+
+
+@pytest.mark.parametrize(
+    ("down", "up", "measured"),
+    [
+        ("after", "before", "return to call"),
+        ("after", "after", "return to return, with the second call"),
+        ("before", "before", "call to call, with the first call"),
+        ("before", "after", "call to return, with both calls"),
+    ],
+)
+def test_the_time_between_two_events_says_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], down: str, up: str, measured: str
+) -> None:
+    calls = [Call(10, "called_down", {"sem": 1}), Call(30, "called_up", {"sem": 1})]
+    write(tmp_path, *calls, moments={"called_down": down, "called_up": up})
+    (row,) = answer(capsys, "between", tmp_path, "--first", "down:sem", "--then", "up:sem")
+    assert (row["measured"], row["median_ns"]) == (measured, 20)
+
+
+def test_times_of_two_moments_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [Call(10, "called_down", {"sem": 1}), Call(30, "called_up", {"sem": 1})]
+    write(tmp_path, *calls)
+    write(tmp_path, *calls, run="r2", moments={"called_down": "after", "called_up": "before"})
+    rows = answer(capsys, "between", tmp_path, "--first", "down:sem", "--then", "up:sem")
+    assert [(row["measured"], row["pairs"]) for row in rows] == [
+        ("return to call", 1),
+        ("return to return, with the second call", 1),
+    ]
+
+
+def test_tables_of_older_runs_were_recorded_after_the_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [Call(10, "called_down", {"sem": 1}), Call(30, "called_up", {"sem": 1})]
+    write(tmp_path, *calls)
+    (path,) = tmp_path.rglob("*.parquet")
+    table = pq.ParquetFile(path).read().drop_columns(["moment"])
+    pq.write_table(table, path)
+    (row,) = answer(capsys, "between", tmp_path, "--first", "down:sem", "--then", "up:sem")
+    assert row["measured"] == "return to return, with the second call"
+    write(tmp_path, *calls, run="r2", moments={"called_up": "before"})
+    assert len(answer(capsys, "between", tmp_path, "--first", "down:sem", "--then", "up:sem")) == 2
+    assert [row["event"] for row in answer(capsys, "counts", tmp_path, "--where", "moment=before")] == ["called_up"]
 
 
 def test_the_difference_of_two_kernels(two_kernels: Path, capsys: pytest.CaptureFixture[str]) -> None:

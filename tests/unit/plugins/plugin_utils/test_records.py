@@ -66,7 +66,8 @@ def one(formats: str, body: bytes) -> dict[str, Any]:
 
 def test_a_record_is_a_row_of_typed_columns() -> None:
     page = Page(1000).record(content(7, 42, struct.pack("<QIiQ", 96, 0xDC0, 1, 0xFFFF888012345678)), 5)
-    assert rows(page, KMALLOC, {42: "modprobe"}, ORIGIN._replace(sites={"called_kmalloc": "ext4:core+0x10"})) == [
+    origin = ORIGIN._replace(sites={"called_kmalloc": "ext4:core+0x10"}, moments={"called_kmalloc": "after"})
+    assert rows(page, KMALLOC, {42: "modprobe"}, origin) == [
         {
             "host": "web1",
             "kernel": "6.12.117",
@@ -80,6 +81,7 @@ def test_a_record_is_a_row_of_typed_columns() -> None:
             "texts": {},
             "result": 0xFFFF888012345678 - (1 << 64),
             "site": "ext4:core+0x10",
+            "moment": "after",
         }
     ]
 
