@@ -30,6 +30,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_path
 
 CLOCK_EVERY = 300.0
 """Seconds between two pairs of clock readings during a collection."""
+ANSWER = 120.0
+"""Seconds within which a host must answer when its clocks are read; in a snapshot, one that does not is given up."""
 SHOW_EVERY = 10.0
 """Seconds between two lines that say how far the collection is."""
 RATE_OVER = 2.0
@@ -267,6 +269,10 @@ class ActionModule(ControlAction):
 
     def _take_clock(self, lane: Lane) -> None:
         """Keep a pair of clock readings that has come; one that did not come is missed by nobody."""
+        if lane.clock and not lane.clock.ended() and time.monotonic() - lane.clock.begun > ANSWER:
+            lane.clock.end(1.0)
+            if not self._streams():
+                lane.stream.error = lane.stream.error or f"the host did not answer for {ANSWER:.0f} s"
         if not lane.clock or not lane.clock.ended():
             return
         job, lane.clock = lane.clock, None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
@@ -341,13 +341,17 @@ def damage(directory: str) -> list[Finding]:
 
 
 def account(
-    collected: Collected, counts: Mapping[str, int] | None, events: Iterable[str], flight_recorder: bool
+    collected: Collected,
+    counts: Mapping[str, int] | None,
+    events: Iterable[str],
+    flight_recorder: bool,
+    before: Container[str] = (),
 ) -> list[Finding]:
     """Do the counts of one host add up, and was anything lost?
 
     ``counts`` are those of the payloads (None: they did not come), ``events`` the events of the payloads, both by
-    ``system/event``.  With ``flight_recorder`` the buffer overwrites its oldest records by choice: that loss is told
-    and is no failure.  ``collected`` must have been counted.
+    ``system/event``; ``before`` are those that are recorded before their call.  With ``flight_recorder`` the buffer
+    overwrites its oldest records by choice: that loss is told and is no failure.  ``collected`` must have been counted.
     """
     cpus = collected.cpus.values()
     found = [one for cpu in cpus for one in cpu.differences()]
@@ -360,7 +364,7 @@ def account(
         text = f"{generated} records generated on {len(cpus)} CPUs, {collected.decoded} came, {collected.lost} lost"
         found.append(Finding("ok", "stats.txt", text))
     found += [one for cpu in cpus for one in _losses(cpu, flight_recorder)]
-    return [*found, *_witness(collected, counts, list(events))]
+    return [*found, *_witness(collected, counts, list(events), before)]
 
 
 def _losses(cpu: Cpu, flight_recorder: bool) -> Iterator[Finding]:
@@ -395,8 +399,10 @@ def _window(cpu: Cpu) -> str:
     return f" after {seconds(cpu.first_ns)} of the trace clock; the kernel does not tell when"
 
 
-def _witness(collected: Collected, counts: Mapping[str, int] | None, events: Sequence[str]) -> Iterator[Finding]:
-    """What the payloads' own counters say of how many records were generated."""
+def _witness(
+    collected: Collected, counts: Mapping[str, int] | None, events: Sequence[str], before: Container[str]
+) -> Iterator[Finding]:
+    """What the payloads' own counters, which count a call when it begins, say of how many records were generated."""
     if counts is None:
         yield Finding("missing", "calls.json", "the payloads' counts of their calls did not come")
         return
@@ -409,7 +415,11 @@ def _witness(collected: Collected, counts: Mapping[str, int] | None, events: Seq
         made, came = counts.get(event), collected.recorded[event]
         if made is not None and (came > made or (came < made and not collected.lost)):
             wrong = True
-            yield Finding("fail", "calls.json", f"{event}: the payload counts {made} calls, {came} records came")
+            text = f"the payload counts {made} calls, {came} records came"
+            if came < made and event not in before:
+                open_calls = f"{made - came} call{'' if made - came == 1 else 's'}"
+                text = f"{open_calls} had not returned, or never will, or left no record: {text}"
+            yield Finding("fail", "calls.json", f"{event}: {text}")
     strange = sorted(set(collected.recorded) - set(events))
     if strange:
         names = ", ".join(f"{name} ({collected.recorded[name]})" for name in strange[:MAX_NAMED])

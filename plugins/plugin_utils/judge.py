@@ -144,7 +144,8 @@ class _Accounts:
         self._check_cpus(self.collected)
         if not self.collected.decoded:
             host.add("missing", "raw", "no record at all: nothing shows that a call would have been recorded")
-        for found in collection.account(self.collected, self.counts, events, _is_flight_recorder(host)):
+        before = {name for name in events if self._moments().get(name.partition("/")[2]) == "before"}
+        for found in collection.account(self.collected, self.counts, events, _is_flight_recorder(host), before):
             host.add(*found)
         host.lost = self.collected.lost
         return None
@@ -163,7 +164,10 @@ class _Accounts:
 
     def _moments(self) -> dict[str, str]:
         """{event: before or after}, as the plans say it."""
-        return {one["event"]: one.get("moment", "after") for plan in self.host.plans for one in plan["events"]}
+        try:
+            return host_records.moments(self.host.path)
+        except host_records.HostRecordsError:
+            return {}  # read_plans says so
 
     def _check_text(self, collected: collection.Collected) -> None:
         """A snapshot has the kernel's text beside the pages: it must have as many records."""

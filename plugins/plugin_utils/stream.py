@@ -93,6 +93,8 @@ class Limits:
     """Until it must have begun to stream."""
     silence: float = 30.0
     """Without a word (an idle host says one every five seconds) after which its connection counts as lost."""
+    packet: float = 600.0
+    """Without a packet after it was told to end."""
     attempts: int = 3
     """How often a lost connection is taken up again; with 1, 2, 4 ... seconds of rest before."""
     bytes: int = 64 << 30
@@ -239,7 +241,7 @@ class Link:
     def __init__(self, argv: Sequence[str], call: hostshell.Call) -> None:
         """Start the command and hand it its program.  Raises OSError."""
         self.parser = Parser(call.nonce)
-        self.begun = self.heard = time.monotonic()
+        self.begun = self.heard = self.came = time.monotonic()
         self.stderr = b""
         self._pending = bytearray(call.stdin)
         self._closing = False
@@ -413,6 +415,7 @@ class Host:
         self.received += len(data)
         for item in link.parser.feed(data):
             if isinstance(item, Packet):
+                link.came = link.heard
                 self._keep(link, item)
             else:
                 self._hear(link, item, last_word)
@@ -616,7 +619,7 @@ class _Round:
         self.say(f"ending {sum(host.link is not None for host in self.hosts.values())} streams")
         for host in self.hosts.values():
             if host.link:
-                host.link.heard = time.monotonic()
+                host.link.heard = host.link.came = time.monotonic()
                 if host.live:
                     host.link.tell(f"{self.last_word}\n")
 
@@ -703,6 +706,8 @@ class _Round:
         if not host.live:
             if now - host.link.begun > self.limits.start:
                 self._end(host, f"it did not stream within {self.limits.start:.0f} s{host.link.last_words()}")
+        elif self.last_word and now - host.link.came > self.limits.packet:
+            self._end(host, f"no packet came for {self.limits.packet:.0f} s after the end")
         elif now - host.link.heard > self.limits.silence:
             if self.last_word:
                 self._end(host, f"nothing came for {self.limits.silence:.0f} s after the end")

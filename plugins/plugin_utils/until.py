@@ -48,6 +48,7 @@ class Job:
     given: bytes = b""
     environment: Mapping[str, str] | None = None
     nonce: str = ""
+    begun: float = 0.0
     _process: subprocess.Popen[bytes] | None = None
     _output: IO[bytes] | None = None
     _errors: IO[bytes] | None = None
@@ -55,6 +56,7 @@ class Job:
 
     def start(self) -> None:
         """Start the process in a group of its own; ``result`` says why it could not be started."""
+        self.begun = time.monotonic()
         try:
             self._start()
         except OSError as error:
@@ -169,9 +171,16 @@ class Conditions:
             records = sum(sum(host.records.values()) for host in hosts.values())
             if records >= self.events:
                 return f"{records} records came"
-        if self.jobs and all(job.ended() for job in self.jobs):
+        if hosts and all(host.error for host in hosts.values()):
+            return "no host is left"
+        if self.jobs and all(job.ended() or self._is_lost(job, hosts) for job in self.jobs):
             return COMMAND_ENDED
         return ""
+
+    @staticmethod
+    def _is_lost(job: Job, hosts: stream.Hosts) -> bool:
+        """Does it run on a host that nobody listens to any more?  It may stand still, and its end is not waited for."""
+        return job.name in hosts and bool(hosts[job.name].error)
 
 
 def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, files: Mapping[str, bytes],

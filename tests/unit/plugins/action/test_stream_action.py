@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import resource
+import time
 from typing import Any
 
 import pytest
@@ -80,6 +81,19 @@ def test_a_command_that_fails_is_a_failed_step(tmp_path: pathlib.Path, command: 
 def test_a_command_of_which_nothing_came_is_a_failed_step(tmp_path: pathlib.Path, shell: str) -> None:
     watch(tmp_path, shell if PLACE in shell else f"{shell} # {PLACE}", command="exit 0")
     assert (steps(tmp_path)["command"]["status"], steps(tmp_path)["command"]["kind"]) == ("failed", "INFRA")
+
+
+def test_a_host_that_stands_still_during_a_snapshot_is_given_up(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_action, "ANSWER", 1.0)
+    hosts = [{**HOST, "name": "still", "argv": ["/bin/sh", "-c", f"exec sleep 1000; {PLACE}"]}, HOST]
+    begun = time.monotonic()
+    result = watch(tmp_path, hosts=hosts, command="exit 0")
+    assert result["ended_by"] == "the command has ended"
+    assert time.monotonic() - begun < 60
+    told = {name: json.loads((tmp_path / name / "stream.json").read_text())["error"] for name in ("still", "one")}
+    assert told == {"still": "the host did not answer for 1 s", "one": ""}
 
 
 @pytest.mark.parametrize(("command", "options", "told"), [

@@ -206,6 +206,14 @@ def failing(reins: Reins) -> None:
     say(f"kedr-end {reins.nonce}")
 
 
+def endless_end(reins: Reins) -> None:
+    """Says that it is alive, and nothing else, also when it is told to end."""
+    begin(reins)
+    reins.alive = True
+    while reins.next():
+        pass
+
+
 def full(reins: Reins) -> None:
     """Sends packets until it is told to stop, and waits for each to be acknowledged."""
     begin(reins)
@@ -239,6 +247,7 @@ BEHAVIOURS: dict[str, Callable[[Reins], None]] = {
     "endless-lines": endless(b"v beat 1\nxyz\n"),
     "endless-line": endless(b"x" * 4096),
     "endless-beats": endless(b"v beat 1\n" * 400),
+    "endless-end": endless_end,
     "endless-pages": flood,
     "invalid-utf8": after_beginning(b"\xff\xfe\x80 \x1b[2J\n"),
     "wrong-sum": after_beginning(WRONG_SUM),

@@ -161,6 +161,14 @@ BAD: dict[str, tuple[Spoil, str, str]] = {
     "counted wrong": (
         lambda c: c.run.write("calls.json", {**CALLS, EVENTS[1]: 4}),
         "FAIL",
+        "my_payload1/called_kfree: 1 call had not returned, or never will, or left no record: ",
+    ),
+    "counted wrong before the call": (
+        lambda c: (
+            c.run.write("calls.json", {**CALLS, EVENTS[1]: 4}),
+            c.run.replace("payloads.json", '"event": "called_kfree"', '"event": "called_kfree", "moment": "before"'),
+        ),
+        "FAIL",
         "my_payload1/called_kfree: the payload counts 4 calls, 3 records came",
     ),
     "no end": (lambda c: c.run.write("stream.json", {"complete": False}), "NO-RESULT", "the stream has no end"),

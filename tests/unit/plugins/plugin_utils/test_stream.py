@@ -21,7 +21,7 @@ from .stream_host import BEHAVIOURS, PAGE, packet
 
 PROGRAM = pathlib.Path(__file__).parent / "stream_host.py"
 GOOD = ("good", "good-gzip", "good-zstd", "slow-start", "stumbling", "loud")
-LIMITS = stream.Limits(start=12.0, silence=6.0, attempts=1, bytes=20 << 20)
+LIMITS = stream.Limits(start=12.0, silence=6.0, packet=8.0, attempts=1, bytes=20 << 20)
 HOSTILE = {
     "silent": "it did not stream within 12 s",
     "gone": "the connection ended before the trace did (ssh: connect to host gone: \\x1b[1mConnection refused)",
@@ -31,6 +31,7 @@ HOSTILE = {
     "endless-lines": "the host sent a line that means nothing: xyz",
     "endless-line": "the host sent a line without end",
     "endless-beats": "the host only talks",
+    "endless-end": "no packet came for 8 s after the end",
     "endless-pages": "the host sent more than 20971520 bytes of trace",
     "invalid-utf8": "the host sent a line that means nothing: ��� \\x1b[2J",
     "wrong-sum": "a packet of cpu0:1 was damaged on the way: its checksum differs",

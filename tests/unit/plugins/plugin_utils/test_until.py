@@ -73,6 +73,32 @@ def test_it_ends_when_the_last_command_has_ended() -> None:
     assert (jobs[0].status, jobs[1].status) == (3, -15)
 
 
+def test_the_command_of_a_host_that_is_lost_is_not_waited_for() -> None:
+    jobs = [until.Job("one", line("sleep 100")), until.Job("localhost", line("exit 0"))]
+    one, two = host(0), host(0)
+    conditions = until.Conditions(jobs=jobs)
+    conditions.live()
+    for job in jobs:
+        job.start()
+    until.wait_for(jobs[1:], 30)
+    assert not conditions.met({"one": one, "two": two})
+    one.error = "nothing came for 30 s"
+    assert conditions.met({"one": one, "two": two})
+    assert conditions.reason == until.COMMAND_ENDED
+    jobs[0].end()
+
+
+def test_it_ends_when_all_hosts_are_lost() -> None:
+    one, two = host(0), host(0)
+    conditions = until.Conditions(duration=1000.0)
+    conditions.live()
+    one.error = "nothing came for 30 s"
+    assert not conditions.met({"one": one, "two": two})
+    two.error = "the connection broke"
+    assert conditions.met({"one": one, "two": two})
+    assert conditions.reason == "no host is left"
+
+
 @pytest.mark.parametrize(("script", "printed", "status"), [
     (b"cat data; echo oops >&2; exit 3\n", b"12\noops\n", 3),
     (b"echo fine\n", b"fine\n", 0),
