@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the text of a module is, and where functions start in it.
+ * Where the text of a module is, where functions start in it, and which of it
+ * is not like the rest.
  *
  * The layout of struct module differs between kernels; the KEDR_HAVE_ macros
  * come from kernel/probes.
@@ -12,11 +13,19 @@
 #include <linux/elf.h>
 #include <linux/rcupdate.h>
 #include <linux/sort.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include <kedr/config.h>
 
 #include "controller.h"
+
+#ifndef CONFIG_KALLSYMS
+#error "this kernel was built without CONFIG_KALLSYMS: without the symbols of a module nobody knows where its functions start; use a kernel that has it"
+#endif
+
+/* The trampoline of a static call is named after the call, behind this. */
+#define TRAMPOLINE "__SCT__"
 
 static void set_area(struct kedr_area *area, const char *name, void *base,
 		     unsigned long size)
@@ -26,6 +35,10 @@ static void set_area(struct kedr_area *area, const char *name, void *base,
 	area->size = base ? size : 0;
 	area->starts = NULL;
 	area->nr_starts = 0;
+	area->trampolines.from = 0;
+	area->trampolines.to = 0;
+	area->noinstr.from = 0;
+	area->noinstr.to = 0;
 	area->scanned = 0;
 }
 
@@ -61,33 +74,59 @@ static void find_text(struct kedr_area areas[KEDR_NR_AREAS], struct module *mod)
 
 #endif
 
-/* The symbols of a module: a pointer to the first one and their number. */
-#if !defined(CONFIG_KALLSYMS)
+#ifdef KEDR_HAVE_MODULE_NOINSTR
 
-static unsigned int get_symbols(struct module *mod, const Elf_Sym **symbols)
+static void find_noinstr(struct kedr_area *area, const struct module *mod)
 {
-	*symbols = NULL;
-	return 0;
+	unsigned long at = (unsigned long)mod->noinstr_text_start - area->base;
+
+	if (!mod->noinstr_text_size || at >= area->size)
+		return;
+	area->noinstr.from = at;
+	area->noinstr.to = at + mod->noinstr_text_size;
 }
 
-#elif defined(KEDR_HAVE_MODULE_KALLSYMS)
+#else
 
-static unsigned int get_symbols(struct module *mod, const Elf_Sym **symbols)
+/* Kernels of that time have no such code. */
+static void find_noinstr(struct kedr_area *area, const struct module *mod)
+{
+}
+
+#endif
+
+/**
+ * struct symbols - the symbols of a module
+ * @symbol: the first one
+ * @nr: their number
+ * @names: where their names are
+ */
+struct symbols {
+	const Elf_Sym *symbol;
+	unsigned int nr;
+	const char *names;
+};
+
+#if defined(KEDR_HAVE_MODULE_KALLSYMS)
+
+static void get_symbols(struct symbols *symbols, struct module *mod)
 {
 	const struct mod_kallsyms *kallsyms;
 
 	/* set before the module is announced and replaced after its init */
 	kallsyms = rcu_dereference_raw(mod->kallsyms);
-	*symbols = kallsyms ? kallsyms->symtab : NULL;
-	return kallsyms ? kallsyms->num_symtab : 0;
+	symbols->symbol = kallsyms ? kallsyms->symtab : NULL;
+	symbols->nr = kallsyms ? kallsyms->num_symtab : 0;
+	symbols->names = kallsyms ? kallsyms->strtab : NULL;
 }
 
 #else
 
-static unsigned int get_symbols(struct module *mod, const Elf_Sym **symbols)
+static void get_symbols(struct symbols *symbols, struct module *mod)
 {
-	*symbols = mod->symtab;
-	return mod->num_symtab;
+	symbols->symbol = mod->symtab;
+	symbols->nr = mod->num_symtab;
+	symbols->names = mod->strtab;
 }
 
 #endif
@@ -124,33 +163,61 @@ static int compare_starts(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-static int collect_starts(struct kedr_area *area, struct module *mod)
+static int collect_starts(struct kedr_area *area, const struct symbols *symbols)
 {
-	const Elf_Sym *symbols;
-	unsigned int nr = get_symbols(mod, &symbols);
 	unsigned int i, found = 0;
 
-	for (i = 0; i < nr; i++)
-		found += starts_in(&symbols[i], area);
+	for (i = 0; i < symbols->nr; i++)
+		found += starts_in(&symbols->symbol[i], area);
 	if (!found)
 		return 0;
 	area->starts = vmalloc(found * sizeof(*area->starts));
 	if (!area->starts)
 		return -ENOMEM;
-	for (i = 0; i < nr; i++)
-		if (starts_in(&symbols[i], area))
-			area->starts[area->nr_starts++] = symbols[i].st_value;
+	for (i = 0; i < symbols->nr; i++)
+		if (starts_in(&symbols->symbol[i], area))
+			area->starts[area->nr_starts++] =
+				symbols->symbol[i].st_value;
 	sort(area->starts, found, sizeof(*area->starts), compare_starts, NULL);
 	return 0;
 }
 
+/*
+ * The trampolines are the only content of a section, so what lies between two
+ * of them is one as well. Each begins with its JMP.
+ */
+static void find_trampolines(struct kedr_area *area,
+			     const struct symbols *symbols)
+{
+	struct kedr_range *range = &area->trampolines;
+	unsigned int i;
+
+	for (i = 0; i < symbols->nr; i++) {
+		const Elf_Sym *symbol = &symbols->symbol[i];
+		unsigned long at = symbol->st_value - area->base;
+
+		if (!starts_in(symbol, area) ||
+		    strncmp(symbols->names + symbol->st_name, TRAMPOLINE,
+			    strlen(TRAMPOLINE)))
+			continue;
+		if (!range->to || at < range->from)
+			range->from = at;
+		if (at >= range->to)
+			range->to = at + 1;
+	}
+}
+
 int kedr_areas_init(struct kedr_area areas[KEDR_NR_AREAS], struct module *mod)
 {
+	struct symbols symbols;
 	int err, kind;
 
 	find_text(areas, mod);
+	get_symbols(&symbols, mod);
 	for (kind = 0; kind < KEDR_NR_AREAS; kind++) {
-		err = collect_starts(&areas[kind], mod);
+		find_noinstr(&areas[kind], mod);
+		find_trampolines(&areas[kind], &symbols);
+		err = collect_starts(&areas[kind], &symbols);
 		if (err) {
 			kedr_areas_destroy(areas);
 			return err;

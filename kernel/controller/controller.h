@@ -4,7 +4,8 @@
  *
  * Data goes one way when a target module comes: registry -> lookup (a hash of
  * function addresses) -> area (where the text is) -> search (list of sites)
- * -> patch (write the sites) -> report (text for sysfs).
+ * -> patch (write the sites) -> report (text for sysfs, with the names that
+ * symbol finds).
  *
  * Locking: kedr_lock, a mutex in main.c, guards the registered payloads, the
  * watched targets and their reports. Every function declared here is called
@@ -23,6 +24,8 @@
 
 #include <kedr/payload.h>
 
+#include "insn_length.h"
+
 #define KEDR_MAX_TARGETS 32
 
 extern struct mutex kedr_lock;
@@ -34,15 +37,19 @@ extern struct mutex kedr_lock;
  * @name: its symbol name; belongs to the payload
  * @address: where it is
  * @replacement: what to call instead
- * @nr_calls: number of CALL sites found
- * @nr_jmps: number of JMP sites found
+ * @nr_sites: number of sites found, by &enum kedr_insn_kind
+ * @nr_noinstr: how many of them are in code that must not be instrumented
+ * @nr_static_calls: trampolines of static calls that lead to it, no sites
+ * @to: how the report names @replacement; NULL until it is asked for
  */
 struct kedr_function {
 	const char *name;
 	unsigned long address;
 	unsigned long replacement;
-	unsigned int nr_calls;
-	unsigned int nr_jmps;
+	unsigned int nr_sites[KEDR_NR_INSN_KINDS];
+	unsigned int nr_noinstr;
+	unsigned int nr_static_calls;
+	char *to;
 };
 
 /**
@@ -110,12 +117,24 @@ enum kedr_area_kind {
 };
 
 /**
+ * struct kedr_range - a piece of an area
+ * @from: offset of its first byte in the area
+ * @to: offset of the byte after its last one; equal to @from if it is empty
+ */
+struct kedr_range {
+	unsigned long from;
+	unsigned long to;
+};
+
+/**
  * struct kedr_area - one piece of a module's text
  * @name: "core" or "init"
  * @base: address of its first byte; 0 if there is no such text
  * @size: its size in bytes, gaps and padding at the end included
  * @starts: sorted addresses of functions and sections inside it
  * @nr_starts: their number
+ * @trampolines: where its static calls have their trampolines
+ * @noinstr: code that must not be instrumented
  * @scanned: bytes of instructions decoded, without the gaps
  */
 struct kedr_area {
@@ -124,6 +143,8 @@ struct kedr_area {
 	unsigned long size;
 	unsigned long *starts;
 	unsigned int nr_starts;
+	struct kedr_range trampolines;
+	struct kedr_range noinstr;
 	unsigned long scanned;
 };
 
@@ -141,7 +162,7 @@ void kedr_areas_destroy(struct kedr_area areas[KEDR_NR_AREAS]);
  * @old: displacement found
  * @new: displacement wanted
  * @area: one of &enum kedr_area_kind
- * @jmp: a JMP (tail call) and not a CALL
+ * @kind: one of &enum kedr_insn_kind, but not KEDR_INSN_OTHER
  * @written: the new displacement is in place
  */
 struct kedr_site {
@@ -151,7 +172,7 @@ struct kedr_site {
 	s32 old;
 	s32 new;
 	unsigned char area;
-	bool jmp;
+	unsigned char kind;
 	bool written;
 };
 
@@ -172,12 +193,22 @@ int kedr_search(const char *module, struct kedr_area *area,
 		enum kedr_area_kind kind, const struct kedr_lookup *lookup,
 		struct kedr_sites *sites);
 void kedr_sites_destroy(struct kedr_sites *sites);
+/* "call", "jmp" or "jcc" for a kind of site. */
+const char *kedr_kind_name(unsigned int kind);
 
 /* ---- patch.c: writing ---- */
 
 /* Writes all sites, or none of them. 0 or an error, logged. */
 int kedr_patch(const char *module, struct kedr_area areas[KEDR_NR_AREAS],
 	       struct kedr_sites *sites);
+
+/* ---- symbol.c: what the kernel calls an address ---- */
+
+/*
+ * Writes "NAME+0xOFFSET MODULE", with "-" for a MODULE that is the kernel
+ * itself, or "0xADDRESS -" where nothing has a name. Returns its length.
+ */
+size_t kedr_symbol_print(char *text, size_t room, unsigned long address);
 
 /* ---- report.c ---- */
 
@@ -193,11 +224,14 @@ struct kedr_report {
 	size_t room;
 };
 
-/* Reserves memory for the report of a target. Returns 0 or -ENOMEM. */
+/*
+ * Reserves memory for the report of a target and finds the names of the
+ * replacements. Returns 0 or -ENOMEM.
+ */
 int kedr_report_reserve(struct kedr_report *report, const char *module,
 			const struct kedr_sites *sites,
-			const struct kedr_lookup *lookup);
-/* Writes it into that memory. */
+			struct kedr_lookup *lookup);
+/* Writes it into that memory, with the destinations that the text now has. */
 void kedr_report_write(struct kedr_report *report, const char *module,
 		       const struct kedr_area areas[KEDR_NR_AREAS],
 		       const struct kedr_sites *sites,
@@ -211,6 +245,8 @@ void kedr_report_exit(void);
 
 /* True while a watched module is loaded, or is refused and not gone yet. */
 bool kedr_target_loaded(void);
+/* How many loaded targets have gone so far. */
+unsigned long kedr_target_departures(void);
 /* Returns the report with this index, NULL after the last one. */
 const struct kedr_report *kedr_target_report(unsigned int index);
 /* Handle a module notifier's event. Errors end the load. */

@@ -13,6 +13,7 @@ enum kedr_insn_kind {
 	KEDR_INSN_CALL,		/* E8 */
 	KEDR_INSN_JMP,		/* E9 */
 	KEDR_INSN_JCC,		/* 0F 80 to 0F 8F */
+	KEDR_NR_INSN_KINDS,
 };
 
 /**

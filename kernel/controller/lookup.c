@@ -17,6 +17,7 @@
 
 #include <linux/hash.h>
 #include <linux/log2.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -104,6 +105,10 @@ struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
 
 void kedr_lookup_destroy(struct kedr_lookup *lookup)
 {
+	unsigned int i;
+
+	for (i = 0; i < lookup->nr; i++)
+		kfree(lookup->functions[i].to);
 	vfree(lookup->functions);
 	vfree(lookup->slots);
 	vfree(lookup->used);

@@ -3,14 +3,25 @@
  * The registered payloads.
  *
  * Locking: the list is changed and read under kedr_lock, which the two
- * exported functions take themselves.
+ * exported functions take themselves. leaving_lock lets one wait at a time for
+ * threads to leave the replacements; kedr_lock is taken inside it, for moments
+ * only, so that modules can come and go meanwhile.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/rcupdate.h>
+
+#include <kedr/config.h>
+
 #include "controller.h"
 
 LIST_HEAD(kedr_payloads);
+
+static DEFINE_MUTEX(leaving_lock);
+
+/* As many targets had gone when a wait began that has ended. */
+static unsigned long waited_for;
 
 static const char *payload_name(const struct kedr_payload *payload)
 {
@@ -117,6 +128,48 @@ int kedr_payload_register(struct kedr_payload *payload)
 }
 EXPORT_SYMBOL_GPL(kedr_payload_register);
 
+#ifdef KEDR_HAVE_RCU_TASKS
+#define wait_for_tasks synchronize_rcu_tasks
+#else
+#define wait_for_tasks synchronize_rcu
+#endif
+
+/*
+ * A thread may be in a replacement although the target is gone: where a
+ * function of the target ends with a jump to the replaced function, the thread
+ * has nothing of the target on its stack, so nothing keeps the target, and
+ * with it the payload, from being unloaded.
+ *
+ * Waited for is every thread that runs in a replacement or was preempted
+ * there, if the kernel has synchronize_rcu_tasks(). Without it a kernel that
+ * does not preempt itself waits for as much; one that does may free the code
+ * under a thread that was preempted in it.
+ *
+ * Not waited for is a thread that sleeps: it came to a replacement by a jump
+ * of the target, and the function that the replacement has called sleeps
+ * longer than the target and the payload are loaded. Nothing of the kernel
+ * waits for such a thread, and it may never wake. Whoever unloads can tell:
+ * the counter of the event is then higher than the number of its records.
+ *
+ * The wait takes a good part of a second. One is enough for all payloads that
+ * are unloaded after the same target, as no thread enters a replacement once
+ * the targets are gone.
+ */
+static void wait_for_leaving(void)
+{
+	unsigned long departures;
+
+	mutex_lock(&leaving_lock);
+	mutex_lock(&kedr_lock);
+	departures = kedr_target_departures();
+	mutex_unlock(&kedr_lock);
+	if (departures != waited_for) {
+		wait_for_tasks();
+		waited_for = departures;
+	}
+	mutex_unlock(&leaving_lock);
+}
+
 /*
  * While a target is loaded it holds the payload modules themselves, so the
  * replacements stay even if a payload unregisters at a wrong moment.
@@ -127,6 +180,7 @@ void kedr_payload_unregister(struct kedr_payload *payload)
 	if (is_registered(payload))
 		list_del(&payload->list);
 	mutex_unlock(&kedr_lock);
+	wait_for_leaving();
 }
 EXPORT_SYMBOL_GPL(kedr_payload_unregister);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finding the direct calls and tail jumps to replaced functions.
+ * Finding the direct calls and tail jumps to replaced functions. A tail jump
+ * may be a conditional one: "jne kfree" where a function ends with a call that
+ * is made under a condition.
  *
  * The text is decoded from its first byte to its last. Between two sections
  * there may be zero bytes, which are not instructions: a run of zero bytes is
@@ -8,6 +10,17 @@
  * where the text ends. Anywhere else the bytes must be instructions, and no
  * instruction may reach over the start of a function. If that does not hold,
  * the decoder is lost and could miss a call, so the module is refused.
+ *
+ * INT3, one byte, stands where execution never comes: behind an instruction
+ * that does not go on to the next one, and as padding. Anywhere else, and
+ * where a function starts, it is a breakpoint that somebody has put over the
+ * first byte of an instruction, for example a kprobe. The rest of that
+ * instruction would be misread, so the module is refused. Such a breakpoint
+ * behind an unconditional branch cannot be told from the former.
+ *
+ * The JMP in the trampoline of a static call is no site: the kernel lets the
+ * callers call the function directly, at any time after this, so they would
+ * not come to the replacement.
  *
  * Locking: the text belongs to a module that is being loaded; it is only read
  * here, and nothing else runs in it.
@@ -20,7 +33,8 @@
 #include <linux/vmalloc.h>
 
 #include "controller.h"
-#include "insn_length.h"
+
+#define INT3 0xcc
 
 #ifdef CONFIG_X86_64
 #define IS_64BIT 1
@@ -42,6 +56,7 @@
  * @lookup: the functions to look for
  * @sites: where to add what is found
  * @at: offset of the next instruction
+ * @before: offset of the instruction before it; @at if there is none
  * @limit: offset that the next instruction must not reach over
  * @next_start: index of the first start after @at
  * @zeros_end: all bytes from @at up to this offset are zero
@@ -53,6 +68,7 @@ struct walk {
 	const struct kedr_lookup *lookup;
 	struct kedr_sites *sites;
 	unsigned long at;
+	unsigned long before;
 	unsigned long limit;
 	unsigned int next_start;
 	unsigned long zeros_end;
@@ -88,6 +104,93 @@ static bool only_zeros_to_limit(struct walk *walk)
 	return walk->zeros_end == walk->limit;
 }
 
+const char *kedr_kind_name(unsigned int kind)
+{
+	static const char * const names[KEDR_NR_INSN_KINDS] = {
+		[KEDR_INSN_CALL] = "call",
+		[KEDR_INSN_JMP] = "jmp",
+		[KEDR_INSN_JCC] = "jcc",
+	};
+
+	return names[kind];
+}
+
+/* ---- breakpoints ---- */
+
+static bool is_start(const struct walk *walk)
+{
+	const struct kedr_area *area = walk->area;
+
+	return walk->next_start &&
+	       area->starts[walk->next_start - 1] - area->base == walk->at;
+}
+
+static bool is_prefix(unsigned char byte)
+{
+	switch (byte) {
+	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+	case 0x66: case 0x67: case 0xf0: case 0xf2: case 0xf3:
+		return true;
+	default:
+		return IS_64BIT && (byte & 0xf0) == 0x40;
+	}
+}
+
+/* Does the instruction before this place never go on to this place? */
+static bool is_unreached(const struct walk *walk)
+{
+	const unsigned char *insn = byte_at(walk, walk->before);
+	const unsigned char *here = byte_at(walk, walk->at);
+	s32 rel;
+
+	while (insn < here && is_prefix(*insn))
+		insn++;
+	if (insn == here)
+		return false;
+	switch (*insn) {
+	case 0xc2: case 0xc3: case 0xca: case 0xcb: case 0xcf:	/* RET, IRET */
+	case 0xe9: case 0xea: case 0xeb:			/* JMP */
+	case INT3:
+		return true;
+	case 0xe8:	/* CALL over it, as return stack buffers are filled */
+		memcpy(&rel, insn + 1, sizeof(rel));
+		return rel == 1;
+	case 0xff:	/* JMP to what a register or memory says */
+		return (insn[1] & 0x30) == 0x20;
+	case 0x0f:	/* UD2, UD1, UD0 */
+		return insn[1] == 0x0b || insn[1] == 0xb9 || insn[1] == 0xff;
+	default:
+		return false;
+	}
+}
+
+/* Is there nothing but INT3 up to the next function or section? */
+static bool is_padding(const struct walk *walk)
+{
+	unsigned long at = walk->at;
+
+	while (at < walk->limit && *byte_at(walk, at) == INT3)
+		at++;
+	return at == walk->limit;
+}
+
+/* Called at an INT3. In a run of them only the first one looks at the rest. */
+static bool is_breakpoint(const struct walk *walk)
+{
+	if (!is_start(walk) && is_unreached(walk))
+		return false;
+	return !is_padding(walk);
+}
+
+static int refuse_breakpoint(const struct walk *walk)
+{
+	pr_err("%s: refused: %s text, a breakpoint at offset 0x%lx: was a kprobe set on it? Remove that, then load the module\n",
+	       walk->module, walk->area->name, walk->at);
+	return -ENOEXEC;
+}
+
+/* ---- sites ---- */
+
 static int make_room(struct kedr_sites *sites)
 {
 	unsigned int room = sites->room ? 2 * sites->room : 256;
@@ -106,12 +209,17 @@ static int make_room(struct kedr_sites *sites)
 	return 0;
 }
 
-static int refuse(const struct walk *walk, const struct kedr_function *function,
-		  const char *why)
+static int refuse_too_far(const struct walk *walk,
+			  const struct kedr_function *function)
 {
-	pr_err("%s: refused: %s text, offset 0x%lx: branch to %s %s\n",
-	       walk->module, walk->area->name, walk->at, function->name, why);
+	pr_err("%s: refused: %s text, offset 0x%lx: branch to %s cannot reach the replacement, it is too far\n",
+	       walk->module, walk->area->name, walk->at, function->name);
 	return -ENOEXEC;
+}
+
+static bool is_in(const struct kedr_range *range, unsigned long at)
+{
+	return at >= range->from && at < range->to;
 }
 
 /* A branch to a replaced function was found: add it to the sites. */
@@ -123,12 +231,8 @@ static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
 	struct kedr_site *site;
 	int err;
 
-	if (insn->kind == KEDR_INSN_JCC)
-		return refuse(walk, function,
-			      "is conditional, which is not supported");
 	if (distance != (s32)distance)
-		return refuse(walk, function,
-			      "cannot reach the replacement, it is too far");
+		return refuse_too_far(walk, function);
 	err = make_room(walk->sites);
 	if (err)
 		return err;
@@ -139,12 +243,10 @@ static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
 	site->old = rel;
 	site->new = distance;
 	site->area = walk->kind;
-	site->jmp = insn->kind == KEDR_INSN_JMP;
+	site->kind = insn->kind;
 	site->written = false;
-	if (site->jmp)
-		function->nr_jmps++;
-	else
-		function->nr_calls++;
+	function->nr_sites[insn->kind]++;
+	function->nr_noinstr += is_in(&walk->area->noinstr, walk->at);
 	return 0;
 }
 
@@ -156,7 +258,13 @@ static int look_at_branch(struct walk *walk, const struct kedr_insn *insn)
 	memcpy(&rel, byte_at(walk, walk->at + insn->rel_at), sizeof(rel));
 	function = kedr_lookup_find(walk->lookup, walk->area->base + walk->at +
 						  insn->length + (long)rel);
-	return function ? add_site(walk, insn, rel, function) : 0;
+	if (!function)
+		return 0;
+	if (is_in(&walk->area->trampolines, walk->at)) {
+		function->nr_static_calls++;
+		return 0;
+	}
+	return add_site(walk, insn, rel, function);
 }
 
 static int cannot_decode(const struct walk *walk)
@@ -175,19 +283,24 @@ static int cannot_decode(const struct walk *walk)
 /* Goes over one instruction or one gap. */
 static int step(struct walk *walk)
 {
+	unsigned char first = *byte_at(walk, walk->at);
 	struct kedr_insn insn;
 	int err = 0;
 
 	find_limit(walk);
-	if (!*byte_at(walk, walk->at) && only_zeros_to_limit(walk)) {
+	if (!first && only_zeros_to_limit(walk)) {
 		walk->at = walk->limit;
+		walk->before = walk->at;
 		return 0;
 	}
+	if (first == INT3 && is_breakpoint(walk))
+		return refuse_breakpoint(walk);
 	if (!kedr_insn_decode(byte_at(walk, walk->at),
 			      byte_at(walk, walk->limit), IS_64BIT, &insn))
 		return cannot_decode(walk);
 	if (insn.kind != KEDR_INSN_OTHER)
 		err = look_at_branch(walk, &insn);
+	walk->before = walk->at;
 	walk->at += insn.length;
 	walk->area->scanned += insn.length;
 	return err;

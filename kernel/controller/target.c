@@ -47,6 +47,8 @@ struct target {
 static struct target targets[KEDR_MAX_TARGETS];
 static unsigned int nr_targets;
 
+static unsigned long departures;
+
 static atomic_t targets_in_init = ATOMIC_INIT(0);
 
 int kedr_target_module_in_init(void)
@@ -83,6 +85,11 @@ bool kedr_target_loaded(void)
 		if (targets[i].mod || targets[i].refused)
 			return true;
 	return false;
+}
+
+unsigned long kedr_target_departures(void)
+{
+	return departures;
 }
 
 const struct kedr_report *kedr_target_report(unsigned int index)
@@ -201,7 +208,7 @@ static int search_all(struct target *target,
  */
 static int search_and_patch(struct target *target,
 			    struct kedr_area areas[KEDR_NR_AREAS],
-			    const struct kedr_lookup *lookup,
+			    struct kedr_lookup *lookup,
 			    struct kedr_sites *sites)
 {
 	ktime_t start = ktime_get();
@@ -257,6 +264,8 @@ static void forget_module(struct target *target)
 {
 	leave_init(target);
 	release_payloads(target);
+	if (target->mod)
+		departures++;
 	target->mod = NULL;
 }
 

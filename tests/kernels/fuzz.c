@@ -252,6 +252,16 @@ static void make_area(unsigned long size)
 	qsort(starts, area.nr_starts, sizeof(*starts), compare_addresses);
 }
 
+/* Puts the opcode of a branch before the displacement that follows @at. */
+static void put_branch(unsigned char *at)
+{
+	*at = 0xe8 + chance(2);
+	if ((unsigned long)at > area.base && !chance(3)) {
+		at[-1] = 0x0f;
+		*at = 0x80 + chance(16);
+	}
+}
+
 /* Functions that some place of the text may call. */
 static void make_functions(void)
 {
@@ -263,7 +273,7 @@ static void make_functions(void)
 	}
 	while (nr-- && area.size > 5) {
 		unsigned long at = area.base + chance(area.size - 5);
-		struct kedr_function function = { "function", 0, 0, 0, 0 };
+		struct kedr_function function = { .name = "function" };
 		s32 rel;
 
 		memcpy(&rel, (void *)(at + 1), sizeof(rel));
@@ -271,10 +281,18 @@ static void make_functions(void)
 		function.replacement = function.address +
 			(chance(8) ? 0x1000L : 0x200000000L);
 		if (chance(2))
-			*(unsigned char *)at = 0xe8 + chance(2);
+			put_branch((unsigned char *)at);
 		if (!is_function(function.address))
 			kedr_lookup_add(&lookup, &function);
 	}
+}
+
+/* Which branch ends with this displacement? */
+static unsigned int kind_at(const unsigned char *rel)
+{
+	if (rel[-1] == 0xe8)
+		return KEDR_INSN_CALL;
+	return rel[-1] == 0xe9 ? KEDR_INSN_JMP : KEDR_INSN_JCC;
 }
 
 static void check_sites(const struct kedr_sites *sites, int err)
@@ -298,12 +316,13 @@ static void check_sites(const struct kedr_sites *sites, int err)
 		if (rel != site->old ||
 		    function->address - (area.base + end + rel) > PADDING ||
 		    area.base + end + site->new != function->replacement ||
-		    text[site->rel_at - 1] != (site->jmp ? 0xe9 : 0xe8))
+		    kind_at(text + site->rel_at) != site->kind)
 			broken("what a site says", text, area.size);
 	}
 	for (i = 0; i < lookup.nr; i++)
-		counted += lookup.functions[i].nr_calls +
-			   lookup.functions[i].nr_jmps;
+		counted += lookup.functions[i].nr_sites[KEDR_INSN_CALL] +
+			   lookup.functions[i].nr_sites[KEDR_INSN_JMP] +
+			   lookup.functions[i].nr_sites[KEDR_INSN_JCC];
 	if (counted != sites->nr)
 		broken("counts of functions", text, area.size);
 	if (!err && (watch.branches != sites->nr || area.scanned > area.size))

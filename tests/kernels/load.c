@@ -216,6 +216,11 @@ static void lay_out(struct loaded *loaded)
 		if (section->size)
 			memcpy((void *)section->address, section->bytes,
 			       section->size);
+		if (!strcmp(section->name, ".noinstr.text")) {
+			loaded->mod.noinstr_text_start =
+				(void *)section->address;
+			loaded->mod.noinstr_text_size = section->size;
+		}
 	}
 }
 
@@ -276,6 +281,7 @@ static void resolve_symbols(struct loaded *loaded)
 	}
 	loaded->kallsyms.symtab = loaded->symbols;
 	loaded->kallsyms.num_symtab = loaded->nr_symbols;
+	loaded->kallsyms.strtab = loaded->names;
 	loaded->mod.kallsyms = &loaded->kallsyms;
 }
 

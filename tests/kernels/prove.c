@@ -8,7 +8,7 @@
  *
  * Every symbol that a file imports is looked for. Prints for each file:
  *
- *   site SECTION OFFSET call|jmp SYMBOL	a site, in the order of the text;
+ *   site SECTION OFFSET call|jmp|jcc SYMBOL	a site, in the order of the text;
  *			index of the section, offset of the displacement in
  *			it, index of the symbol
  *   differs SECTION OFFSET WHAT	an instruction that only one of the
@@ -112,7 +112,7 @@ static void print_sites(const struct kedr_sites *sites,
 
 		printf("site %ld %lu %s %u\n",
 		       (long)(section - loaded.sections),
-		       site->rel_at - section->at, site->jmp ? "jmp" : "call",
+		       site->rel_at - section->at, kedr_kind_name(site->kind),
 		       symbol_of[site->function]);
 	}
 }

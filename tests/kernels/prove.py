@@ -8,7 +8,7 @@ A TREE is the root of an installed system or one directory lib/modules/RELEASE. 
 - the search of the controller, compiled in user space, goes over the module's text as the kernel lays it out, with
   every imported symbol as a function to be replaced;
 - the instructions that it sees must start where objdump shows instructions, in all sections of code;
-- the CALL and JMP that it finds must be those that the relocations name: none missing, none more;
+- the CALL, JMP and conditional jumps that it finds must be those that the relocations name: none missing, none more;
 - for kernels with call depth tracking the same must be found when all calls enter the padding of functions.
 
 Prints the counts of each kernel.  Exit status: 0 if nothing differs, 1 if something does (the first differences are
@@ -49,7 +49,7 @@ class ProofError(Exception):
 
 
 NUMBERS = (
-    *("modules", "sections", "instructions", "bytes", "early", "others", "exports", "bare"),
+    *("modules", "sections", "instructions", "bytes", "early", "others", "trampolines", "exports", "bare"),
     *("differences", "missing", "extra"),
 )
 
@@ -68,6 +68,7 @@ class Tally:
     bytes: int = 0
     early: int = 0
     others: int = 0
+    trampolines: int = 0
     exports: int = 0
     bare: int = 0
     differences: int = 0
@@ -231,13 +232,11 @@ def compare(tally: Tally, module: Path, file: Path, lines: list[list[str]], summ
     tally.sections += int(summary[2])
     tally.bytes += int(summary[3])
     tally.others += named.others
+    tally.trampolines += named.trampolines
     tally.exports += named.exports
     tally.bare += len(named.bare)
     count_sites(tally, named)
     tally.inside.update(named.inside)
-    tally.missing += named.conditional
-    if named.conditional:
-        tally.show(f"{module}: {named.conditional} conditional branches to what others export")
     report_sites(tally, module, named, found)
 
 
@@ -306,7 +305,8 @@ def describe(kernel: Kernel, tally: Tally) -> str:
 
     def sites(group: str, word: str = "of them") -> str:
         nr = len(tally.functions.get(group, ()))
-        return f"{tally.sites['call', group]} CALL and {tally.sites['jmp', group]} JMP to {nr} {word}"
+        conditional = f", {tally.sites['jcc', group]} Jcc" if tally.sites["jcc", group] else ""
+        return f"{tally.sites['call', group]} CALL and {tally.sites['jmp', group]} JMP{conditional} to {nr} {word}"
 
     outcome = "none missing, none extra"
     if tally.missing or tally.extra:
@@ -319,6 +319,8 @@ def describe(kernel: Kernel, tally: Tally) -> str:
         f"  and for {ALTERNATIVES}, which never runs in place: {sites('alternatives')}",
         f"  no branch, and so out of reach: {tally.others} other references from code to what others export",
     ]
+    if tally.trampolines:
+        lines.append(f"  jumps of static calls to what others export, which are no sites: {tally.trampolines}")
     if tally.inside:
         lines.append(f"  branches into what is no function: {total(tally.inside)}")
     if kernel.padding:

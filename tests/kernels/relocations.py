@@ -18,6 +18,7 @@ ALLOC, EXECINSTR = 0x2, 0x4
 UNDEFINED = 0  # st_shndx of a symbol that another module or the kernel exports
 RELATIVE = {2, 4}  # R_X86_64_PC32, R_X86_64_PLT32; R_386_PC32, R_386_PLT32: the same numbers
 BRANCHES = {0xE8: "call", 0xE9: "jmp"}
+TRAMPOLINES = ".static_call.text"  # each is a JMP whose callers the kernel leads elsewhere: no sites
 EXPORT = "__ksymtab_"  # the symbol of an export's entry is named after what is exported
 STATIC_CALL = "__SCT__"  # beginning of the symbols of trampolines, which are no functions and have no padding
 PADDING = 16  # bytes before functions on kernels with call depth tracking
@@ -25,7 +26,9 @@ NOP = b"\x90"
 
 
 class Site(NamedTuple):
-    """A branch: index of its section, offset of its displacement there, ``call`` or ``jmp``, index of the symbol."""
+    """A branch: index of its section, offset of its displacement there, ``call``, ``jmp`` or ``jcc``, index of
+    the symbol.
+    """
 
     section: int
     offset: int
@@ -38,17 +41,16 @@ class Named:
     """What the relocations of one file name.
 
     ``sites`` are the branches to the start of a symbol.  ``inside`` are symbols that branches lead into (Xen's page of
-    hypercalls: code at computed offsets, no function), once for each branch.  ``conditional`` counts conditional
-    branches, which compilers do not make.  ``others`` counts other references from code, mostly data and addresses
-    of functions.  ``exports`` counts functions that the file exports, ``bare`` are those of them without PADDING
-    bytes of NOP before them.
+    hypercalls: code at computed offsets, no function), once for each branch.  ``trampolines`` counts the jumps of
+    static calls, ``others`` other references from code, mostly data and addresses of functions.  ``exports`` counts
+    functions that the file exports, ``bare`` are those of them without PADDING bytes of NOP before them.
     """
 
     sites: set[Site] = field(default_factory=set)
     sections: dict[int, str] = field(default_factory=dict)
     symbols: list[str] = field(default_factory=list)
     inside: list[str] = field(default_factory=list)
-    conditional: int = 0
+    trampolines: int = 0
     others: int = 0
     exports: int = 0
     bare: list[str] = field(default_factory=list)
@@ -120,16 +122,23 @@ def _take(named: Named, imported: set[int], section: object, target: int, code: 
     for at, kind, symbol, addend in _entries(section, code, elfclass):
         if symbol not in imported:
             continue
-        opcode = code[at - 1] if at else 0
-        if kind not in RELATIVE:
+        branch = _branch(code, at) if kind in RELATIVE else ""
+        if not branch:
             named.others += 1
-        elif opcode in BRANCHES:
-            # The byte before a displacement that is no branch's is a ModRM of 05, 0D … 3D.
-            if addend == -4:
-                named.sites.add(Site(target, at, BRANCHES[opcode], symbol))
-            else:
-                named.inside.append(named.symbols[symbol])
-        elif 0x80 <= opcode <= 0x8F and at > 1 and code[at - 2] == 0x0F:
-            named.conditional += 1
+        elif named.sections[target] == TRAMPOLINES:
+            named.trampolines += 1
+        elif addend == -4:
+            named.sites.add(Site(target, at, branch, symbol))
         else:
-            named.others += 1
+            named.inside.append(named.symbols[symbol])
+
+
+def _branch(code: bytes, at: int) -> str:
+    """The kind of the branch whose displacement is there; nothing for another instruction.
+
+    The byte before a displacement that is no branch's is a ModRM of 05, 0D … 3D.
+    """
+    opcode = code[at - 1] if at else 0
+    if 0x80 <= opcode <= 0x8F and at > 1 and code[at - 2] == 0x0F:
+        return "jcc"
+    return BRANCHES.get(opcode, "")

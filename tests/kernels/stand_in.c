@@ -44,3 +44,8 @@ void vfree(const void *memory)
 		held_allocations--;
 	free((void *)memory);
 }
+
+void kfree(const void *memory)
+{
+	vfree(memory);
+}

@@ -63,6 +63,7 @@ struct page;
 void *vmalloc(unsigned long size);
 void *vzalloc(unsigned long size);
 void vfree(const void *memory);
+void kfree(const void *memory);
 /* What only patch.c asks for is defined in patch_test.c. */
 void after_write(void);
 struct page *vmalloc_to_page(const void *address);
@@ -120,11 +121,14 @@ struct module_memory {
 struct mod_kallsyms {
 	Elf_Sym *symtab;
 	unsigned int num_symtab;
+	const char *strtab;
 };
 
 struct module {
 	struct module_memory mem[MOD_MEM_NUM_TYPES];
 	struct mod_kallsyms *kallsyms;
+	void *noinstr_text_start;
+	unsigned int noinstr_text_size;
 };
 
 #endif /* KEDR_STAND_IN_H */

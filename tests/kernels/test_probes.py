@@ -38,8 +38,8 @@ def old(shapes: str, bits: int, yes: str, copies: str) -> Old:
     return Old(tuple(shapes.split()), bits, frozenset(yes.split()), tuple(copies.split()))
 
 
-SINCE_3_2 = "always bin_attribute_file linux_atomic param_ops"
-SINCE_4_19 = f"{SINCE_3_2} module_layout module_kallsyms"
+SINCE_3_2 = "always bin_attribute_file linux_atomic param_ops this_cpu_inc"
+SINCE_4_19 = f"{SINCE_3_2} module_layout module_kallsyms rcu_tasks"
 OLD = {
     "2.6.31-x86_64": old("2.6.31 common", 64, "always copy_size_int_direct", "copy_from_user copy_to_user"),
     "2.6.31-i386": old("2.6.31 common", 32, "always", "copy_from_user copy_to_user"),

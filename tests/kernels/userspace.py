@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KERNEL = HERE.parents[1] / "kernel"
 PARTS = ("insn_length", "search", "lookup", "area")
-CONFIG = ("MODULE_MEM", "MODULE_KALLSYMS")
+CONFIG = ("MODULE_MEM", "MODULE_KALLSYMS", "MODULE_NOINSTR")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-pointer-arith", "-Wno-sign-compare", "-Wno-unused-parameter")
 

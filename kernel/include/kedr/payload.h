@@ -59,7 +59,10 @@ int kedr_payload_register(struct kedr_payload *payload);
  * kedr_payload_unregister() - take back kedr_payload_register()
  * @payload: the description passed to kedr_payload_register()
  *
- * Does nothing if the payload is not registered. May sleep.
+ * Does nothing if the payload is not registered. May sleep. Call it from the
+ * payload's exit function before anything is freed that replacements use: it
+ * ends when no thread runs in a replacement any more. It does not wait for a
+ * thread that sleeps in a function which a replacement has called.
  */
 void kedr_payload_unregister(struct kedr_payload *payload);
 

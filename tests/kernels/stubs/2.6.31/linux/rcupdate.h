@@ -5,4 +5,6 @@
 
 #define rcu_dereference(p) (*(volatile typeof(p) *)&(p))
 
+void synchronize_rcu(void);
+
 #endif

@@ -4,4 +4,6 @@
 
 #define rcu_dereference_raw(p) (*(volatile typeof(p) *)&(p))
 
+void synchronize_rcu(void);
+
 #endif

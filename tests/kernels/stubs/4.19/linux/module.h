@@ -24,6 +24,8 @@ struct module {
 	struct list_head list;
 	char name[MODULE_NAME_LEN];
 	struct module_kobject mkobj;
+	struct kernel_param *kp;
+	unsigned int num_kp;
 	int (*init)(void);
 	struct module_layout core_layout;
 	struct module_layout init_layout;

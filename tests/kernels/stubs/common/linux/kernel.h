@@ -6,6 +6,7 @@
 #include <linux/errno.h>
 #include <linux/types.h>
 
+#define LONG_MAX ((long)(~0UL >> 1))
 #define INT_MAX ((int)(~0U >> 1))
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
@@ -21,6 +22,7 @@
 	type _y = (y);			\
 	_x < _y ? _x : _y; })
 
+unsigned long simple_strtoul(const char *text, char **end, unsigned int base);
 int printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int sprintf(char *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

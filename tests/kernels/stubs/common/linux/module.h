@@ -10,6 +10,8 @@ struct module {
 	struct list_head list;
 	char name[MODULE_NAME_LEN];
 	struct module_kobject mkobj;
+	struct kernel_param *kp;
+	unsigned int num_kp;
 	int (*init)(void);
 	void *module_init;
 	void *module_core;

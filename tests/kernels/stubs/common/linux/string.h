@@ -9,5 +9,8 @@ void *memcpy(void *to, const void *from, size_t size);
 int memcmp(const void *one, const void *other, size_t size);
 size_t strlen(const char *text);
 int strcmp(const char *one, const char *other);
+int strncmp(const char *one, const char *other, size_t size);
+size_t strcspn(const char *text, const char *reject);
+char *strchr(const char *text, int byte);
 
 #endif

@@ -4,6 +4,12 @@
 
 #include <linux/compiler.h>
 
+#ifdef CONFIG_X86_64
+#define BITS_PER_LONG 64
+#else
+#define BITS_PER_LONG 32
+#endif
+
 typedef unsigned char __u8, u8;
 typedef unsigned short __u16, u16;
 typedef unsigned int __u32, u32;
