@@ -37,8 +37,8 @@ static void set_area(struct kedr_area *area, const char *name, void *base,
 	area->nr_starts = 0;
 	area->trampolines.from = 0;
 	area->trampolines.to = 0;
-	area->noinstr.from = 0;
-	area->noinstr.to = 0;
+	area->noinstr_text.from = 0;
+	area->noinstr_text.to = 0;
 	area->scanned = 0;
 }
 
@@ -82,8 +82,8 @@ static void find_noinstr(struct kedr_area *area, const struct module *mod)
 
 	if (!mod->noinstr_text_size || at >= area->size)
 		return;
-	area->noinstr.from = at;
-	area->noinstr.to = at + mod->noinstr_text_size;
+	area->noinstr_text.from = at;
+	area->noinstr_text.to = at + mod->noinstr_text_size;
 }
 
 #else

@@ -134,7 +134,7 @@ struct kedr_range {
  * @starts: sorted addresses of functions and sections inside it
  * @nr_starts: their number
  * @trampolines: where its static calls have their trampolines
- * @noinstr: code that must not be instrumented
+ * @noinstr_text: code that must not be instrumented
  * @scanned: bytes of instructions decoded, without the gaps
  */
 struct kedr_area {
@@ -144,7 +144,7 @@ struct kedr_area {
 	unsigned long *starts;
 	unsigned int nr_starts;
 	struct kedr_range trampolines;
-	struct kedr_range noinstr;
+	struct kedr_range noinstr_text;
 	unsigned long scanned;
 };
 

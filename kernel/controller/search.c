@@ -246,7 +246,7 @@ static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
 	site->kind = insn->kind;
 	site->written = false;
 	function->nr_sites[insn->kind]++;
-	function->nr_noinstr += is_in(&walk->area->noinstr, walk->at);
+	function->nr_noinstr += is_in(&walk->area->noinstr_text, walk->at);
 	return 0;
 }
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Payloads' own counters of calls: the witness for how many records were generated.
 
-A payload of our templates counts every call of a function that it replaces, in a parameter of its module that has the
-name of the event (``kernel/include/kedr/calls.h``).  The events are enabled before the target is loaded and the
-counters are read after it is unloaded, so they must equal the records.  ``calls.json`` holds
+A payload of our templates counts every call of a function that it replaces when its replacement is entered, in a
+parameter of its module that has the name of the event (``kernel/include/kedr/calls.h``).  The events are enabled before
+the target is loaded and the counters are read after it is unloaded, so they must equal the records; where a record
+follows its call, what is more are calls that have not returned.  ``calls.json`` holds
 ``{"system/event": calls}``; what is not in it has no counter, as with a user's own MiST templates.
 """
 

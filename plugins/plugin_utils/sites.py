@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 try:
     from elftools.common.exceptions import ELFError
@@ -24,8 +24,13 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
 
 _EXECINSTR, _ALLOC = 0x4, 0x2
 _STATIC_CALL = "__SCT__"  # the trampoline of a static call is the function's name behind this
+_TRAMPOLINES = ".static_call.text"  # each is a JMP; the kernel leads its callers past it, so it is not a site
 _THUNK = re.compile(r"__x86_indirect_(?:thunk|call_thunk|jump_thunk)_\w+")
 _BRANCHES = {"EM_X86_64": {2, 4}, "EM_386": {2, 4}}  # R_*_PC32 and R_*_PLT32 have these numbers on both
+
+
+KINDS = ("call", "jmp", "jcc")
+"""Direct branches that are sites: CALL, JMP and conditional jump."""
 
 
 class SitesError(Exception):
@@ -33,7 +38,7 @@ class SitesError(Exception):
 
 
 class Key(NamedTuple):
-    """What sites are counted by: exported symbol, ``call`` or ``jmp``, ``core`` or ``init`` text."""
+    """What sites are counted by: exported symbol, ``call``, ``jmp`` or ``jcc``, ``core`` or ``init`` text."""
 
     symbol: str
     kind: str
@@ -45,13 +50,14 @@ class Expected:
     """Sites that a module file names.
 
     ``sites`` counts direct branches.  What is out of reach is counted by symbol: ``pointers``, where the
-    address is taken, in data or by an instruction; ``others``, references from code of another kind (a
-    conditional jump); ``static_calls``, calls of its trampoline, which the kernel patches itself.
-    ``indirect`` counts calls through thunks, of which no file says what they reach.  ``text`` is the bytes
-    of code by area.
+    address is taken, in data or by an instruction; ``others``, references from code of another kind;
+    ``static_calls``, calls of its trampoline, which the kernel patches itself, and trampolines of the module's
+    own that lead to it, which are also in ``trampolines``.  ``indirect`` counts calls through thunks, of which
+    no file says what they reach.  ``text`` is the bytes of code by area.
     """
 
     sites: dict[Key, int] = field(default_factory=dict)
+    trampolines: dict[str, int] = field(default_factory=dict)
     pointers: dict[str, int] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
     static_calls: dict[str, int] = field(default_factory=dict)
@@ -147,7 +153,8 @@ def _count_section(
 ) -> None:
     data = target.data()  # type: ignore[attr-defined]
     code = _is_code(target)
-    area = _area(target.name)  # type: ignore[attr-defined]
+    section: str = target.name  # type: ignore[attr-defined]
+    area = _area(section)
     branches = _BRANCHES[elf["e_machine"]]
     names: dict[int, str] = {}
     for relocation in relocations.iter_relocations():
@@ -168,13 +175,21 @@ def _count_section(
         if plain != name:
             # Outside of code stand the keys of the trampoline, not calls.
             if code:
-                result.static_calls[plain] = result.static_calls.get(plain, 0) + 1
-        elif kind in ("call", "jmp"):
-            key = Key(name, kind, area)
-            result.sites[key] = result.sites.get(key, 0) + 1
+                _add(result.static_calls, plain)
+        elif kind not in KINDS:
+            _add(result.pointers if kind == "pointer" else result.others, name)
+        elif section == _TRAMPOLINES:
+            _add(result.static_calls, name)
+            _add(result.trampolines, name)
         else:
-            counts = result.pointers if kind == "pointer" else result.others
-            counts[name] = counts.get(name, 0) + 1
+            _add(result.sites, Key(name, kind, area))
+
+
+_Counted = TypeVar("_Counted")
+
+
+def _add(counts: dict[_Counted, int], what: _Counted) -> None:
+    counts[what] = counts.get(what, 0) + 1
 
 
 def _addend(relocation: object, data: bytes) -> int:
@@ -185,10 +200,12 @@ def _addend(relocation: object, data: bytes) -> int:
 
 
 def _branch(data: bytes, offset: int, addend: int) -> str:
-    """``call``, ``jmp``, ``pointer`` (lea) or ``other``, from the opcode before a 32-bit displacement."""
+    """``call``, ``jmp``, ``jcc``, ``pointer`` (lea) or ``other``, from the opcode before a 32-bit displacement."""
     if addend != -4 or not 1 <= offset <= len(data) - 4:
         return "other"
     kind = {0xE8: "call", 0xE9: "jmp"}.get(data[offset - 1], "")
+    if not kind and offset >= 2 and data[offset - 2] == 0x0F and data[offset - 1] & 0xF0 == 0x80:
+        kind = "jcc"
     # LEA with a displacement from the next instruction: opcode 8D, and mod 00, r/m 101 in the byte after it
     lea = offset >= 2 and data[offset - 2] == 0x8D and data[offset - 1] & 0xC7 == 0x05
     return kind or ("pointer" if lea else "other")
@@ -198,19 +215,29 @@ def _branch(data: bytes, offset: int, addend: int) -> str:
 
 
 class Patched(NamedTuple):
-    """One site in the report.  ``offset`` is in bytes from the start of its area."""
+    """One site in the report.  ``offset`` is in bytes from the start of its area.
+
+    ``to``, ``to_offset`` and ``to_module`` say where the branch leads, as read back from the text after it was written
+    and named by the kernel: a symbol, bytes behind its start, and its module ("" for the kernel itself).  An address
+    that has no name has ``to`` "" and is ``to_offset``.
+    """
 
     symbol: str
     kind: str
     area: str
     offset: int
+    to: str
+    to_offset: int
+    to_module: str
 
 
 @dataclass
 class Report:
     """What the controller says it did with one target.
 
-    ``text`` is (size, scanned) in bytes by area; ``functions`` is {symbol: {"call": n, "jmp": n}}.
+    ``text`` is (size, scanned) in bytes by area; ``functions`` is {symbol: {"call": n, "jmp": n, "jcc": n}}.
+    ``static_calls`` counts trampolines of static calls that lead to a symbol and are not sites, ``noinstr`` the sites
+    in code that must not be instrumented; only symbols that have any are in them.
     """
 
     target: str
@@ -218,25 +245,36 @@ class Report:
     nanoseconds: int = 0
     sites: list[Patched] = field(default_factory=list)
     functions: dict[str, dict[str, int]] = field(default_factory=dict)
+    static_calls: dict[str, int] = field(default_factory=dict)
+    noinstr: dict[str, int] = field(default_factory=dict)
+
+    def branches(self, symbol: str) -> dict[str, int]:
+        """Sites of a symbol: ``call``, and ``jmp`` with the conditional jumps."""
+        counts = self.functions.get(symbol, dict.fromkeys(KINDS, 0))
+        return {"call": counts["call"], "jmp": counts["jmp"] + counts["jcc"]}
 
     def counted(self) -> dict[Key, int]:
         """The listed sites by symbol, kind and area."""
         counts: dict[Key, int] = {}
         for site in self.sites:
-            key = Key(site.symbol, site.kind, site.area)
-            counts[key] = counts.get(key, 0) + 1
+            _add(counts, Key(site.symbol, site.kind, site.area))
         return counts
 
 
 _NAME = r"([A-Za-z_]\w{0,511})"
 _NUMBER = r"(\d{1,20})"
 _HEX = r"0x([0-9a-fA-F]{1,16})"
+_ANY_NAME = r"([A-Za-z_.$][\w.$]{0,511})"  # the name of any symbol: those that compilers make have dots
 _LINES = {
     "target": re.compile(r"target (\w{1,64})"),
     "text": re.compile(rf"text (core|init) {_HEX} scanned {_NUMBER}"),
     "nanoseconds": re.compile(rf"nanoseconds {_NUMBER}"),
-    "site": re.compile(rf"site {_NAME} (call|jmp) (core|init) {_HEX}"),
-    "function": re.compile(rf"function {_NAME} call {_NUMBER} jmp {_NUMBER}"),
+    "site": re.compile(
+        rf"site {_NAME} (call|jmp|jcc) (core|init) {_HEX} to (?:{_ANY_NAME}\+{_HEX} (\w{{1,64}}|-)|{_HEX} -)"
+    ),
+    "function": re.compile(rf"function {_NAME} call {_NUMBER} jmp {_NUMBER}(?: jcc {_NUMBER})?"),
+    "static_call": re.compile(rf"static_call {_NAME} {_NUMBER}"),
+    "noinstr": re.compile(rf"noinstr {_NAME} {_NUMBER}"),
 }
 
 
@@ -256,7 +294,7 @@ def parse_report(text: str) -> dict[str, Report]:
         form = _LINES.get(line.partition(" ")[0])
         found = form.fullmatch(line) if form else None
         if found is None:
-            raise SitesError(f"line {number}: '{line[:80]}' is no line of the report")
+            raise SitesError(f"line {number}: '{line[:80]}' is not a line of the report")
         if line.startswith("target "):
             report = reports.setdefault(found[1], Report(found[1]))
         elif report is None:
@@ -274,9 +312,18 @@ def _take(report: Report, word: str, found: re.Match[str]) -> None:
     elif word == "nanoseconds":
         report.nanoseconds = int(found[1])
     elif word == "site":
-        report.sites.append(Patched(found[1], found[2], found[3], int(found[4], 16)))
+        report.sites.append(_site(found))
+    elif word == "function":
+        report.functions[found[1]] = {"call": int(found[2]), "jmp": int(found[3]), "jcc": int(found[4] or 0)}
     else:
-        report.functions[found[1]] = {"call": int(found[2]), "jmp": int(found[3])}
+        counts = report.static_calls if word == "static_call" else report.noinstr
+        counts[found[1]] = int(found[2])
+
+
+def _site(found: re.Match[str]) -> Patched:
+    symbol, kind, area, offset, to, to_offset, to_module, address = found.groups()
+    module = "" if to_module in (None, "-") else to_module
+    return Patched(symbol, kind, area, int(offset, 16), to or "", int(to_offset or address, 16), module)
 
 
 def _check(report: Report) -> None:
@@ -286,17 +333,19 @@ def _check(report: Report) -> None:
         if (site.area, site.offset) in places:
             raise SitesError(f"{report.target}: the site at {site.area} 0x{site.offset:x} is listed twice")
         places.add((site.area, site.offset))
-        listed.setdefault(site.symbol, {"call": 0, "jmp": 0})[site.kind] += 1
+        listed.setdefault(site.symbol, dict.fromkeys(KINDS, 0))[site.kind] += 1
     for symbol in sorted(set(listed) | set(report.functions)):
         named = report.functions.get(symbol)
-        found = listed.get(symbol, {"call": 0, "jmp": 0})
+        found = listed.get(symbol, dict.fromkeys(KINDS, 0))
         if named is None:
             raise SitesError(f"{report.target}: sites of {symbol} are listed and it has no 'function' line")
         if named != found:
-            raise SitesError(
-                f"{report.target}: {symbol} counts call {named['call']} jmp {named['jmp']}, "
-                f"listed are call {found['call']} jmp {found['jmp']}"
-            )
+            raise SitesError(f"{report.target}: {symbol} counts {_shown(named)}, listed are {_shown(found)}")
+
+
+def _shown(counts: Mapping[str, int]) -> str:
+    """``call 2 jmp 1``; conditional jumps only where there are any."""
+    return " ".join(f"{kind} {count}" for kind, count in counts.items() if count or kind != "jcc")
 
 
 def compare(expected: Expected, report: Report, symbols: Mapping[str, str]) -> list[str]:
@@ -312,7 +361,7 @@ def compare(expected: Expected, report: Report, symbols: Mapping[str, str]) -> l
         if symbol not in report.functions:
             differences.append(f"{title}: the controller reports nothing about it")
             continue
-        for kind in ("call", "jmp"):
+        for kind in KINDS:
             for area in ("core", "init"):
                 key = Key(symbol, kind, area)
                 want, have = expected.sites.get(key, 0), found.get(key, 0)
@@ -320,4 +369,7 @@ def compare(expected: Expected, report: Report, symbols: Mapping[str, str]) -> l
                     differences.append(
                         f"{title}: {have} {kind} sites patched in the {area} text, the relocations name {want}"
                     )
+        want, have = expected.trampolines.get(symbol, 0), report.static_calls.get(symbol, 0)
+        if want != have:
+            differences.append(f"{title}: {have} trampolines of static calls reported, the relocations name {want}")
     return differences

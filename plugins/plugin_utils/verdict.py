@@ -405,7 +405,7 @@ def _judge_console(host: Host, policy: splat.Policy) -> str:
         return ""
     attempt(host, lambda: _judge_console_kept(host))
     found = _scan(host, "console.log", policy)
-    panic = next((one.text for one in found.splats if one.fatal), "")
+    panic = found.cause if any(one.fatal for one in found.splats) else ""
     if not panic:
         _judge_whole(host, found, "console.log", f"{found.lines} lines")
         _judge_console_shows(host)
@@ -438,9 +438,8 @@ def _judge_console_shows(host: Host) -> None:
 
 def _note_splats(host: Host, found: splat.Scan, source: str) -> None:
     if found.splats:
-        first = found.splats[0]
-        count = f"{len(found.splats)} lines of splats; the first is line {first.line} ({first.rule})"
-        host.add("fail", source, f"{count}: {first.text}")
+        count = f"{found.total} lines of splats, from line {found.splats[0].line} on ({found.splats[0].rule})"
+        host.add("fail", source, f"{found.cause}; {count}")
         host.splats += [one.text for one in found.splats[:MAX_NAMED]]
     if found.before:
         host.add("note", source, f"{found.before} lines of splats from before this run")
@@ -719,7 +718,7 @@ def judge_sites(host: Host, expect: Expect) -> None:
     if report is None:
         raise EvidenceError("sites.txt", f"no report about {expect.target}, only: {', '.join(reports)}")
     for function, symbol in symbols.items():
-        _add_sites(host, function, report.functions.get(symbol, {}))
+        _add_sites(host, function, report.branches(symbol))
     _compare_sites(host, expected, report, symbols)
 
 
@@ -754,6 +753,9 @@ def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, s
             f"{total} call sites of {len(symbols)} functions, as the relocations name them, lead to the replacements",
         )
     _note_unreached(host, expected, symbols)
+    for symbol, count in sorted(report.noinstr.items()):
+        text = f"{symbol}: {count} of its call sites are in code that must not be instrumented: records may be wrong"
+        host.add("note", "sites.txt", text)
 
 
 def _astray(host: Host, report: sites.Report, symbols: Mapping[str, str]) -> list[str]:

@@ -69,9 +69,9 @@ def write_sites(host: Path, *lines: str) -> None:
 def test_the_site_is_known_where_one_place_was_patched(host: Path) -> None:
     write_sites(
         host,
-        "site kfree jmp core 0x5e6",
-        "site _km call init 0x1",
-        "site _km call core 0x2",
+        "site kfree jmp core 0x5e6 to kedr_repl_kfree+0x0 m",
+        "site _km call init 0x1 to kedr_repl_kmalloc+0x0 m",
+        "site _km call core 0x2 to kedr_repl_kmalloc+0x0 m",
         "function kfree call 0 jmp 1",
         "function _km call 2 jmp 0",
     )

@@ -118,8 +118,8 @@ def test_the_trace_text_is_that_of_the_description() -> None:
 def test_parts_come_in_the_order_of_a_call() -> None:
     text = body(sources()["payload.c"], "alloc")
     parts = [
-        "*returnValue;", "int i = 0;", "= (alloc)(entry, n);", "i++;",
-        "kedr_calls_count(called_alloc);", "trace_called_alloc(", "i--;", "return ",
+        "*returnValue;", "kedr_calls_count(called_alloc);", "int i = 0;", "= (alloc)(entry, n);", "i++;",
+        "trace_called_alloc(", "i--;", "return ",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
@@ -128,7 +128,7 @@ def test_parts_come_in_the_order_of_a_call() -> None:
 def test_a_function_that_returns_nothing_has_no_result() -> None:
     text = re.sub('#line .*', '#line N "F"', body(sources()["payload.c"], "tick"))
     counted = "\tkedr_calls_count(called_tick);\n"
-    assert text == f'{{\n\t(tick)();\n{counted}#line N "F"\n\ttrace_called_tick(0);\n#line N "F"\n}}'
+    assert text == f'{{\n{counted}\t(tick)();\n#line N "F"\n\ttrace_called_tick(0);\n#line N "F"\n}}'
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,11 @@ def test_kbuild_builds_the_module_under_its_name_with_warnings_as_errors() -> No
 
 def test_the_module_registers_and_unregisters_itself() -> None:
     text = sources()["payload.c"]
-    assert "return kedr_payload_register(&kedr_this_payload);" in text
+    init = text[text.index("kedr_this_payload_init(void)") :]
+    order = ["kedr_calls_init();", "kedr_payload_register(&", "kedr_calls_exit();", "kedr_payload_unregister(&"]
+    places = [init.index(part) for part in order]
+    assert places == sorted(places)
+    assert init.rindex("kedr_calls_exit();") > places[-1], "the counters stay while a replacement may run"
     assert "kedr_payload_unregister(&kedr_this_payload);" in text
     assert ".mod\t\t= THIS_MODULE," in text
 

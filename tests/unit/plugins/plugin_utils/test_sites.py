@@ -50,11 +50,12 @@ def test_calls_and_tail_jumps_are_counted_by_area(tmp_path: pathlib.Path, flags:
         Key("kfree", "jmp", "core"): 4 - calls,
         Key("__kmalloc", "call", "core"): 1,
         Key("__kmalloc", "call", "init"): 1,
+        Key("up", "jcc", "core"): 1,
     }
     assert found.total("kfree") == 4
     # Two in the table, one in the code of address().
     assert found.pointers == {"kfree": 3}
-    assert found.others == {"up": 1}
+    assert not found.others
     assert found.text["init"] > 0
 
 
@@ -65,7 +66,7 @@ int use(void);
 int use(void) { kfree(0); return 1; }
 __asm__(".text\n\tcall __SCT__might_sleep\n\tjmp __SCT__might_sleep\n"
         "\tcall __x86_indirect_thunk_rax\n\tjmp __x86_indirect_thunk_r11\n\tcall __x86_return_thunk\n"
-        "\tjne up\n"
+        "\txbegin up\n"
         ".section .static_call_sites,\"a\"\n\t.long __SCT__might_sleep - .\n"
         ".section .discard.reachable,\"a\"\n\t.long up - .\n"
         ".text\n");
@@ -96,7 +97,7 @@ def test_what_cannot_be_intercepted_is_counted_by_function_and_kind(
         ("movq $up, %rdi", "pointers"),
         ("pushq $up", "pointers"),
         ("cmpq up(%rip), %rdi", "other"),
-        ("je up", "other"),
+        ("xbegin up", "other"),
         ("call *up(%rip)", "other"),
         (".data; .quad up", "pointers"),
     ],
@@ -106,6 +107,28 @@ def test_an_address_that_is_taken_is_told_from_other_references(tmp_path: pathli
     found = count(build(tmp_path, source, "-m64", "-mcmodel=kernel"), "up").unreached({"up": "up"})
     counts = {"pointers": 0, "other": 0, "static_calls": 0, "unreferenced": False}
     assert found == {"up": {**counts, kind: 1}}
+
+
+@pytest.mark.parametrize("flags", [("-m64", "-mcmodel=kernel"), ("-m32",)], ids=["x86_64", "i386"])
+@pytest.mark.parametrize("jump", ["jo", "jne", "jg"])
+def test_conditional_tail_jumps_are_sites(tmp_path: pathlib.Path, jump: str, flags: tuple[str, ...]) -> None:
+    source = f'__asm__(".section .init.text, \\"ax\\"; {jump} up; call up; .text");'
+    found = count(build(tmp_path, source, *flags), "up")
+    assert found.sites == {Key("up", "jcc", "init"): 1, Key("up", "call", "init"): 1}
+    assert found.unreached({"up": "up"}) == {}
+
+
+def test_the_jump_of_a_static_call_is_told_and_is_not_a_site(tmp_path: pathlib.Path) -> None:
+    source = r"""
+    __asm__(".section .static_call.text, \"ax\"\n__SCT__mine: .byte 0xe9\n\t.long up - (. + 4)\n"
+            ".byte 0x0f, 0xb9, 0xcc\n.text\n\tcall __SCT__mine\n\tcall up\n");
+    """
+    found = count(build(tmp_path, source, "-m64", "-mcmodel=kernel"), "up")
+    assert found.sites == {Key("up", "call", "core"): 1}
+    assert found.trampolines == {"up": 1}
+    assert found.unreached({"up": "up"}) == {
+        "up": {"pointers": 0, "other": 0, "static_calls": 1, "unreferenced": False}
+    }
 
 
 def test_only_the_symbols_asked_for_are_counted(tmp_path: pathlib.Path) -> None:
@@ -148,9 +171,9 @@ REPORT = """target cp_target
 text core 0x7f4 scanned 2036
 text init 0x11a scanned 282
 nanoseconds 48211
-site __kmalloc_noprof call init 0x42
-site kfree call core 0x10
-site kfree jmp core 0x25
+site __kmalloc_noprof call init 0x42 to kedr_repl___kmalloc+0x0 my_payload1
+site kfree call core 0x10 to kedr_repl_kfree+0x0 my_payload1
+site kfree jmp core 0x25 to kedr_repl_kfree+0x0 my_payload1
 function __kmalloc_noprof call 1 jmp 0
 function kfree call 1 jmp 1
 function up call 0 jmp 0
@@ -165,8 +188,45 @@ def test_the_report_is_read_whole() -> None:
     report = sites.parse_report(REPORT)["cp_target"]
     assert report.text == {"core": (0x7F4, 2036), "init": (0x11A, 282)}
     assert report.nanoseconds == 48211
-    assert report.sites[0] == sites.Patched("__kmalloc_noprof", "call", "init", 0x42)
-    assert report.functions["kfree"] == {"call": 1, "jmp": 1}
+    assert report.sites[0] == sites.Patched(
+        "__kmalloc_noprof", "call", "init", 0x42, "kedr_repl___kmalloc", 0, "my_payload1"
+    )
+    assert report.functions["kfree"] == {"call": 1, "jmp": 1, "jcc": 0}
+    assert not report.static_calls and not report.noinstr
+
+
+@pytest.mark.parametrize(
+    ("to", "destination"),
+    [
+        ("kfree+0x0 -", ("kfree", 0, "")),
+        ("kedr_repl_kfree.cold+0x1f my_payload1", ("kedr_repl_kfree.cold", 0x1F, "my_payload1")),
+        ("0xffffffffc0123456 -", ("", 0xFFFFFFFFC0123456, "")),
+    ],
+)
+def test_a_site_leads_to_what_the_text_says(to: str, destination: tuple[str, int, str]) -> None:
+    text = REPORT.replace("jmp core 0x25 to kedr_repl_kfree+0x0 my_payload1", f"jmp core 0x25 to {to}")
+    (site,) = [one for one in sites.parse_report(text)["cp_target"].sites if one.kind == "jmp"]
+    assert (site.to, site.to_offset, site.to_module) == destination
+
+
+def test_what_few_targets_have_is_read_too() -> None:
+    text = REPORT.replace(
+        "function up call 0 jmp 0\n",
+        "site up jcc core 0x30 to kedr_repl_up+0x0 my_payload3\n"
+        "function up call 0 jmp 0 jcc 1\nstatic_call up 2\nnoinstr up 1\n",
+    )
+    report = sites.parse_report(text)["cp_target"]
+    assert report.functions["up"] == {"call": 0, "jmp": 0, "jcc": 1}
+    assert report.branches("up") == {"call": 0, "jmp": 1}
+    assert report.branches("kfree") == {"call": 1, "jmp": 1}
+    assert report.branches("never_named") == {"call": 0, "jmp": 0}
+    assert (report.static_calls, report.noinstr) == ({"up": 2}, {"up": 1})
+    expected = sites.Expected({**EXPECTED.sites, Key("up", "jcc", "core"): 1}, trampolines={"up": 2})
+    assert sites.compare(expected, report, SYMBOLS) == []
+    assert sites.compare(EXPECTED, report, SYMBOLS) == [
+        "up: 1 jcc sites patched in the core text, the relocations name 0",
+        "up: 2 trampolines of static calls reported, the relocations name 0",
+    ]
 
 
 def test_equal_sites_differ_in_nothing() -> None:
@@ -177,7 +237,8 @@ def test_equal_sites_differ_in_nothing() -> None:
     ("old", "new", "said"),
     [
         (
-            "site kfree jmp core 0x25\nfunction __kmalloc_noprof call 1 jmp 0\nfunction kfree call 1 jmp 1",
+            "site kfree jmp core 0x25 to kedr_repl_kfree+0x0 my_payload1\n"
+            "function __kmalloc_noprof call 1 jmp 0\nfunction kfree call 1 jmp 1",
             "function __kmalloc_noprof call 1 jmp 0\nfunction kfree call 1 jmp 0",
             "kfree: 0 jmp sites patched in the core text, the relocations name 1",
         ),
@@ -185,7 +246,7 @@ def test_equal_sites_differ_in_nothing() -> None:
         ("function up call 0 jmp 0\n", "", "up: the controller reports nothing about it"),
         (
             "function up call 0 jmp 0",
-            "site up call core 0x77\nfunction up call 1 jmp 0",
+            "site up call core 0x77 to kedr_repl_up+0x0 my_payload3\nfunction up call 1 jmp 0",
             "up: 1 call sites patched in the core text, the relocations name 0",
         ),
     ],
@@ -201,6 +262,9 @@ def test_a_difference_names_function_kind_and_area(old: str, new: str, said: str
     [
         ("function kfree call 1 jmp 1", "function kfree call 2 jmp 1", "kfree counts call 2 jmp 1"),
         ("function kfree call 1 jmp 1\n", "", "sites of kfree are listed"),
+        ("function kfree call 1 jmp 1", "function kfree call 1 jmp 1 jcc 1", "counts call 1 jmp 1 jcc 1, listed are"),
+        (" to kedr_repl_kfree+0x0 my_payload1\nfunction", "\nfunction", "line 7"),
+        ("kedr_repl_kfree+0x0 my_payload1\nfunction", "kedr_repl_kfree my_payload1\nfunction", "line 7"),
         ("nanoseconds 48211", "nanoseconds many", "line 4"),
         ("target cp_target\n", "", "line 1.*before the first 'target'"),
         ("site kfree jmp core 0x25", "site kfree call core 0x10", "twice"),

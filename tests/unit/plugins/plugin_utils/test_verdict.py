@@ -103,6 +103,8 @@ function down_trylock call 0 jmp 0
 function down_timeout call 0 jmp 0
 function up call 1 jmp 1
 """
+KFREE_JMP = "site kfree jmp core 0xa to kedr_repl_kfree+0x0 my_payload1\n"
+DOWN_CALL = "site down call core 0x27 to kedr_repl_down+0x0 my_payload3\n"
 
 SEM = "ffff888003a1c0d0"
 ARRAY, BUFFER = "ffff888003a1c000", "ffff888004b1e000"
@@ -606,7 +608,7 @@ def test_a_witness_that_cannot_be_read_is_missed(run: RunDir, old: str, new: str
 
 
 def test_calls_that_cannot_be_intercepted_are_told_by_function_and_kind(run: RunDir) -> None:
-    source = TARGET + "    call __SCT__up\n    .data\n    .quad kfree, kfree\n    .text\n    jne up\n"
+    source = TARGET + "    call __SCT__up\n    .data\n    .quad kfree, kfree\n    .text\n    xbegin up\n"
     source += "    call __x86_indirect_thunk_rax\n"
     (run.host / "target.s").write_text(source)
     command = ["gcc", "-c", "-o", run.host / "modules" / "cp_target.ko", run.host / "target.s"]
@@ -1105,19 +1107,14 @@ FAILURES: dict[str, tuple[Spoil, str]] = {
     "an unpatched site": (
         lambda run: run.write(
             "sites.txt",
-            SITES.replace("site kfree jmp core 0xa to kedr_repl_kfree+0x0 my_payload1\n", "").replace(
-                "kfree call 1 jmp 1", "kfree call 1 jmp 0"
-            ),
+            SITES.replace(KFREE_JMP, "").replace("kfree call 1 jmp 1", "kfree call 1 jmp 0"),
         ),
         "kfree: 0 jmp sites patched in the core text, the relocations name 1",
     ),
     "an invented site": (
         lambda run: run.write(
             "sites.txt",
-            SITES.replace(
-                "function down call 0",
-                "site down call core 0x27 to kedr_repl_down+0x0 my_payload3\nfunction down call 1",
-            ),
+            SITES.replace("function down call 0", DOWN_CALL + "function down call 1"),
         ),
         "down: 1 call sites patched in the core text, the relocations name 0",
     ),
