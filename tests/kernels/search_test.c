@@ -3,12 +3,12 @@
  * What the search finds, refuses and leaves alone, one small text at a time.
  */
 #include "controller.h"
-#include "insn_length.h"
 #include "scenarios.h"
 
 #define FUNCTION	0x10000000UL	/* distance of a function from the text */
 #define REPLACEMENT	0x20000000UL
 #define FAR		0x100000000UL	/* out of the reach of 32 bits */
+#define INT3		0xcc
 
 static unsigned char text[256];
 static unsigned long starts[8];
@@ -42,7 +42,9 @@ static void add_start(unsigned long at)
 static void add_function(unsigned long address, unsigned long replacement)
 {
 	struct kedr_function function = {
-		"function", address, replacement, 0, 0,
+		.name = "function",
+		.address = address,
+		.replacement = replacement,
 	};
 
 	if (!lookup.slots)
@@ -89,7 +91,8 @@ static void calls_and_tail_calls_are_found(void)
 	CHECK(!search());
 	CHECK(sites.nr == 2);
 	CHECK(sites.site[0].insn_at == 1 && sites.site[0].rel_at == 2);
-	CHECK(!sites.site[0].jmp && sites.site[1].jmp);
+	CHECK(sites.site[0].kind == KEDR_INSN_CALL);
+	CHECK(sites.site[1].kind == KEDR_INSN_JMP);
 	CHECK(replacement_of(&sites.site[0]) == area.base + REPLACEMENT);
 	CHECK(replacement_of(&sites.site[1]) == area.base + REPLACEMENT);
 	CHECK(area.scanned == 11);
@@ -134,11 +137,32 @@ static void a_replacement_too_far_below_is_refused(void)
 	finish();
 }
 
-static void a_conditional_branch_to_a_function_is_refused(void)
+/* jo to jg, as all of them may end a function */
+static void conditional_tail_calls_are_found(void)
+{
+	unsigned int condition;
+
+	for (condition = 0; condition < 16; condition++) {
+		set_text("\x90\x0f_____", 7);
+		text[2] = 0x80 + condition;
+		lead(3, area.base + FUNCTION);
+		add_function(area.base + FUNCTION, area.base + REPLACEMENT);
+		CHECK(!search());
+		CHECK(sites.nr == 1);
+		CHECK(sites.site[0].kind == KEDR_INSN_JCC);
+		CHECK(sites.site[0].insn_at == 1 && sites.site[0].rel_at == 3);
+		CHECK(replacement_of(&sites.site[0]) ==
+		      area.base + REPLACEMENT);
+		CHECK(lookup.functions[0].nr_sites[KEDR_INSN_JCC] == 1);
+		finish();
+	}
+}
+
+static void a_conditional_tail_call_that_cannot_reach_is_refused(void)
 {
 	set_text("\x0f\x84____", 6);
 	lead(2, area.base + FUNCTION);
-	add_function(area.base + FUNCTION, area.base + REPLACEMENT);
+	add_function(area.base + FUNCTION, area.base + FAR);
 	CHECK(search() == -ENOEXEC);
 	finish();
 }
@@ -249,7 +273,8 @@ static void more_sites_than_there_was_room_for_are_kept(void)
 		memcpy(calls + 5 * i + 1, &rel, sizeof(rel));
 	}
 	CHECK(!search());
-	CHECK(sites.nr == 1000 && lookup.functions[0].nr_calls == 1000);
+	CHECK(sites.nr == 1000);
+	CHECK(lookup.functions[0].nr_sites[KEDR_INSN_CALL] == 1000);
 	for (i = 0; i < 1000; i++)
 		CHECK(sites.site[i].insn_at == 5 * i);
 	finish();
@@ -328,13 +353,183 @@ static void padding_belongs_to_the_next_function(void)
 #endif
 }
 
+/* ---- static calls, code without instrumentation ---- */
+
+/* jmp FUNCTION; ud1 %esp,%ecx; call FUNCTION */
+static void the_jump_of_a_static_call_is_no_site(void)
+{
+	set_text("\xe9____\x0f\xb9\xcc\xe8____", 13);
+	lead(1, area.base + FUNCTION);
+	lead(9, area.base + FUNCTION);
+	area.trampolines.from = 0;
+	area.trampolines.to = 1;
+	add_function(area.base + FUNCTION, area.base + REPLACEMENT);
+	CHECK(!search());
+	CHECK(sites.nr == 1 && sites.site[0].insn_at == 8);
+	CHECK(lookup.functions[0].nr_static_calls == 1);
+	finish();
+}
+
+static Elf_Sym symbols[8];
+static unsigned int nr_symbols;
+
+static void add_symbol(unsigned int name, unsigned long at)
+{
+	Elf_Sym *symbol = &symbols[nr_symbols++];
+
+	symbol->st_name = name;
+	symbol->st_info = STB_GLOBAL << 4 | STT_FUNC;
+	symbol->st_shndx = 1;
+	symbol->st_value = (unsigned long)text + at;
+}
+
+static struct mod_kallsyms kallsyms = { symbols, 0, "\0plain\0__SCT__it" };
+static struct module module;
+static struct kedr_area areas[KEDR_NR_AREAS];
+
+static void find_areas(void)
+{
+	module.mem[MOD_TEXT].base = text;
+	module.mem[MOD_TEXT].size = sizeof(text);
+	module.kallsyms = &kallsyms;
+	kallsyms.num_symtab = nr_symbols;
+	CHECK(!kedr_areas_init(areas, &module));
+}
+
+static void trampolines_are_found_by_their_names(void)
+{
+	add_symbol(1, 0);
+	add_symbol(7, 40);
+	add_symbol(7, 32);
+	add_symbol(7, 48);
+	add_symbol(1, 64);
+	find_areas();
+	CHECK(areas[0].trampolines.from == 32);
+	CHECK(areas[0].trampolines.to == 49);
+	CHECK(areas[1].trampolines.from == areas[1].trampolines.to);
+	CHECK(areas[0].nr_starts == 5);
+	kedr_areas_destroy(areas);
+}
+
+static void a_module_without_static_calls_has_no_trampolines(void)
+{
+	add_symbol(1, 0);
+	find_areas();
+	CHECK(!areas[0].trampolines.to);
+	CHECK(areas[0].noinstr_text.from == areas[0].noinstr_text.to);
+	kedr_areas_destroy(areas);
+}
+
+static void code_without_instrumentation_is_found_in_its_text(void)
+{
+	module.noinstr_text_start = text + 16;
+	module.noinstr_text_size = 32;
+	find_areas();
+	CHECK(areas[0].noinstr_text.from == 16);
+	CHECK(areas[0].noinstr_text.to == 48);
+	CHECK(!areas[1].noinstr_text.to);
+	kedr_areas_destroy(areas);
+}
+
+static void sites_without_instrumentation_are_counted(void)
+{
+	set_call_and_jmp();
+	area.noinstr_text.from = 6;
+	area.noinstr_text.to = 11;
+	add_function(area.base + FUNCTION, area.base + REPLACEMENT);
+	CHECK(!search());
+	CHECK(sites.nr == 2);
+	CHECK(lookup.functions[0].nr_noinstr == 1);
+	finish();
+}
+
+/* ---- breakpoints ---- */
+
+/* Searches @bytes that begin a function, with another one at @next. */
+static int search_function(const char *bytes, unsigned long size,
+			   unsigned long next)
+{
+	int err;
+
+	area.nr_starts = 0;
+	set_text(bytes, size);
+	add_start(0);
+	if (next)
+		add_start(next);
+	CHECK(!kedr_lookup_init(&lookup, 0));
+	err = search();
+	finish();
+	return err;
+}
+
+static void int3_where_nothing_comes_is_left_alone(void)
+{
+	CHECK(!search_function("\xc3\xcc\x90", 3, 0));		/* ret */
+	CHECK(!search_function("\xf3\xc3\xcc\x90", 4, 0));	/* rep ret */
+	CHECK(!search_function("\xc3\xcc\xcc\xcc\xcc\x90", 6, 0));
+	CHECK(!search_function("\xeb\x01\xcc\x90", 4, 0));	/* jmp */
+	CHECK(!search_function("\xe9\1\0\0\0\xcc\x90", 7, 0));
+	CHECK(!search_function("\xff\xe0\xcc\x90", 4, 0));	/* jmp *eax */
+	CHECK(!search_function("\x0f\x0b\xcc\x90", 4, 0));	/* ud2 */
+	CHECK(!search_function("\xe8\1\0\0\0\xcc\x90", 7, 0));
+#ifdef CONFIG_X86_64
+	CHECK(!search_function("\x41\xff\xe3\xcc\x90", 5, 0)); /* jmp *r11 */
+#endif
+}
+
+static void int3_up_to_the_next_function_is_padding(void)
+{
+	/* a call that does not come back, and one that ends the text */
+	CHECK(!search_function("\xe8\0\0\0\0\xcc\xcc\xcc\x90", 9, 8));
+	CHECK(!search_function("\xe8\0\0\0\0\xcc\xcc", 7, 0));
+}
+
+static void a_breakpoint_in_a_function_is_refused(void)
+{
+	CHECK(search_function("\x90\xcc\x90\xc3", 4, 0) == -ENOEXEC);
+	CHECK(search_function("\x90\xcc\x90\xc3", 4, 3) == -ENOEXEC);
+	/* a call that comes back; call *eax */
+	CHECK(search_function("\xe8\2\0\0\0\xcc\x90", 7, 0) == -ENOEXEC);
+	CHECK(search_function("\xff\xd0\xcc\x90", 4, 0) == -ENOEXEC);
+	/* je */
+	CHECK(search_function("\x74\x01\xcc\x90", 4, 0) == -ENOEXEC);
+}
+
+/* push %ebp; mov %esp,%ebp with a kprobe on it, behind a function's end */
+static void a_breakpoint_where_a_function_starts_is_refused(void)
+{
+	CHECK(search_function("\xcc\x89\xe5\xc3", 4, 0) == -ENOEXEC);
+	CHECK(search_function("\xc3\xcc\x89\xe5\xc3", 5, 1) == -ENOEXEC);
+	CHECK(search_function("\xc3\0\0\xcc\x89\xe5", 6, 3) == -ENOEXEC);
+}
+
+static void a_long_run_of_int3_is_looked_at_once(void)
+{
+	unsigned long size = 64UL << 20;
+	unsigned char *bytes = malloc(size);
+
+	CHECK(bytes);
+	memset(bytes, INT3, size);
+	bytes[0] = 0xc3;
+	bytes[size - 1] = 0x90;
+	set_text("", 0);
+	area.base = (unsigned long)bytes;
+	area.size = size;
+	CHECK(!kedr_lookup_init(&lookup, 0));
+	CHECK(!search());
+	CHECK(area.scanned == size);
+	finish();
+	free(bytes);
+}
+
 static const struct scenario scenarios[] = {
 	SCENARIO(calls_and_tail_calls_are_found),
 	SCENARIO(a_replacement_out_of_reach_is_refused),
 	SCENARIO(the_last_address_in_reach_is_reached),
 	SCENARIO(the_first_address_out_of_reach_is_refused),
 	SCENARIO(a_replacement_too_far_below_is_refused),
-	SCENARIO(a_conditional_branch_to_a_function_is_refused),
+	SCENARIO(conditional_tail_calls_are_found),
+	SCENARIO(a_conditional_tail_call_that_cannot_reach_is_refused),
 	SCENARIO(a_conditional_branch_elsewhere_is_left_alone),
 	SCENARIO(a_byte_that_is_no_instruction_is_refused),
 	SCENARIO(an_instruction_that_is_cut_off_is_refused),
@@ -348,6 +543,16 @@ static const struct scenario scenarios[] = {
 	SCENARIO(a_call_into_padding_is_one_of_its_function_with_call_thunks),
 	SCENARIO(a_start_of_a_function_is_never_padding),
 	SCENARIO(padding_belongs_to_the_next_function),
+	SCENARIO(the_jump_of_a_static_call_is_no_site),
+	SCENARIO(trampolines_are_found_by_their_names),
+	SCENARIO(a_module_without_static_calls_has_no_trampolines),
+	SCENARIO(code_without_instrumentation_is_found_in_its_text),
+	SCENARIO(sites_without_instrumentation_are_counted),
+	SCENARIO(int3_where_nothing_comes_is_left_alone),
+	SCENARIO(int3_up_to_the_next_function_is_padding),
+	SCENARIO(a_breakpoint_in_a_function_is_refused),
+	SCENARIO(a_breakpoint_where_a_function_starts_is_refused),
+	SCENARIO(a_long_run_of_int3_is_looked_at_once),
 };
 
 int main(int argc, char **argv)

@@ -73,11 +73,36 @@ def test_each_kind_of_branch_is_counted_where_it_belongs(program: Path, tmp_path
     assert tally.inside == {"page_of_stubs": 1}
 
 
-def test_a_conditional_branch_makes_the_proof_fail(program: Path, tmp_path: Path) -> None:
-    module = assembled(tmp_path, ".text\n jz kfree\n ret\n")
+def test_a_conditional_tail_call_is_a_site(program: Path, tmp_path: Path) -> None:
+    module = assembled(tmp_path, ".text\n jz kfree\n jne 1f\n1: ret\n")
+    tally = compare_batch(program, {str(module): module})
+    assert tally.holds, tally.shown
+    assert tally.sites == {("jcc", "exported"): 1}
+    assert "0 CALL and 0 JMP, 1 Jcc to 1 exported functions" in describe(Kernel("1.2.3-test", (), 64, 0), tally)
+
+
+def test_the_jump_of_a_static_call_is_counted_apart(program: Path, tmp_path: Path) -> None:
+    text = """
+        .text
+        call kfree
+        .section .static_call.text, "ax"
+        .type __SCT__mine, @function
+    __SCT__mine:
+        .byte 0xe9
+        .long kfree - (. + 4)
+        .byte 0x0f, 0xb9, 0xcc
+    """
+    module = assembled(tmp_path, text)
+    tally = compare_batch(program, {str(module): module})
+    assert tally.holds, tally.shown
+    assert (tally.sites, tally.trampolines) == ({("call", "exported"): 1}, 1)
+
+
+def test_a_breakpoint_makes_the_proof_fail(program: Path, tmp_path: Path) -> None:
+    module = assembled(tmp_path, ".text\n nop\n int3\n ret\n")
     tally = compare_batch(program, {str(module): module})
     assert not tally.holds
-    assert any("branch to kfree is conditional" in text for text in tally.shown)
+    assert any("a breakpoint at offset 0x1: was a kprobe set on it?" in text for text in tally.shown)
 
 
 def test_code_that_is_not_decodable_makes_the_proof_fail(program: Path, tmp_path: Path) -> None:
@@ -144,7 +169,8 @@ MISTAKES = {
     "JMP is not looked at": ("search.c", "insn.kind != KEDR_INSN_OTHER", "!= KEDR_INSN_OTHER", "== KEDR_INSN_CALL"),
     "a site lies one byte later": ("search.c", "site->rel_at = walk->at + insn->rel_at;", "rel_at;", "rel_at + 1;"),
     "destinations are off by one": ("search.c", "insn->length + (long)rel)", "(long)rel", "(long)rel + 1"),
-    "JMP is taken for CALL": ("search.c", "site->jmp = insn->kind == KEDR_INSN_JMP", "INSN_JMP", "INSN_CALL"),
+    "JMP is taken for CALL": ("search.c", "site->kind = insn->kind;", "insn->kind", "KEDR_INSN_CALL"),
+    "each INT3 is taken for a breakpoint": ("search.c", "if (!is_start(walk) &&", "!is_start", "is_start"),
     "starts of functions are not known": ("area.c", "symbol->st_value >= area->base", ">=", "<"),
     "the first function is not found": ("lookup.c", "return slot->address ?", "slot->address", "slot->function"),
 }

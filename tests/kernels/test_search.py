@@ -63,8 +63,8 @@ def test_each_refusal_says_why_and_where(searches: dict[str, Path], writing: Pat
     said = {
         "a_replacement_out_of_reach_is_refused":
             "core text, offset 0x1: branch to function cannot reach the replacement, it is too far",
-        "a_conditional_branch_to_a_function_is_refused":
-            "core text, offset 0x0: branch to function is conditional, which is not supported",
+        "a_breakpoint_in_a_function_is_refused":
+            "core text, a breakpoint at offset 0x1: was a kprobe set on it?",
         "a_byte_that_is_no_instruction_is_refused": "core text, offset 0x1 is not an instruction; bytes",
     }  # fmt: skip
     for scenario, text in said.items():
@@ -105,7 +105,7 @@ MISTAKES = {
     "what is cut off is taken": ("insn_length.c", "|| length > end - at)", "length > end - at", "0"),
     "the search goes back": ("search.c", "walk->at += insn.length;", "insn.length", "insn.length - 1"),
     "the search does not see JMP": ("search.c", "if (insn.kind != KEDR_INSN_OTHER)", "!= KEDR_INSN_OTHER", "== 1"),
-    "a site is not counted": ("search.c", "function->nr_jmps++;", "function->nr_jmps++", ""),
+    "a site is not counted": ("search.c", "function->nr_sites[insn->kind]++;", "[insn->kind]++", "[0]++"),
     "memory is kept": ("search.c", "void kedr_sites_destroy(struct kedr_sites *sites)\n{\n\tvfree", "vfree", "(void)"),
 }
 
