@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import cdecl, datafile
+from . import cdecl, datafile, special
 from .cdecl import CType
 from .datafile import Node
-from .payload_model import Function, Payload, PayloadError, Problem
+from .payload_model import AFTER, Function, Payload, PayloadError, Problem
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def resolve(
             )
             problems.append(Problem(payload.path, function.line, text))
     resolved = ResolvedPayload(payload, release, tuple(found), tuple(missing))
-    problems += _misfits(resolved) + _clashes([resolved])
+    problems += _misfits(resolved) + _refused(resolved) + _clashes([resolved])
     if not problems and not found:
         text = (
             f"kernel {release} exports none of the payload's functions; leave the payload out for this kernel"
@@ -260,6 +260,21 @@ def _misfits(resolved: ResolvedPayload) -> list[Problem]:
                 f"function {function.name!r} has {len(function.arguments)} arguments here; "
                 f"functions.yml passes {wanted} to {one.symbol}"
             )
+            problems.append(Problem(resolved.payload.path, function.line, text))
+    return problems
+
+
+def _refused(resolved: ResolvedPayload) -> list[Problem]:
+    """Functions whose symbol cannot be replaced, or cannot be recorded at the moment that is asked for."""
+    problems: list[Problem] = []
+    for one in resolved.functions:
+        function, reason = one.function, special.denied(one.symbol)
+        text = ""
+        if reason:
+            text = f"function {function.name!r} is {one.symbol} here, which cannot be replaced: {reason}"
+        elif special.never_returns(one.symbol) and (function.moment == AFTER or function.returns):
+            text = f"{special.NEVER_RETURNS.format(one.symbol)} and 'returnsVoid = yes'"
+        if text:
             problems.append(Problem(resolved.payload.path, function.line, text))
     return problems
 

@@ -12,6 +12,7 @@ from .mist import Group
 from .printf import Conversion
 
 RETURN_VALUE = "returnValue"
+BEFORE, AFTER = "before", "after"
 
 
 @dataclass(frozen=True, order=True)
@@ -49,16 +50,20 @@ class Code:
 
 @dataclass(frozen=True)
 class Param:
-    """An argument or a trace parameter; `line` is where its name is."""
+    """An argument or a trace parameter; `line` is where its name is, `type_line` where its type is."""
 
     ctype: CType
     name: str
     line: int
+    type_line: int
 
 
 @dataclass(frozen=True)
 class Function:
-    """One [group]: a function to intercept. `returns` is None for a function that returns nothing."""
+    """One [group]: a function to intercept. `returns` is None for a function that returns nothing.
+
+    `moment` says when a call is recorded: BEFORE it or AFTER it.
+    """
 
     name: str
     line: int
@@ -71,6 +76,7 @@ class Function:
     middle: Code | None = None
     epilogue: Code | None = None
     optional: bool = False
+    moment: str = AFTER
 
     @property
     def event(self) -> str:

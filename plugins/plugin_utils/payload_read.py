@@ -9,15 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import cdecl, mist
+from . import cdecl, mist, special
 from .cdecl import CType, Kind
-from .payload_model import RETURN_VALUE, Code, Function, Param, Payload, PayloadError, Problem
+from .payload_model import AFTER, BEFORE, RETURN_VALUE, Code, Function, Param, Payload, PayloadError, Problem
 from .printf import Conversion, FormatError, conversions, misfit
 
 # name -> may it be given several times
 GLOBALS = {"module.name": False, "module.author": False, "module.license": False, "header": True}
 GROUP = {
-    "function.name": False, "function.optional": False, "returnType": False, "returnsVoid": False,
+    "function.name": False, "function.optional": False, "record": False, "returnType": False, "returnsVoid": False,
     "arg.type": True, "arg.name": True, "trace.param.type": True, "trace.param.name": True,
     "trace.formatString": False, "prologue": False, "middleCode": False, "epilogue": False,
 }  # fmt: skip
@@ -27,6 +27,7 @@ MODULE_NAME_MAX = 55  # MODULE_NAME_LEN of a 64-bit kernel without its NUL
 TRACE_PARAMS_MAX = 12  # what the kernel's tracepoint macros can count
 _MODULES_TAKEN = frozenset({"payload", "cp_controller", "cp_target"})
 FIELDS_TAKEN = frozenset({"ent", "__data", "__entry"})  # of every trace record
+STRINGS_MAX = 512  # bytes of the stack that the copies of one call's strings may take
 _MALFORMED_MAX = 50  # malformed lines looked for in one file
 _NAMES = b"|".join(re.escape(name.encode()) for name in sorted({*GLOBALS, *GROUP}))
 # Lines that no C has: a value must have ended before them. And lines that C has seldom: it may have ended there.
@@ -402,11 +403,16 @@ class _Reader:
         arguments = self._params(values, "arg.type", "arg.name", "argument")
         trace = self._params(values, "trace.param.type", "trace.param.name", "trace parameter")
         code = {part: self._code(values.get(part)) for part in ("prologue", "middleCode", "epilogue")}
-        sources = [part.text for part in (*headers, code["prologue"], code["middleCode"]) if part]
+        moment = self._moment(values)
+        known_parts = [*headers, code["prologue"], code["middleCode"] if moment == AFTER else None]
+        sources = [part.text for part in known_parts if part]
         void = values.flag("returnsVoid")
+        if name:
+            self._special(name, values, moment)
         self._argument_types(arguments, name.value if name else "")
         known = {text.value for text in values.texts.get("arg.name", [])}
-        self._trace_params(trace, known, sources, void)
+        later = self._known_later(trace, known, sources, code["middleCode"]) if moment == BEFORE else set()
+        self._trace_params(tuple(one for one in trace if one.name not in later), known, sources, void)
         given = len(values.texts.get("arg.name", [])) + len(values.texts.get("trace.param.name", []))
         if len(arguments) + len(trace) == given:  # else a name may be another's
             ctypes = {one.name: one.ctype for one in arguments}
@@ -429,7 +435,50 @@ class _Reader:
             code["middleCode"],
             code["epilogue"],
             optional,
+            moment,
         )
+
+    def _moment(self, values: _Values) -> str:
+        """When a call is recorded."""
+        text = values.get("record")
+        if text is None or text.value in (BEFORE, AFTER):
+            return text.value if text else AFTER
+        near = _near(text.value, (BEFORE, AFTER))
+        rule = f"allowed are {BEFORE} and {AFTER} the call"
+        self.complain(text.line, f"'record' is {text.value!r}{_hint(near)}; {rule}", near)
+        return AFTER
+
+    def _special(self, name: _Text, values: _Values, moment: str) -> None:
+        """Functions that cannot be replaced, and those that can be recorded before the call only."""
+        reason = special.denied(name.value)
+        if reason:
+            self.complain(name.line, f"function {name.value!r} cannot be replaced: {reason}")
+        if not special.never_returns(name.value):
+            return
+        result = values.get("returnType")
+        if result:
+            self.complain(result.line, f"returnType: {name.value} never returns; write 'returnsVoid = yes' instead")
+        if moment == AFTER:
+            self.complain(name.line, special.NEVER_RETURNS.format(name.value))
+
+    def _known_later(
+        self, trace: tuple[Param, ...], known: set[str], sources: list[str], middle: Code | None
+    ) -> set[str]:
+        """The names of trace parameters that have no value before the call; complains about them."""
+        later: set[str] = set()
+        for param in trace:
+            if param.name == RETURN_VALUE:
+                why = "the result is not known then"
+            elif param.name in known or any(cdecl.has_word(source, param.name) for source in sources):
+                continue
+            elif middle and cdecl.has_word(middle.text, param.name):
+                why = "middleCode runs after the call"
+            else:
+                continue
+            later.add(param.name)
+            text = f"trace parameter {param.name!r} has no value before the call: {why}"
+            self.complain(param.line, f"{text}; remove it, or 'record = before'")
+        return later
 
     def _identifier(self, name: str, line: int, what: str) -> bool:
         if not cdecl.is_identifier(name):
@@ -482,7 +531,7 @@ class _Reader:
                 continue
             names[name] = name_text.line
             if ctype:
-                params.append(Param(ctype, name, name_text.line))
+                params.append(Param(ctype, name, name_text.line, type_text.line))
         return tuple(params)
 
     def _pairs(self, values: _Values, type_name: str, name_name: str, what: str) -> list[tuple[_Text, _Text]]:
@@ -568,7 +617,7 @@ class _Reader:
                     f"trace parameter {param.name!r} is {param.ctype.kind.value}; "
                     "integers, pointers and strings can be recorded",
                 )
-            if param.name in FIELDS_TAKEN:
+            if param.name in FIELDS_TAKEN or param.name.startswith("common_"):
                 self.complain(
                     param.line,
                     f"trace.param.name {param.name!r} is taken by the trace record; choose another name",
@@ -624,6 +673,13 @@ class _Reader:
             )
         elif len(trace) == names:
             self._fits(text.line, found, trace, self.complain)
+        size = sum(one.text_size for one in found)
+        if size > STRINGS_MAX:
+            self.complain(
+                text.line,
+                f"trace.formatString: the strings take up to {size} bytes of the stack, at most {STRINGS_MAX} are "
+                "allowed; give them a precision such as %.31s, which copies 31 bytes",
+            )
         return inside, tuple(found)
 
     @staticmethod
@@ -661,9 +717,10 @@ def _literal_fault(inside: str) -> str:
     for character in inside:
         if not 0x20 <= ord(character) < 0x7F:
             return f"{character!r} cannot stand in a trace; printable ASCII characters only"
-    rest = re.sub(r'\\[\\"]', "", inside)
-    if '"' in rest:
-        return 'a quote inside the text; write \\"'
-    if "\\" in rest:
-        return 'a backslash that is no escape; only \\\\ and \\" are allowed, a record is one line'
+        if character in '"\\':
+            what = "quote" if character == '"' else "backslash"
+            return (
+                f"a {what} inside the text: the kernel shows the format of an event without its escapes, so that "
+                "no program could read the trace; leave it out or use '"
+            )
     return ""

@@ -13,12 +13,11 @@ import jinja2
 from . import cdecl
 from .cdecl import declare, escape
 from .functions import ResolvedFunction, ResolvedPayload
-from .payload_model import RETURN_VALUE, Code, Param
+from .payload_model import BEFORE, RETURN_VALUE, Code, Function, Param
 from .printf import Conversion
 
 FILES = ("payload.c", "trace_payload.h", "Kbuild")
 _HERE = "#line @here@"  # replaced by the place it stands at
-STRING_SIZE = 128  # bytes of a recorded string, with its NUL
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,29 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Field:
-    """A trace parameter in the three places of its event: prototype, record, assignment."""
+    """A trace parameter in the places of its event: prototype, record, assignment, text.
 
+    `typedef` declares its type by the name that the event's prototype uses, '' for a type that is ours.
+    """
+
+    typedef: str
+    line: int
     prototype: str
     argument: str
     entry: str
     assign: str
+    printed: str
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text that is copied to the stack, for the record to be made of the copy; `line` is that of its type."""
+
+    line: int
+    pointer: str
+    value: str
+    copy: str
+    size: int
 
 
 def render(resolved: ResolvedPayload, template_dir: str) -> dict[str, str]:
@@ -73,7 +89,13 @@ def plan(resolved: ResolvedPayload) -> dict[str, Any]:
     return {
         "module": resolved.payload.module,
         "events": [
-            {"event": one.function.event, "function": one.function.name, "symbol": one.symbol}
+            {
+                "event": one.function.event,
+                "function": one.function.name,
+                "symbol": one.symbol,
+                "moment": one.function.moment,
+                "strings": [text.value for text in _texts(one.function)],
+            }
             for one in resolved.functions
         ],
         "unresolved": [{"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved],
@@ -114,6 +136,9 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
     function = one.function
     arguments = passed(one)
     call = f"({one.symbol})({', '.join(name for _type, name in arguments)})"  # in () it is never a macro
+    texts = _texts(function)
+    late = [text for text in texts if _known_late(function, text.value)]
+    result = [declare(function.returns.field, RETURN_VALUE)] if function.returns else []
     return {
         "name": function.name,
         "line": function.line,
@@ -121,15 +146,57 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
         "event": function.event,
         "returns": function.returns.text if function.returns else "",
         "head": declare(function.returns.text if function.returns else "void", f"kedr_repl_{function.name}"),
-        "result": declare(function.returns.field, RETURN_VALUE) if function.returns else "",
+        "result": bool(function.returns),
+        "declarations": result + [f"char {text.copy}[{text.size}]" for text in texts],
         "parameters": ", ".join(declare(*argument) for argument in arguments) or "void",
         "call": f"{RETURN_VALUE} = {call}" if function.returns else call,
         "prologue": _part(function.prologue),
         "middle": _part(function.middle),
         "epilogue": _part(function.epilogue),
-        "traced": ", ".join(param.name for param in function.trace) or "0",
+        "before": function.moment == BEFORE,
+        "early": [text for text in texts if text not in late],
+        "late": late,
+        "traced": ", ".join(_passed_on(*pair) for pair in _traced(function)) or "0",
         **_event(one),
     }
+
+
+def _traced(function: Function) -> list[tuple[Param, Conversion]]:
+    """The trace parameters, each with the conversion that prints it."""
+    return list(zip(function.trace, function.conversions, strict=True))
+
+
+def _texts(function: Function) -> list[_Text]:
+    """The trace parameters that are recorded as text."""
+    return [
+        _Text(
+            param.type_line,
+            declare(param.ctype.text, f"{cdecl.OWN_PREFIX}from"),
+            param.name,
+            _copy_of(param),
+            conversion.text_size,
+        )
+        for param, conversion in _traced(function)
+        if conversion.text_size
+    ]
+
+
+def _known_late(function: Function, name: str) -> bool:
+    """Is it only after the call that a text is there: as the result, or made by middleCode?"""
+    if function.moment == BEFORE:
+        return False
+    own = name in (argument.name for argument in function.arguments)
+    middle = function.middle is not None and cdecl.has_word(function.middle.text, name)
+    return name == RETURN_VALUE or (middle and not own)
+
+
+def _passed_on(param: Param, conversion: Conversion) -> str:
+    """What the trace event is called with for a parameter."""
+    return _copy_of(param) if conversion.text_size else param.name
+
+
+def _copy_of(param: Param) -> str:
+    return f"{cdecl.OWN_PREFIX}text_{param.name}"
 
 
 def passed(one: ResolvedFunction) -> list[tuple[str, str]]:
@@ -172,13 +239,10 @@ def _event(one: ResolvedFunction) -> dict[str, Any]:
     function = one.function
     if not function.trace:
         name = f"{cdecl.OWN_PREFIX}nothing"
-        nothing = _Field(f"int {name}", name, f"__field(int, {name})", f"__entry->{name} = {name};")
-        return {"fields": [nothing], "format": f"{_format(function.format)}%s", "printed": ['""']}
-    return {
-        "fields": [_field(*pair) for pair in zip(function.trace, function.conversions, strict=True)],
-        "format": _format(function.format),
-        "printed": [f"__entry->{param.name}" for param in function.trace],
-    }
+        nothing = _Field("", 0, f"int {name}", name, f"__field(int, {name})", f"__entry->{name} = {name};", '""')
+        return {"fields": [nothing], "format": f"{_format(function.format)}%s"}
+    fields = [_field(function.event, *pair) for pair in _traced(function)]
+    return {"fields": fields, "format": _format(function.format)}
 
 
 def _format(text: str) -> str:
@@ -186,12 +250,29 @@ def _format(text: str) -> str:
     return text.replace("??", "?\\?")
 
 
-def _field(param: Param, conversion: Conversion) -> _Field:
-    """How one trace parameter is recorded: text as a copy of bounded length, anything else as its value."""
+def _field(event: str, param: Param, conversion: Conversion) -> _Field:
+    """How one trace parameter is recorded: text with as many bytes as it has, anything else as its value."""
     name, ctype = param.name, param.ctype
     passed = f"{cdecl.OWN_PREFIX}{name}"  # the kernel's macros have variables of their own in the same scope
-    prototype = declare(ctype.text, passed)
-    if conversion.letter == "s":
-        copy = f'snprintf(__entry->{name}, sizeof(__entry->{name}), "%s", {passed});'
-        return _Field(prototype, passed, f"__array(char, {name}, {STRING_SIZE})", copy)
-    return _Field(prototype, passed, f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};")
+    own_type = f"{cdecl.OWN_PREFIX}{event}_{name}_t"
+    typedef = f"typedef {declare(ctype.text, own_type)}"
+    if conversion.text_size:
+        size = f"__kedr_text_size({passed}, {conversion.text_size})"
+        return _Field(
+            typedef,
+            param.type_line,
+            declare("const char *", passed),
+            passed,
+            f"__dynamic_array(char, {name}, {size})",
+            f"__kedr_text_copy(__get_dynamic_array({name}), {size}, {passed});",
+            f"__get_str({name})",
+        )
+    return _Field(
+        typedef,
+        param.type_line,
+        declare(own_type, passed),
+        passed,
+        f"__field({ctype.field}, {name})",
+        f"__entry->{name} = {ctype.cast}{passed};",
+        f"__entry->{name}",
+    )

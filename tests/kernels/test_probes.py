@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload import load_functions, load_payload, render, resolve
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import (
+    Payload,
+    load_functions,
+    load_payload,
+    parse_payload,
+    render,
+    resolve,
+)
 from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,15 +67,14 @@ def make_tree(directory: Path, kernel: Old) -> Path:
     return tree
 
 
-def write_payload(stage: Path, name: str, kernel: Old) -> None:
-    """Render a shipped description as payload_render does for such a kernel."""
-    payload = load_payload(str(ROOT / "data" / f"{name}.data"))
+def write_payload(stage: Path, payload: Payload, kernel: Old) -> None:
+    """Render a description as payload_render does for such a kernel."""
     names = {function.name for function in payload.functions}
     exports = {one for one in names if not one.startswith("copy_")} | set(kernel.copies)
     resolved = resolve(payload, load_functions(str(ROOT / "data" / "functions.yml")), exports, set(), "old")
-    (stage / name).mkdir()
+    (stage / payload.module).mkdir()
     for file, text in render(resolved, str(KERNEL / "templates")).items():
-        (stage / name / file).write_text(text)
+        (stage / payload.module / file).write_text(text)
 
 
 def make_stage(directory: Path, kernel: Old) -> Path:
@@ -81,7 +87,7 @@ def make_stage(directory: Path, kernel: Old) -> Path:
     shutil.copytree(KERNEL / "controller", stage / "cp_controller")
     shutil.copytree(KERNEL / "target", stage / "cp_target", ignore=shutil.ignore_patterns("user"))
     for name in PAYLOADS:
-        write_payload(stage, name, kernel)
+        write_payload(stage, load_payload(str(ROOT / "data" / f"{name}.data")), kernel)
     return stage
 
 
@@ -138,11 +144,65 @@ def test_controller_payloads_and_target_compile_for_an_old_kernel(name: str, bui
 def test_a_payload_counts_the_calls_of_each_function_in_a_parameter(name: str, built: Callable) -> None:
     stage, _answers = built(name)
     for module in PAYLOADS:
-        events = re.findall(r"^TRACE_EVENT\((\w+),$", (stage / module / "trace_payload.h").read_text(), re.M)
+        events = re.findall(r"^TRACE_EVENT\((\w+), ", (stage / module / "trace_payload.h").read_text(), re.M)
         with (stage / module / f"{module}.ko").open("rb") as file:
             symbols = {one.name for one in ELFFile(file).get_section_by_name(".symtab").iter_symbols()}
         assert events
         assert {f"__param_{event}" for event in events} | {f"kedr_calls_{event}" for event in events} <= symbols
+
+
+TEXTS = b"""module.name = texts
+module.author = A
+module.license = GPL
+header = char *rename(const char *old, unsigned char *raw); void drop(char *name);
+[group]
+function.name = rename
+returnType = char *
+arg.type = const char *
+arg.name = old
+arg.type = unsigned char *
+arg.name = raw
+trace.param.type = const char *
+trace.param.name = old
+trace.param.type = const unsigned char *
+trace.param.name = raw
+trace.param.type = int
+trace.param.name = length
+trace.param.type = const char *
+trace.param.name = returnValue
+trace.formatString = "rename(%.16s, %s), %d: %s"
+prologue = int length = old[0];
+[group]
+function.name = drop
+returnsVoid = yes
+record = before
+arg.type = char *
+arg.name = name
+trace.param.type = const char *
+trace.param.name = name
+trace.formatString = "drop(%s)"
+"""
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_payload_with_texts_compiles_for_an_old_kernel(name: str, built: Callable, tmp_path: Path) -> None:
+    make_tree(tmp_path, OLD[name])
+    stage = make_stage(tmp_path, OLD[name])
+    shutil.copytree(built(name)[0] / "generated", stage / "generated")
+    write_payload(stage, parse_payload(TEXTS, "texts.data"), OLD[name])
+    assert build(stage, "texts")[-1][:2] == ["built", "texts"], logs(stage)
+
+
+def test_a_wrong_type_of_a_trace_parameter_is_blamed_on_its_line(built: Callable, tmp_path: Path) -> None:
+    make_tree(tmp_path, OLD["4.19-x86_64"])
+    stage = make_stage(tmp_path, OLD["4.19-x86_64"])
+    shutil.copytree(built("4.19-x86_64")[0] / "generated", stage / "generated")
+    wrong = TEXTS.replace(b"trace.param.type = int\n", b"trace.param.type = nonsense\n")
+    write_payload(stage, parse_payload(wrong, "texts.data"), OLD["4.19-x86_64"])
+    assert build(stage, "texts")[-1] == ["failed", "texts"]
+    blamed = re.findall(r"^(\S+?):(\d+):\d+: error: ", logs(stage), re.M)
+    assert blamed[0] == ("texts.data", "16")
+    assert {file for file, _line in blamed} == {"texts.data"}
 
 
 @pytest.mark.parametrize(

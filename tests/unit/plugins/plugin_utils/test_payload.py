@@ -108,9 +108,12 @@ def test_quotes_around_a_format_are_not_part_of_it() -> None:
     assert read(changed('"kstrdup(%x): %p"', "kstrdup(%x): %p")) == read(GOOD)
 
 
-def test_escaped_quotes_and_backslashes_stay_in_a_format() -> None:
-    payload = read(changed("kstrdup(%x)", r"a \"b\" \\ %x"))
-    assert payload.functions[0].format == r"a \"b\" \\ %x: %p"
+@pytest.mark.parametrize(("text", "what"), [(r"\"b\" %x", "quote"), (r"a \\ %x", "backslash"), ('"%x', "quote")])
+def test_what_the_kernel_would_show_without_its_escapes_stays_out_of_a_format(text: str, what: str) -> None:
+    found = only(changed("kstrdup(%x)", text))
+    assert "15: trace.formatString: a " in found
+    assert "no program could read the trace; leave it out or use '" in found
+    assert what in found or text.startswith("\\")
 
 
 def test_types_may_stand_before_all_names() -> None:
@@ -382,7 +385,7 @@ def test_names_in_comments_declare_nothing() -> None:
     assert "names no value" in only(text)
 
 
-@pytest.mark.parametrize("name", ["ent", "__data"])
+@pytest.mark.parametrize("name", ["ent", "__data", "common_pid"])
 def test_names_of_the_trace_record_are_taken(name: str) -> None:
     text = changed("trace.param.name = gfp", f"trace.param.name = {name}")
     assert "is taken by the trace record" in only(text)
@@ -398,7 +401,7 @@ def test_what_cannot_be_recorded_is_reported(value: str) -> None:
 def test_more_trace_parameters_than_the_kernel_counts_are_reported() -> None:
     def params(count: int) -> str:
         lines = [f"{kind}.type = int\n{kind}.name = a{n}\n" for n in range(count) for kind in ("arg", "trace.param")]
-        return GLOBALS + VOID.replace("kfree()", "%d" * count) + "".join(lines)
+        return GLOBALS + VOID.replace("kfree()", "%d," * count) + "".join(lines)
 
     assert len(read(params(12)).functions[0].trace) == 12
     assert "13 trace parameters; at most 12" in only(params(13))
@@ -428,10 +431,77 @@ def test_a_function_given_twice_names_both_lines() -> None:
     assert only(GOOD + GROUP).startswith("17: function 'kstrdup' is given again (first in line 5)")
 
 
+# the moment of a record
+
+BEFORE = changed("returnType = char *\n", "returnType = char *\nrecord = before\n")
+
+
+def test_a_call_is_recorded_after_it_unless_said_otherwise() -> None:
+    assert read(GOOD).functions[0].moment == "after"
+    assert read(GOOD + "record = after\n").functions[0].moment == "after"
+    assert read(GLOBALS + VOID + "record = before\n").functions[0].moment == "before"
+
+
+@pytest.mark.parametrize(("value", "hint"), [("befor", ", did you mean 'before'?"), ("", ""), ("yes", "")])
+def test_a_moment_that_is_none_is_reported(value: str, hint: str) -> None:
+    text = f"16: 'record' is {value!r}{hint}; allowed are before and after the call"
+    assert only(f"{GOOD}record = {value}\n") == text
+
+
+def test_a_result_cannot_be_recorded_before_the_call() -> None:
+    assert only(BEFORE) == (
+        "15: trace parameter 'returnValue' has no value before the call: the result is not known then; "
+        "remove it, or 'record = before'"
+    )
+
+
+def test_what_only_the_middle_code_declares_cannot_be_recorded_before_the_call() -> None:
+    traced = "trace.param.type = int\ntrace.param.name = late\n"
+    text = GLOBALS + VOID.replace("kfree()", "%d") + traced + "middleCode = int late = 1;\n"
+    assert read(text).functions[0].trace[0].name == "late"
+    assert only(text + "record = before\n") == (
+        "9: trace parameter 'late' has no value before the call: middleCode runs after the call; "
+        "remove it, or 'record = before'"
+    )
+    assert read(text + "prologue = int late = 0;\nrecord = before\n").functions[0].moment == "before"
+
+
+# special functions
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("__get_user_4", "registers of its own; describe copy_from_user"),
+        ("__put_user_nocheck_8", "registers of its own"),
+        ("__fentry__", "in front of every function"),
+        ("__x86_indirect_thunk_rax", "it is a thunk"),
+        ("__SCT__might_resched", "trampoline of a static call"),
+        ("rep_movs_alternative", "registers that a function in C changes"),
+        ("__asan_load8", "the compiler calls it"),
+    ],
+)
+def test_a_function_that_cannot_be_replaced_is_refused_with_the_reason(name: str, reason: str) -> None:
+    found = only(changed("kstrdup\n", f"{name}\n"))
+    assert found.startswith(f"5: function '{name}' cannot be replaced: ")
+    assert reason in found
+
+
+def test_a_function_that_never_returns_is_recorded_before_the_call_or_not_at_all() -> None:
+    text = GLOBALS + VOID.replace("= kfree\n", "= kthread_exit\n")
+    assert only(text) == (
+        "5: function 'kthread_exit' never returns, so a call cannot be recorded after it; write 'record = before'"
+    )
+    assert read(text + "record = before\n").functions[0].moment == "before"
+    assert only(text.replace("returnsVoid = yes", "returnType = int") + "record = before\n") == (
+        "6: returnType: kthread_exit never returns; write 'returnsVoid = yes' instead"
+    )
+
+
 # format strings
 
 
-@pytest.mark.parametrize(("text", "count"), [("none", 0), ("%x", 1), ("%x %p %d", 3), ("%x %*p", 3), ("%% %x", 1)])
+@pytest.mark.parametrize(("text", "count"), [("none", 0), ("%x", 1), ("%x %p %d", 3), ("%% %x", 1)])
 def test_conversions_are_counted_against_trace_parameters(text: str, count: int) -> None:
     assert only(changed("kstrdup(%x): %p", text)).startswith(
         f"15: trace.formatString has {count} conversions for 2 trace parameters"

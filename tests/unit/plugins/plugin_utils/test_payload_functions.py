@@ -155,9 +155,20 @@ def test_an_optional_function_that_cannot_be_resolved_is_listed() -> None:
     found = resolve(text, {}, {"kfree"}, set(), "1.0")
     assert plan(found) == {
         "module": "pay",
-        "events": [{"event": "called_kfree", "function": "kfree", "symbol": "kfree"}],
+        "events": [
+            {"event": "called_kfree", "function": "kfree", "symbol": "kfree", "moment": "after", "strings": []}
+        ],
         "unresolved": [{"function": "gone", "tried": ["gone"]}],
     }
+
+
+def test_the_plan_says_when_calls_are_recorded_and_which_values_are_texts() -> None:
+    lines = "".join(f"{kind}.type = char *\n{kind}.name = s\n" for kind in ("arg", "trace.param"))
+    module = "module.name = pay\nmodule.author = A\nmodule.license = GPL\n"
+    group = f"[group]\nfunction.name = put\nreturnsVoid = yes\nrecord = before\n{lines}trace.formatString = %.7s\n"
+    found = parse_payload((module + group).encode(), "pay.data")
+    (event,) = plan(resolve(found, {}, {"put"}, set(), "1.0"))["events"]
+    assert (event["moment"], event["strings"]) == ("before", ["s"])
 
 
 def test_a_payload_of_which_nothing_is_left_is_refused() -> None:
@@ -180,6 +191,21 @@ def test_two_payloads_for_one_symbol_are_refused_with_both_places() -> None:
     check_resolved_together([one])
     with pytest.raises(PayloadError, match=r"two\.data:5: .* \(pay\.data:5\)"):
         check_resolved_together([one, two])
+
+
+@pytest.mark.parametrize("symbol", ["__put_user_4", "__SCT__might_resched"])
+def test_a_symbol_that_cannot_be_replaced_is_refused_under_any_name(tmp_path: Path, symbol: str) -> None:
+    table = db(tmp_path, f"put:\n  - symbol: {symbol}\n")
+    with pytest.raises(PayloadError, match=f"pay.data:5: function 'put' is {symbol} here, which cannot be replaced"):
+        resolve(payload("put"), table, {symbol}, set(), "1.0")
+
+
+def test_a_symbol_that_never_returns_is_recorded_before_the_call_only(tmp_path: Path) -> None:
+    table = db(tmp_path, "leave:\n  - symbol: kthread_exit\n")
+    with pytest.raises(PayloadError, match=r"'kthread_exit' never returns.* write 'record = before'"):
+        resolve(payload("leave"), table, {"kthread_exit"}, set(), "1.0")
+    early = payload("leave", arguments="record = before\n")
+    assert resolve(early, table, {"kthread_exit"}, set(), "1.0").functions[0].symbol == "kthread_exit"
 
 
 def test_a_wrong_number_of_arguments_is_named(tmp_path: Path) -> None:

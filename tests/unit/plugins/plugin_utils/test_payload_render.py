@@ -37,7 +37,7 @@ trace.param.type = const char *
 trace.param.name = text
 trace.param.type = void * const
 trace.param.name = returnValue
-trace.formatString = "alloc(%p, %s): %p 100%% \"??!\""
+trace.formatString = "alloc(%p, %s): %p 100%% (??!)"
 prologue =>>
     const char *text = "x";
     int i = 0;
@@ -86,7 +86,7 @@ SHIPPED = sorted(glob.glob(os.path.join(ROOT, "data", "*.data")))
 @pytest.mark.parametrize("path", SHIPPED)
 def test_each_function_has_one_event_and_one_replacement(path: str) -> None:
     names, files = shipped(path)
-    assert re.findall(r"^TRACE_EVENT\(called_(\w+),$", files["trace_payload.h"], re.MULTILINE) == names
+    assert re.findall(r"^TRACE_EVENT\(called_(\w+), ", files["trace_payload.h"], re.MULTILINE) == names
     for name in names:
         assert files["payload.c"].count(f"trace_called_{name}(") == 1
         assert files["payload.c"].count(f"(void *)&kedr_repl_{name},") == 1
@@ -121,8 +121,72 @@ def test_parts_come_in_the_order_of_a_call() -> None:
         "*returnValue;", "kedr_calls_count(called_alloc);", "int i = 0;", "= (alloc)(entry, n);", "i++;",
         "trace_called_alloc(", "i--;", "return ",
     ]
+    assert in_order(text, parts)
+
+
+def in_order(text: str, parts: list[str]) -> bool:
+    """Does each part stand in a text once, behind the one before it?"""
     places = [text.index(part) for part in parts]
-    assert places == sorted(places)
+    return places == sorted(places) and all(text.count(part) == 1 for part in parts)
+
+
+def test_a_call_that_is_recorded_before_it_is_counted_first_and_ends_with_the_epilogue() -> None:
+    moved = TEXT.replace("returnType = void *", "returnType = void *\nrecord = before").replace("returnValue", "entry2")
+    moved = moved.replace('const char *text = "x";', 'const char *text = "x"; void *entry2 = 0;')
+    text = body(sources(moved)["payload.c"], "alloc")
+    copied = "__kedr_text_copy(kedr_text_text, sizeof(kedr_text_text), kedr_from);"
+    assert in_order(
+        text,
+        [
+            "*returnValue;", "kedr_calls_count(called_alloc);", "int i = 0;", copied, "trace_called_alloc(",
+            "= (alloc)(entry, n);", "i++;", "i--;", "return returnValue;",
+        ],
+    )
+
+
+STRINGS = """module.name = texts
+module.author = A
+module.license = GPL
+[group]
+function.name = rename
+returnType = char *
+arg.type = const char *
+arg.name = old
+arg.type = char *
+arg.name = other
+trace.param.type = const char *
+trace.param.name = old
+trace.param.type = const char *
+trace.param.name = other
+trace.param.type = const char *
+trace.param.name = ready
+trace.param.type = const char *
+trace.param.name = made
+trace.param.type = char *
+trace.param.name = returnValue
+trace.formatString = "rename(%.16s, %p, %s, %.20s): '%s'"
+prologue = const char *ready = old; const char *made = "";
+middleCode = made = other + old[0];
+"""
+
+
+def test_texts_are_copied_before_the_call_unless_it_makes_them() -> None:
+    text = body(sources(STRINGS)["payload.c"], "rename")
+    assert in_order(
+        text,
+        [
+            "char kedr_text_old[17];", "char kedr_text_ready[128];", "char kedr_text_made[21];",
+            "char kedr_text_returnValue[128];", "= old;\n#line", "= ready;", "= (rename)(old, other);",
+            "made = other + old[0];", "= made;", "= returnValue;",
+            "trace_called_rename(kedr_text_old, other, kedr_text_ready, kedr_text_made, kedr_text_returnValue);",
+        ],
+    )
+
+
+def test_the_type_of_a_copied_text_is_checked_in_its_line() -> None:
+    text = sources(STRINGS)["payload.c"]
+    assert '\n#line 11 "my.data"\n\t\tconst char *kedr_from = old;\n#line ' in text
+    assert '\n#line 19 "my.data"\n\t\tchar *kedr_from = returnValue;\n#line ' in text
 
 
 def test_a_function_that_returns_nothing_has_no_result() -> None:
@@ -150,13 +214,28 @@ def test_a_trace_parameter_of_a_wrong_type_is_blamed_on_the_description() -> Non
     assert '\n#line 6 "my.data"\n\ttrace_called_alloc(' in sources()["payload.c"]
 
 
+@pytest.mark.parametrize("name", ["payload.c", "trace_payload.h"])
 @pytest.mark.parametrize("path", SHIPPED)
-def test_generated_code_after_the_users_knows_its_own_line(path: str) -> None:
-    for text in (shipped(path)[1]["payload.c"], sources()["payload.c"]):
+def test_generated_code_after_the_users_knows_its_own_line(path: str, name: str) -> None:
+    for text in (shipped(path)[1][name], sources()[name], sources(STRINGS)[name]):
         lines = text.split("\n")
-        marks = [(n, line) for n, line in enumerate(lines, 1) if line.endswith('"payload.c"')]
+        marks = [(n, line) for n, line in enumerate(lines, 1) if line.endswith(f'"{name}"') and "#line" in line]
         assert marks
-        assert all(line == f'#line {number + 1} "payload.c"' for number, line in marks)
+        assert all(line == f'#line {number + 1} "{name}"' for number, line in marks)
+
+
+def test_each_event_and_each_type_of_it_stands_in_one_line_of_the_description() -> None:
+    text = sources(STRINGS)["trace_payload.h"]
+    assert '\n#line 11 "my.data"\ntypedef const char *kedr_called_rename_old_t;\n#line ' in text
+    assert '\n#line 13 "my.data"\ntypedef const char *kedr_called_rename_other_t;\n#line ' in text
+    events = re.findall(r'\n#line (\d+) "my.data"\nTRACE_EVENT\((\w+), .*\)\);\n#line ', text)
+    assert events == [("5", "called_rename")]
+
+
+def test_types_are_declared_once_though_the_header_is_read_often() -> None:
+    text = sources(STRINGS)["trace_payload.h"]
+    declared = text[text.index("#ifndef TRACE_HEADER_MULTI_READ") : text.index("#endif")]
+    assert declared.count("typedef") == text.count("typedef") == 5
 
 
 def test_code_is_indented_with_tabs_and_keeps_its_lines() -> None:
@@ -179,7 +258,10 @@ def test_an_argument_that_only_the_symbol_has_is_passed_through(tmp_path: Path) 
 
 def test_names_of_parameters_cannot_meet_those_of_the_kernels_macros() -> None:
     text = sources()["trace_payload.h"]
-    assert "TP_PROTO(const char __user *kedr_entry, const char *kedr_text, void * const kedr_returnValue)," in text
+    types = "kedr_called_alloc_entry_t kedr_entry, const char *kedr_text, kedr_called_alloc_returnValue_t"
+    assert f"TP_PROTO({types} kedr_returnValue)," in text
+    assert "typedef const char __user *kedr_called_alloc_entry_t;" in text
+    assert "typedef void * const kedr_called_alloc_returnValue_t;" in text
     assert "TP_ARGS(kedr_entry, kedr_text, kedr_returnValue)," in text
 
 
@@ -187,20 +269,21 @@ def test_records_hold_plain_values_and_copies_of_strings() -> None:
     text = sources()["trace_payload.h"]
     assert "__field(const char *, entry)" in text
     assert "__entry->entry = (__force const char *)kedr_entry;" in text
-    assert "__array(char, text, 128)" in text
-    assert 'snprintf(__entry->text, sizeof(__entry->text), "%s", kedr_text);' in text
+    assert "__dynamic_array(char, text, __kedr_text_size(kedr_text, 128))" in text
+    assert "__kedr_text_copy(__get_dynamic_array(text), __kedr_text_size(kedr_text, 128), kedr_text);" in text
+    assert ", __entry->entry, __get_str(text), __entry->returnValue)" in text
     assert "__field(void *, returnValue)" in text
 
 
 def test_a_format_has_no_trigraphs() -> None:
     text = sources()["trace_payload.h"]
-    assert r'TP_printk("alloc(%p, %s): %p 100%% \"?\?!\""' in text
+    assert r'TP_printk("alloc(%p, %s): %p 100%% (?\?!)"' in text
 
 
 def test_an_event_without_parameters_has_an_empty_field() -> None:
     text = sources()["trace_payload.h"]
     assert "TP_PROTO(int kedr_nothing)," in text
-    assert 'TP_printk("tick()%s",\n\t\t"")' in text
+    assert 'TP_printk("tick()%s", ""));' in text
 
 
 def test_texts_of_the_user_are_escaped() -> None:
