@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from . import payload_new
+from . import payload_new, special
 from .btf import Btf, BtfError
 from .btf_file import read_btf
 from .cdecl import is_identifier
@@ -198,8 +198,9 @@ def _from_btf(names: Sequence[str], options: argparse.Namespace) -> tuple[str, l
 
 
 def _empty(names: Sequence[str], options: argparse.Namespace) -> tuple[str, list[str], dict[str, str]]:
-    accepted = [name for name in names if is_identifier(name)]
-    refused = {name: "is no name of a function" for name in names if name not in accepted}
+    refused = {name: "is not a name of a function" for name in names if not is_identifier(name)}
+    refused |= {name: f"{name} cannot be replaced: {reason}" for name in names if (reason := special.denied(name))}
+    accepted = [name for name in names if name not in refused]
     about = "Made by kedr-new without the types of a kernel: fill in what the comments show."
     return payload_new.skeleton(_module(options, accepted or names, about), accepted), accepted, refused
 
@@ -303,6 +304,7 @@ def _survey(options: argparse.Namespace) -> int:
 _KINDS = {
     "": "exported symbols",
     "by value": "structure by value",
+    "convention": "convention of its own",
     "unspeakable": "type without a name",
     "unknown": "no function in the BTF",
     "name": "no name of a function",

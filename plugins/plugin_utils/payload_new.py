@@ -10,12 +10,12 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import cdecl
+from . import cdecl, special
 from .btf import Btf, Prototype, Shape, TypeText, UnspeakableError
 from .cdecl import CType, Kind
 from .kernel_headers import Declaration, Export
-from .payload_model import RETURN_VALUE
-from .payload_read import FIELDS_TAKEN, MODULE_NAME_MAX, TRACE_PARAMS_MAX
+from .payload_model import BEFORE, RETURN_VALUE
+from .payload_read import COMMON_PREFIX, FIELDS_TAKEN, MODULE_NAME_MAX, TRACE_PARAMS_MAX
 from .printf import usual
 
 ADDRESS = "const void *"
@@ -86,8 +86,10 @@ class Described:
 def describe(name: str, kernel: Knowledge) -> Described:
     """Describe a function of a kernel; RefusedError says why it cannot be done."""
     if not cdecl.is_identifier(name):
-        raise RefusedError("name", f"is no name of a function; {cdecl.IDENTIFIER_RULE}")
+        raise RefusedError("name", f"is not a name of a function; {cdecl.IDENTIFIER_RULE}")
+    _refuse_denied(name)
     candidate, prototype = _resolved(name, kernel)
+    _refuse_denied(candidate.symbol)
     export = kernel.exports.get(candidate.symbol)
     writer = _Writer(name, candidate.symbol)
     arguments = writer.arguments(_own_parameters(candidate, prototype))
@@ -97,6 +99,12 @@ def describe(name: str, kernel: Knowledge) -> Described:
     namespace = export.namespace if export else ""
     bare = result is None and not prototype.parameters
     return Described(name, candidate.symbol, arguments, result, tuple(writer.typedefs), namespace, bare)
+
+
+def _refuse_denied(symbol: str) -> None:
+    reason = special.denied(symbol)
+    if reason:
+        raise RefusedError("convention", f"{symbol} cannot be replaced: {reason}")
 
 
 def assembly(one: Described, declarations: Mapping[str, Declaration]) -> str:
@@ -204,7 +212,7 @@ class _Writer:
     def name(self, name: str, number: int) -> str:
         """A name that C and the generated code leave free."""
         name = name or f"arg{number}"
-        if name.startswith(cdecl.OWN_PREFIX) or not cdecl.IDENTIFIER.match(name):
+        if name.startswith((cdecl.OWN_PREFIX, COMMON_PREFIX)) or not cdecl.IDENTIFIER.match(name):
             name = f"arg{number}"
         while name in self.taken or not cdecl.is_identifier(name):
             name += "_"
@@ -303,6 +311,7 @@ def skeleton(module: Module, functions: Sequence[str]) -> str:
             "# Type of the result; a function that returns nothing has 'returnsVoid = yes' instead:",
             "# returnType = void *",
             "returnsVoid = yes",
+            *_moment(name, name, False),
             "",
             "# Each argument in its order:",
             "# arg.type = size_t",
@@ -337,6 +346,15 @@ def _header(functions: Sequence[Described], headers: Mapping[str, str]) -> list[
     return ["", "header =>>", *lines, "<<"] if lines else []
 
 
+def _moment(name: str, symbol: str, has_result: bool) -> list[str]:
+    """When a call is to be recorded, for functions that give something away or do not return."""
+    if not any(special.gives_away(one) or special.never_returns(one) for one in (name, symbol)):
+        return []
+    if has_result:
+        return ["# If this gives something away, remove returnValue below and add: record = before"]
+    return [f"record = {BEFORE}"]
+
+
 def _group(one: Described, *, sure: bool) -> list[str]:
     lines = ["[group]"]
     if one.bare and not sure:
@@ -345,6 +363,7 @@ def _group(one: Described, *, sure: bool) -> list[str]:
         lines.append(f"# exported as {one.symbol} by the kernel that this was made for")
     lines.append(f"function.name = {one.name}")
     lines.append(f"returnType = {one.result.ctype}" if one.result else "returnsVoid = yes")
+    lines += _moment(one.name, one.symbol, bool(one.result))
     if one.arguments:
         lines.append("")
     for argument in one.arguments:

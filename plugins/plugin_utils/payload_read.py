@@ -27,6 +27,7 @@ MODULE_NAME_MAX = 55  # MODULE_NAME_LEN of a 64-bit kernel without its NUL
 TRACE_PARAMS_MAX = 12  # what the kernel's tracepoint macros can count
 _MODULES_TAKEN = frozenset({"payload", "cp_controller", "cp_target"})
 FIELDS_TAKEN = frozenset({"ent", "__data", "__entry"})  # of every trace record
+COMMON_PREFIX = "common_"  # of the kernel's own fields of a record
 STRINGS_MAX = 512  # bytes of the stack that the copies of one call's strings may take
 _MALFORMED_MAX = 50  # malformed lines looked for in one file
 _NAMES = b"|".join(re.escape(name.encode()) for name in sorted({*GLOBALS, *GROUP}))
@@ -617,7 +618,7 @@ class _Reader:
                     f"trace parameter {param.name!r} is {param.ctype.kind.value}; "
                     "integers, pointers and strings can be recorded",
                 )
-            if param.name in FIELDS_TAKEN or param.name.startswith("common_"):
+            if param.name in FIELDS_TAKEN or param.name.startswith(COMMON_PREFIX):
                 self.complain(
                     param.line,
                     f"trace.param.name {param.name!r} is taken by the trace record; choose another name",

@@ -112,16 +112,54 @@ def test_a_type_that_needs_brackets_gets_a_typedef() -> None:
 
 
 def test_names_that_c_or_the_generated_code_needs_are_changed() -> None:
-    names = ["", "current", "returnValue", "ent", "f", "kedr_x", "same", "same"]
+    names = ["", "current", "returnValue", "ent", "f", "kedr_x", "same", "same", "common_pid"]
     found = one(lambda m: [(name, m.number) for name in names])
     assert [argument.name for argument in found.arguments] == [
-        "arg1", "current_", "returnValue_", "ent_", "f_", "arg6", "same", "same_",
+        "arg1", "current_", "returnValue_", "ent_", "f_", "arg6", "same", "same_", "arg9",
     ]  # fmt: skip
 
 
 def test_the_symbol_that_stands_for_a_function_gives_the_prototype() -> None:
     found = describe("vmalloc", knowledge(Made(), candidates={"vmalloc": [Candidate("vmalloc_noprof")]}))
     assert (found.name, found.symbol, found.arguments[0].name) == ("vmalloc", "vmalloc_noprof", "size")
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("__get_user_4", "__get_user_4"), ("load", "__asan_load8")])
+def test_a_function_that_c_cannot_replace_is_refused_by_each_of_its_names(name: str, symbol: str) -> None:
+    made = Made()
+    made.function(symbol, made.number)
+    with pytest.raises(RefusedError, match=f"{symbol} cannot be replaced: ") as caught:
+        describe(name, knowledge(made, candidates={"load": [Candidate(symbol)]}))
+    assert caught.value.kind == "convention"
+
+
+def group(name: str, returns: str = "") -> list[str]:
+    """The lines of a description from function.name to the first blank one."""
+    made = Made()
+    made.function(name, getattr(made, returns) if returns else 0)
+    text = payload_new.write(Module("m", "A", "x"), [describe(name, knowledge(made))], {name: "linux/x.h"}, {})
+    return text.split("[group]\n")[1].split("\n\n")[0].split("\ntrace.")[0].split("\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    "kfree kvfree vfree kmem_cache_free up up_read mutex_unlock downgrade_write complete complete_all put_device dput "
+    "kobject_put free_netdev unregister_netdev rtnl_link_unregister consume_skb kfree_skb_reason kthread_exit".split(),
+)
+def test_what_gives_something_away_or_does_not_return_is_recorded_before_the_call(name: str) -> None:
+    assert group(name) == [f"function.name = {name}", "returnsVoid = yes", "record = before"]
+    assert "record = before" in payload_new.skeleton(Module("m", "A", "x"), [name])
+
+
+@pytest.mark.parametrize("name", "kmalloc down update mutex_lock completion_done upgrade input".split())
+def test_everything_else_is_recorded_after_the_call(name: str) -> None:
+    assert group(name) == [f"function.name = {name}", "returnsVoid = yes"]
+    assert "record" not in payload_new.skeleton(Module("m", "A", "x"), [name]).split("[group]")[1].split("# What")[0]
+
+
+def test_a_result_is_kept_and_the_other_moment_is_shown() -> None:
+    hint = "# If this gives something away, remove returnValue below and add: record = before"
+    assert group("unregister_it", "number") == ["function.name = unregister_it", "returnType = int", hint]
 
 
 def test_the_candidate_with_the_arguments_of_this_kernel_is_taken() -> None:
@@ -145,7 +183,7 @@ def test_what_cannot_be_described_is_refused_with_the_reason() -> None:
     assert refusal("by_value") == "by value: p (struct pair) is a structure by value"
     assert refusal("gives_value") == "by value: its result (struct pair) is a structure by value"
     assert refusal("none") == "unknown: the BTF has no function none"
-    assert refusal("a b").startswith("name: is no name of a function; a C identifier is")
+    assert refusal("a b").startswith("name: is not a name of a function; a C identifier is")
 
 
 def test_a_misspelt_function_has_a_suggestion() -> None:
@@ -197,10 +235,10 @@ def test_no_more_is_recorded_than_a_record_can_hold() -> None:
 
 
 def test_a_skeleton_passes_the_checks() -> None:
-    text = payload_new.skeleton(Module("m", "J", "A"), ["vmalloc", "vfree"])
-    assert [function.name for function in parse_payload(text.encode(), "a").functions] == ["vmalloc", "vfree"]
+    text = payload_new.skeleton(Module("m", "J", "A"), ["vmalloc", "vzalloc"])
+    assert [function.name for function in parse_payload(text.encode(), "a").functions] == ["vmalloc", "vzalloc"]
     filled = text.replace("returnsVoid = yes\n", "").replace('trace.formatString = "vmalloc()"\n', "").replace(
-        'trace.formatString = "vfree()"\n', ""
+        'trace.formatString = "vzalloc()"\n', ""
     )
     names = ("header", "#", "<<", "returnType", "arg", "trace")
     filled = "\n".join(
@@ -370,7 +408,7 @@ def test_nothing_is_written_when_no_function_can_be_described(kernel: Path, tmp_
 def test_without_btf_a_skeleton_is_written(tmp_path: Path) -> None:
     done = run("vmalloc", "9", "--module", "mine", "-o", "a.data", cwd=tmp_path)
     assert done.returncode == 0
-    assert done.stderr == "kedr-new: 9: is no name of a function\n"
+    assert done.stderr == "kedr-new: 9: is not a name of a function\n"
     (payload,), problems, _readable = read_together([str(tmp_path / "a.data")])
     assert (problems, payload.module) == ([], "mine")
 
