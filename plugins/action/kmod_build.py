@@ -15,10 +15,14 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, module_name
 
-_ENTER_ROOT = (
-    'mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mount --rbind /dev "$1/dev"'
-    ' && exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp /bin/sh -c "$2"'
+OWN_MOUNTS = ("unshare", "-m", "--propagation", "unchanged")
+ENTER_ROOT = (
+    'mount --make-rprivate /proc && mount --bind "$1" /proc/fs && mount --make-private /proc/fs && cd /proc/fs'
+    ' && mount -t proc proc proc && mount -t tmpfs -o mode=1777 tmpfs tmp && mount --rbind /dev dev'
+    ' && exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp /bin/sh -c "$2"'
 )
+"""Enters a build root in a namespace of its own. In a chroot, / is not a mount point and cannot be made private. /proc
+can: the tree is bound to a folder there, and nothing that is mounted in it shows outside."""
 
 
 class ActionModule(HostAction):
@@ -135,14 +139,18 @@ class ActionModule(HostAction):
     def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
         """Build by chroot in a mount namespace of its own; nothing is left in `root`."""
         call = hostshell.frame(hostshell.load_script("kmod_build"), values, tar)
-        command = ["unshare", "-m", "--propagation", "private", "sh", "-c", _ENTER_ROOT, "kedr", root, call.command]
+        command = [*OWN_MOUNTS, "sh", "-c", ENTER_ROOT, "kedr", root, call.command]
         if os.geteuid() != 0:
             command = ["sudo", "-n", *command]
         try:
             done = subprocess.run(command, input=call.stdin, capture_output=True, check=False)
         except OSError as error:
             raise StepError("INFRA", f"{shlex.join(command[:3])}: {error.strerror}") from error
-        answered = {"rc": done.returncode, "stderr": done.stderr.decode("utf-8", "replace")}
+        stderr = done.stderr.decode("utf-8", "replace")
+        if done.returncode != 0 and not done.stdout:
+            raise StepError("INFRA", f"{root}: cannot enter this build root on the control node: "
+                                     f"{hostshell.printable(stderr, 1000).strip() or f'exit status {done.returncode}'}")
+        answered = {"rc": done.returncode, "stderr": stderr}
         return self._parse(done.stdout, call.nonce, answered)
 
     def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:

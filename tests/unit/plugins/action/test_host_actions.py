@@ -346,6 +346,18 @@ def test_a_host_that_is_no_test_host_may_have_what_is_cached_or_built_elsewhere(
     assert "no headers of kernel 6.12.1 in this build root" in elsewhere["msg"]
 
 
+def test_a_build_root_that_cannot_be_entered_is_blamed_on_the_control_node(
+        built: Built, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lib/modules/6.12.1").mkdir(parents=True)
+    (tmp_path / "unshare").write_text("#!/bin/sh\necho 'unshare: not permitted' >&2\nexit 1\n")
+    (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    result = built("", {}, build_root=str(tmp_path))
+    expected = f"{tmp_path}: cannot enter this build root on the control node: unshare: not permitted"
+    assert (result["kind"], result["msg"]) == ("INFRA", expected)
+
+
 def test_a_source_without_a_kbuild_is_named(built: Built) -> None:
     (built.kernel / "one/Kbuild").unlink()
     assert "no Kbuild" in built("", {})["msg"]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way into a root tree that modules are built in, where / is a mount point and, in a plain chroot, where it is not."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.kedr.lab.plugins.action import kmod_build
+
+# The mounts of a machine whose root is shared, as systemd makes it, are counted before a build and while it runs.
+MACHINE = """set -eu
+tree=$1
+mount --make-rshared /
+mount -t proc proc "$tree/proc"
+mount --rbind /dev "$tree/dev"
+mount --bind "$tree" "$tree/mnt"
+count() { wc -l </proc/self/mountinfo; }
+before=$(count)
+mkfifo "$2/inside" "$2/done"
+chroot "$3" unshare "$5" "$6" "$7" sh -c "$8" kedr "$4" 'set -e
+    echo "$PWD" $(stat -f -c %T /proc /tmp) $(stat -c %t:%T /dev/null)
+    echo inside
+    read -r line
+    ' <"$2/done" >"$2/inside" &
+exec 3>"$2/done"
+{
+    read -r told
+    read -r told_inside
+    during=$(count)
+} <"$2/inside"
+echo >&3
+wait $!
+echo "$told|$told_inside|$((during - before))|$(($(count) - before))"
+"""
+
+
+@pytest.mark.parametrize(("root", "build_root"), [("/", "{tree}"), ("{tree}", "/mnt")])
+def test_a_build_root_is_entered_and_its_mounts_do_not_show_outside(
+    tree: Path, tmp_path: Path, root: str, build_root: str
+) -> None:
+    places = [word.format(tree=tree) for word in (root, build_root)]
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", MACHINE, "sh", tree, tmp_path, *places,
+         *kmod_build.OWN_MOUNTS[1:], kmod_build.ENTER_ROOT],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("/ proc tmpfs 1:3|inside|0|0\n", "")
