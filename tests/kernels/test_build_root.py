@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way into a root tree that modules are built in, where / is a mount point and, in a plain chroot, where it is not."""
+"""The way into a root tree that modules are built in, also from a plain chroot, where / is not a mount point."""
 
 from __future__ import annotations
 

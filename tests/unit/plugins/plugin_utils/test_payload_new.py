@@ -500,3 +500,25 @@ def test_a_skeleton_needs_nothing_but_python_and_the_rest_says_what_it_needs(tmp
         assert done.returncode == 2
         assert f"needs the Python package {package}" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("words", "answer"), [(["vmalloc"], "the system's"), (["vmalloc", "--vmlinux", "x"], "own")])
+def test_the_environment_of_the_checkout_is_used_where_a_kernel_is_read_and_python3_has_no_packages(
+    tmp_path: Path, words: list[str], answer: str
+) -> None:
+    programs = {
+        "bin/kedr-new": Path(COMMAND[1]).read_text(),
+        "scripts/venv.sh": f'#!/bin/sh\n[ "$*" = "newest run" ] && echo {tmp_path}/venv\n',
+        "venv/bin/python": "#!/bin/sh\necho own\n",
+        "system/python3": "#!/bin/sh\ncase $* in '-c import'*) exit 1 ;; '-c '*) ;; *) echo \"the system's\" ;; esac\n",
+    }
+    (tmp_path / ".collections").mkdir()
+    for name, text in programs.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "bin/kedr-new", *words], capture_output=True, text=True, check=False,
+        env={"PATH": f"{tmp_path}/system:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"{answer}\n", "")
