@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A time limit for work of this process and of the processes that it starts.
+
+Whatever the work waits for (a select, a read, a wait), a signal ends the waiting. Imports nothing of this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+AGAIN = 5.0
+"""Seconds after which the work is interrupted once more, in case it was held up while it cleaned up."""
+
+
+class TimeIsUp(BaseException):
+    """The time was over. Not an Exception, so that nothing on the way takes it for an error and tries again."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TimeIsUp in the body after `seconds`, and kill the processes that the body has started.
+
+    A limit that somebody else has set stays in force, and is all there is where it comes first. Only the main thread
+    can be interrupted; in another one there is no limit.
+    """
+    earlier, interval = signal.getitimer(signal.ITIMER_REAL)
+    if threading.current_thread() is not threading.main_thread() or 0 < earlier <= seconds:
+        yield
+        return
+    before = below(os.getpid())
+    started = time.monotonic()
+    over = False
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        if not over:
+            kill(below(os.getpid()) - before)
+            raise TimeIsUp
+
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    try:
+        yield
+    finally:
+        over = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if earlier:
+            signal.setitimer(signal.ITIMER_REAL, max(earlier - (time.monotonic() - started), 0.001), interval)
+
+
+def below(pid: int, proc: str = "/proc") -> set[tuple[int, str]]:
+    """Return the processes that `pid` has started, and those have started, each with when it started (ticks)."""
+    parents: dict[int, list[tuple[int, str]]] = {}
+    for name in os.listdir(proc):
+        words = _stat(os.path.join(proc, name)) if name.isdigit() else []
+        if len(words) > 19:
+            parents.setdefault(int(words[1]), []).append((int(name), words[19]))
+    found: set[tuple[int, str]] = set()
+    waiting = [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found.update(children)
+        waiting += [child for child, _start in children]
+    return found
+
+
+def _stat(path: str) -> list[str]:
+    """Return the words of ``stat`` behind the name of the process; none when it has ended."""
+    try:
+        with open(os.path.join(path, "stat"), encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def kill(processes: set[tuple[int, str]]) -> None:
+    """Kill processes; those that have ended, or belong to somebody else, are passed over."""
+    for pid, _start in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
