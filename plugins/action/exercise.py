@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
@@ -17,6 +18,8 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 KILLED = (124, 137, 143)
 """Exit status of `timeout` (or of what it ran) when the time was over."""
+GRACE = 0.5
+"""Seconds by which the clocks of `timeout` and of the measurement may differ."""
 
 
 class ActionModule(HostAction):
@@ -24,7 +27,11 @@ class ActionModule(HostAction):
 
     default_step = "exercise"
     changes_host = True
-    recorded = ("checks", "took")
+    recorded = ("checks", "took", "cut")
+
+    def default_deadline(self) -> float:
+        """Return the time of the script, and a while for what is around it."""
+        return float(self.options["timeout"]) + 120
 
     def perform(self) -> dict[str, Any]:
         """Send the script with its files, run it, judge its checks."""
@@ -65,15 +72,28 @@ class ActionModule(HostAction):
         status = answer.number("status")
         stderr = hostshell.printable(answer.text("err"), 2000).strip()
         times = [float(word) for word in answer.one("took").split() if re.fullmatch(r"[0-9]+(\.[0-9]+)?", word)]
-        result = {"changed": True, "checks": checks, "took": round(times[-1] - times[0], 2) if times else 0.0,
-                  "output": hostshell.printable(output, 4000)}
+        took = round(times[-1] - times[0], 2) if times else 0.0
+        result = {"changed": True, "checks": checks, "took": took, "output": hostshell.printable(output, 4000)}
         reasons = [f"check {check['name']}: {check['detail']}" for check in checks if not check["ok"]]
-        if status in KILLED:
-            reasons.append(f"the exercise was killed (after at most {self.options['timeout']} s; exit status {status})")
-        elif status:
-            reasons.append(f"the exercise ended with exit status {status}")
+        if answer.one("cut") == "yes":
+            result["cut"] = True
+            reasons.append("the exercise printed more than 1 MiB, of which the rest was cut")
+        end = self._end(status, took if times else float(self.options["timeout"]))
+        if end:
+            reasons.append(end)
         elif not checks:
             reasons.append("the exercise printed no line 'check NAME ok': nothing was checked")
         if reasons:
             raise StepError("FAIL", "\n".join(reasons + ([stderr] if stderr else [])), **result)
         return result
+
+    def _end(self, status: int, took: float) -> str:
+        """Return what is wrong with how the script ended, or nothing; `took` is in seconds."""
+        timeout = self.options["timeout"]
+        if status in KILLED and took >= timeout - GRACE:
+            return f"the exercise was killed because its time was over (timeout: {timeout} s; exit status {status})"
+        if status == 128 + signal.SIGKILL:
+            return f"the exercise was killed by signal 9 after {took:g} s: out of memory? see dmesg.txt"
+        if 128 < status < 128 + signal.NSIG:
+            return f"the exercise was ended by signal {status - 128} after {took:g} s (exit status {status})"
+        return f"the exercise ended with exit status {status}" if status else ""

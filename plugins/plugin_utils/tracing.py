@@ -14,6 +14,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
 
 _EVENT = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):([A-Za-z_][A-Za-z0-9_]*)\Z")
+LOG_LIMIT = 200 << 20
+"""Bytes of a kernel log, and of a trace, that are taken at most."""
 _INSTANCE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?\Z")
 
 
@@ -48,12 +50,22 @@ def measured_rate(runs_dir: str, host: str) -> int:
     return max((one for one in found if one[1] > 0), default=(0.0, 0))[1]
 
 
+def begins(run: str) -> str:
+    """Return the line that begins `run` in the kernel log of a host."""
+    return f"kedr: run {run} begins"
+
+
+def ends(run: str) -> str:
+    """Return the line that ends `run` in the kernel log of a host."""
+    return f"kedr: run {run} ends"
+
+
 def log_of_run(log: bytes, run: str) -> tuple[bytes, bool]:
-    """Return the kernel log from the line on that begins `run`, and whether there is one.
+    """Return the kernel log from the first line on that begins `run`, and whether there is one.
 
     Without it (the log has wrapped, or nothing was marked) the whole log is returned.
     """
-    place = log.rfind(f"kedr: run {run} begins\n".encode()) if run else -1
+    place = log.find(f"{begins(run)}\n".encode()) if run else -1
     if place < 0:
         return log, False
     return log[log.rfind(b"\n", 0, place) + 1:], True

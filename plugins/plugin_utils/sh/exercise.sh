@@ -16,7 +16,7 @@ limited() {
 	fi
 }
 
-private_dir
+private_dir programs_run
 unpack
 mkdir work
 mv files/* work
@@ -27,5 +27,7 @@ limited sh "./$k_script" >../out.txt 2>../err.txt </dev/null
 value status "$?"
 uptime
 value took "$k_start $k_uptime"
+k_size=$(wc -c <../out.txt)
+[ "$k_size" -le 1048576 ] || value cut yes
 text out 1048576 <../out.txt
 text err 1048576 <../err.txt

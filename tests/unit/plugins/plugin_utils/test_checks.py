@@ -16,11 +16,27 @@ def test_checks_are_read_and_other_lines_are_not() -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["check", "check x", "check x okay", "check x ok really"])
-def test_a_line_that_only_begins_like_a_check_is_a_bad_one(line: str) -> None:
-    found = checks.parse_checks(line)
-    assert [check["ok"] for check in found] == [False]
-    assert "malformed" in found[0]["detail"]
+@pytest.mark.parametrize("line", [
+    "check", "check x", "check x okay", "check x ok really", " check b bad", "\tcheck b bad", "Check c bad",
+    "CHECK c ok", "check\tx ok", "check  x ok", "check x\tok", "check x ok ", "check ok",
+    "check  bad", "check x BAD", "check x OK", "check: x bad", "check_data bad", "- check x bad", "\0check x bad",
+    "\x1b[31mcheck x bad", "copied... check x bad",
+])
+def test_a_line_that_is_like_a_check_but_is_not_one_is_a_bad_check_that_shows_it(line: str) -> None:
+    found = checks.parse_checks(f"check before ok\n{line}\n")
+    assert [check["ok"] for check in found] == [True, False]
+    assert found[1]["detail"].startswith("malformed line: ")
+    assert line.strip("\0\x1b\t") .split("[31m")[-1] in found[1]["detail"]
+
+
+@pytest.mark.parametrize("line", ["checking x ok", "checked 3 files", "checksum bad", "recheck", "ok", "all is well"])
+def test_other_words_are_no_checks(line: str) -> None:
+    assert checks.parse_checks(line) == []
+
+
+def test_a_check_that_comes_twice_is_kept_twice_and_a_bad_one_needs_no_detail() -> None:
+    found = checks.parse_checks("check a ok\ncheck a bad\r\ncheck a bad check b ok\n")
+    assert [(check["ok"], check["detail"]) for check in found] == [(True, ""), (False, "bad"), (False, "check b ok")]
 
 
 def test_events_become_paths() -> None:
@@ -44,8 +60,8 @@ def test_the_empty_name_is_the_global_buffer() -> None:
     assert tracing.instance_name("") == ""
 
 
-def test_the_log_of_a_run_begins_with_its_last_marker() -> None:
-    log = b"[1] old\n[2] kedr: run r1 begins\n[3] x\n[4] kedr: run r1 begins\n[5] y\n"
-    assert tracing.log_of_run(log, "r1") == (b"[4] kedr: run r1 begins\n[5] y\n", True)
+def test_the_log_of_a_run_begins_with_its_first_marker() -> None:
+    log = b"[1] old\n<9>[2] kedr: run r1 begins\n[3] x\n[4] kedr: run r1 begins\n[5] y\n"
+    assert tracing.log_of_run(log, "r1") == (log.removeprefix(b"[1] old\n"), True)
     assert tracing.log_of_run(log, "r2") == (log, False)
     assert tracing.log_of_run(log, "") == (log, False)
