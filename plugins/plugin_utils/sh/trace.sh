@@ -12,6 +12,12 @@ k_line=
 k_word=
 k_made=no
 k_memory=/run/kedr-trace
+# Options that decide what a record looks like as text, what else is recorded beside it, or whether recording goes on;
+# those of an instance begin as the host left them for the global buffer.
+k_options_on='annotate context-info irq-info print-parent'
+k_options_off='bin block disable_on_free event-fork fields func-args function-fork hash-ptr hex latency-format
+	markers pause-on-trace printk-msg-only raw record-tgid stacktrace sym-addr sym-offset sym-userobj test_nop_accept
+	test_nop_refuse trace_printk userstacktrace verbose'
 
 # change NAME BEFORE AFTER: says that a setting is, or would be, another one.
 change() {
@@ -182,6 +188,7 @@ witness() {
 		change "instance ${k_place##*/}" absent present
 	fi
 	set_size
+	set_options
 	for k_event in $k_kernel_events; do
 		printf 'call_site >= %s\n' "${k_lowest%??????}000000" >"$k_place/events/$k_event/filter"
 		printf '1\n' >"$k_place/events/$k_event/enable"
@@ -189,18 +196,53 @@ witness() {
 	done
 }
 
-# settings: everything but the instance itself; the buffer is cleared before events are enabled.
-settings() {
-	remember shared saved_cmdlines_size
-	[ "$k_own" = yes ] ||
-		remember global trace_clock buffer_size_kb current_tracer options/hash-ptr options/overwrite tracing_on
-	set_clock
-	set_size
-	[ ! -f "$k_place/current_tracer" ] || set_to "$k_place/current_tracer" "$k_tracer" current_tracer
-	[ ! -f "$k_place/options/hash-ptr" ] || set_to "$k_place/options/hash-ptr" 0 hash-ptr
+# set_options: every option that k_place has and that we depend on.
+set_options() {
+	for k_one in $k_options_on; do
+		[ ! -f "$k_place/options/$k_one" ] || set_to "$k_place/options/$k_one" 1 "$k_one"
+	done
+	for k_one in $k_options_off; do
+		[ ! -f "$k_place/options/$k_one" ] || set_to "$k_place/options/$k_one" 0 "$k_one"
+	done
 	if [ -n "$k_overwrite" ] && [ -f "$k_place/options/overwrite" ]; then
 		set_to "$k_place/options/overwrite" "$k_overwrite" overwrite
 	fi
+}
+
+# unfiltered: stops when the host leaves out records that were asked for, or does something at each of them.
+unfiltered() {
+	for k_one in set_event_pid set_event_notrace_pid; do
+		first_line "$k_place/$k_one"
+		[ -z "$k_line" ] || stop INFRA "$k_place/$k_one of the host is not empty, so records of some processes would be missing: empty it"
+	done
+	for k_event in $k_events; do
+		first_line "$k_place/events/$k_event/filter"
+		case $k_line in
+		'' | none) ;;
+		*) stop INFRA "$k_place/events/$k_event/filter of the host holds '$k_line', so records would be missing: write 0 into it" ;;
+		esac
+		if grep -qsv '^#' "$k_place/events/$k_event/trigger"; then
+			stop INFRA "$k_place/events/$k_event/trigger of the host holds a trigger: remove it"
+		fi
+	done
+}
+
+# settings: everything but the instance itself; the buffer is cleared before events are enabled.
+settings() {
+	unfiltered
+	remember shared saved_cmdlines_size options/record-cmd
+	if [ "$k_own" = no ]; then
+		set --
+		for k_one in $k_options_on $k_options_off overwrite; do
+			set -- "$@" "options/$k_one"
+		done
+		remember global trace_clock buffer_size_kb current_tracer "$@" tracing_on
+	fi
+	set_clock
+	set_size
+	[ ! -f "$k_place/current_tracer" ] || set_to "$k_place/current_tracer" "$k_tracer" current_tracer
+	set_options
+	[ ! -f "$k_tracing/options/record-cmd" ] || set_to "$k_tracing/options/record-cmd" 1 record-cmd
 	k_file=$k_tracing/saved_cmdlines_size
 	first_word "$k_file"
 	if [ -n "$k_word" ] && [ "$k_word" -lt 4096 ]; then
