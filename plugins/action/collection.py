@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
@@ -29,7 +29,7 @@ class ActionModule(ControlAction):
         try:
             check_hosts(hosts)
             if self._task.check_mode:
-                return {"changed": False, "msg": "nothing to judge in check mode"}
+                return foretold(hosts, task_vars.get("hostvars", {}))
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
             keep_guests(run_dir, hosts, verdict.read_run(run_dir)["hosts"])
             results = judge.judge_run(run_dir, hosts, policy)

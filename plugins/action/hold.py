@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import holding, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import holding, hostshell, tracing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 
 
@@ -16,20 +16,22 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.hold)."""
 
     changes_host = True
-    recorded = ("took_over",)
+    recorded = ("took_over", "marker", "missing")
 
     def step_name(self) -> str:
-        """Return the usual step: hold or let_go."""
-        return "hold" if self.options["state"] == "present" else "let_go"
+        """Return the usual step: hold or release."""
+        return "release" if self.cleans_up() else "hold"
+
+    def cleans_up(self) -> bool:
+        """Return whether the host is to be let go."""
+        return bool(self.options["state"] == "absent")
 
     def perform(self) -> dict[str, Any]:
         """Take or drop the hold; a stale one is replaced in a second round trip."""
-        run_id = os.path.basename(os.path.dirname(self.host_dir)) or "-"
-        self.claim = holding.claim(run_id, self.host_name(), os.getppid())
-        if self.options["state"] == "absent":
-            if self.check_mode():
-                return {"changed": False, "msg": "would let go of the host"}
-            return {"changed": self._program("drop").one("dropped") == "yes"}
+        self.run_id = os.path.basename(os.path.dirname(self.host_dir))
+        self.claim = holding.claim(self.run_id or "-", self.host_name(), os.getppid())
+        if self.cleans_up():
+            return self._let_go()
         answer = self._program("look" if self.check_mode() else "take")
         text = hostshell.printable(answer.one("held"), 1000)
         if not text:
@@ -46,9 +48,27 @@ class ActionModule(HostAction):
         self.say(f"takes over from {holding.describe(hold)}, which is over")
         return {"changed": True, "took_over": hold.get("run", "?")}
 
+    def _let_go(self) -> dict[str, Any]:
+        """Mark the end of the run in the kernel log, bring the log home as a whole, and drop the hold."""
+        if self.check_mode():
+            return {"changed": False, "msg": "would let go of the host"}
+        answer = self._program("drop")
+        log, marker = tracing.log_of_run(answer.blobs.get("dmesg", b""), self.run_id)
+        # A log that has lost the beginning of the run does not take the place of one that came earlier.
+        if log and (marker or not os.path.exists(os.path.join(self.host_dir, "dmesg.txt"))):
+            self.keep("dmesg.txt", log)
+        told = {
+            "changed": answer.one("dropped") == "yes", "marker": marker,
+            "missing": [hostshell.printable(text, 200) for text in answer.all("missing")],
+        }
+        if len(answer.blobs.get("dmesg", b"")) >= tracing.LOG_LIMIT:
+            raise StepError("INFRA", f"the kernel log is larger than {tracing.LOG_LIMIT >> 20} MiB and was cut", **told)
+        return told
+
     def _program(self, want: str, stale: str = "") -> hostshell.Answer:
-        return self.ask(hostshell.load_script("hold"), {
+        return self.ask(hostshell.load_script("kernel_log", "hold"), {
             "k_want": want, "k_claim": self.claim, "k_since": int(time.time()), "k_stale": stale,
+            "k_marker": tracing.ends(self.run_id) if self.run_id else "", "k_bytes": tracing.LOG_LIMIT,
         })
 
     def _is_stale(self, hold: dict[str, str], answer: hostshell.Answer) -> bool:
@@ -57,5 +77,5 @@ class ActionModule(HostAction):
         except ValueError:
             raise hostshell.AnswerError("the host says no uptime") from None
         return bool(self.options["take_over"]) or holding.is_dead(
-            hold, answer.one("boot"), uptime, answer.one("streams") == "yes"
+            hold, answer.one("boot") or "-", uptime, answer.one("streams") == "yes"
         )

@@ -17,6 +17,7 @@ class ActionModule(HostAction):
     default_step = "packages"
     changes_host = True
     recorded = ("lacking", "installed", "gone", "boot", "newest", "manager", "manager_seconds")
+    usual_deadline = 7200.0
 
     def perform(self) -> dict[str, Any]:
         """Look and install in one round trip."""
@@ -51,7 +52,8 @@ class ActionModule(HostAction):
         return {
             "lacking": many(answer.all("lacking")), "wanted": many(answer.all("wanted")),
             "installed": many(answer.text("installed").splitlines()), "gone": many(answer.text("gone").splitlines()),
-            **{key: hostshell.printable(answer.one(key), 200) for key in ("boot", "newest", "manager")},
+            **{key: hostshell.printable(answer.one(word), 200)
+               for key, word in (("boot", "boot_next"), ("newest", "newest"), ("manager", "manager"))},
             "manager_seconds": answer.number("manager_seconds"),
         }
 

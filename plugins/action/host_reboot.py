@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import BOOT_ID, HostAction, StepError
 
 PAUSE = 2.0
 """Seconds between two tries to reach the host."""
-_BOOT_ID = re.compile(r"[0-9a-f-]{8,64}\Z")
+TRY = 60.0
+"""Seconds that one such try may take."""
 
 
 class ActionModule(HostAction):
@@ -35,20 +35,21 @@ class ActionModule(HostAction):
             return {"changed": True, "before": before["release"], "release": before["release"],
                     "msg": f"would reboot the host{f' into {wanted}' if wanted else ''}"}
         self.say(f"rebooting {f'into {wanted}' if wanted else ''}, waiting up to {self.options['timeout']} s")
-        after = self._wait(before["boot_id"])
+        after = self._wait(before["boot"])
         told = {"changed": True, "before": before["release"], "release": after["release"]}
         if wanted and after["release"] != wanted:
             raise StepError("INFRA", f"the host came back with kernel {after['release']} and not with {wanted}: its "
                                      "boot loader chooses another one; make it boot that kernel", **told)
         return told
 
-    def _look(self, reboot: bool) -> dict[str, str]:
-        answer = self.ask(hostshell.load_script("host_reboot"), {"k_reboot": "yes" if reboot else "no"})
-        if not _BOOT_ID.match(answer.one("boot_id")):
+    def _look(self, reboot: bool, seconds: float = 0) -> dict[str, str]:
+        values = {"k_reboot": "yes" if reboot else "no"}
+        answer = self.ask(hostshell.load_script("host_reboot"), values, seconds=seconds)
+        if not BOOT_ID.match(answer.one("boot")):
             raise hostshell.AnswerError("the host does not say which boot this is")
-        return {name: hostshell.printable(answer.one(name), 200) for name in ("release", "boot_id")}
+        return {name: hostshell.printable(answer.one(name), 200) for name in ("release", "boot")}
 
-    def _wait(self, boot_id: str) -> dict[str, str]:
+    def _wait(self, boot: str) -> dict[str, str]:
         """Ask until another boot answers; the connection is made anew for every try."""
         until = time.monotonic() + self.options["timeout"]
         last = "it still runs: nothing rebooted it"
@@ -57,11 +58,11 @@ class ActionModule(HostAction):
             with contextlib.suppress(AnsibleError, AttributeError):
                 self._connection.reset()
             try:
-                found = self._look(reboot=False)
+                found = self._look(reboot=False, seconds=TRY)
             except (AnsibleConnectionFailure, hostshell.AnswerError) as error:
                 last = hostshell.printable(str(error), 300)
                 continue
-            if found["boot_id"] != boot_id:
+            if found["boot"] != boot:
                 return found
         raise StepError("INFRA", f"the host did not come back within {self.options['timeout']} s after the reboot: "
                                  f"{last}", changed=True)

@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, payload
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, payload, tracing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, module_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import facts_of_answer
 from ansible_collections.kedr.lab.plugins.plugin_utils.payloads import default_functions, load_all
@@ -22,16 +22,16 @@ class ActionModule(HostAction):
     def perform(self) -> dict[str, Any]:
         """Ask the host, keep and return its facts."""
         symbols: set[str] = set()
-        configs: set[str] = set()
+        configs = {"CONFIG_CC_IS_CLANG"}
         paths = [self.path(path) for path in self.options["payloads"]]
         if paths:
             functions = self.options["functions"]
             payloads, db = load_all(paths, self.path(functions) if functions else default_functions())
             symbols = payload.candidate_symbols(payloads, db)
-            configs = payload.candidate_config(payloads, db)
+            configs |= payload.candidate_config(payloads, db)
         target = module_name(self.options["target"]) if self.options["target"] else ""
         marker = self._marker()
-        answer = self.ask(hostshell.load_script("tracefs", "prepared", "programs", "kernel_facts"), {
+        answer = self.ask(hostshell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {
             "k_symbols": sorted(symbols), "k_configs": sorted(configs), "k_target": target,
             "k_marker": marker,
         })
@@ -46,4 +46,4 @@ class ActionModule(HostAction):
         """Return the line that begins this run in the host's kernel log, or nothing."""
         if not self.host_dir or self.check_mode() or not self.is_test_host():
             return ""
-        return f"kedr: run {os.path.basename(os.path.dirname(self.host_dir))} begins"
+        return tracing.begins(os.path.basename(os.path.dirname(self.host_dir)))

@@ -33,7 +33,15 @@ class ActionModule(HostAction):
 
     def step_name(self) -> str:
         """Return the usual step: load or unload."""
-        return "load" if self.options["state"] == "present" else "unload"
+        return "unload" if self.cleans_up() else "load"
+
+    def cleans_up(self) -> bool:
+        """Return whether the modules are to go."""
+        return bool(self.options["state"] == "absent")
+
+    def default_deadline(self) -> float:
+        """Return the time that all modules may take, and a while for what is around them."""
+        return float(self.options["timeout"] * max(len(self.options["modules"]), 1) + 120)
 
     def perform(self) -> dict[str, Any]:
         """Load or unload in one round trip."""
@@ -136,37 +144,34 @@ class ActionModule(HostAction):
         name = error.answer.one("refused")
         if not name:
             return error
-        log = hostshell.printable(error.answer.text("log"), 3000).strip()
+        log = error.answer.text("log").strip()
         words = kmods.meaning(error.reason, log)
         parts = [f"{name} was not loaded: {error.reason}"]
         if words:
             parts.append(f"what it means: {words}")
         if log:
-            parts.append(f"the kernel said:\n{log}")
+            parts.append(f"the kernel said:\n{kmods.shown(log)}")
         undone = error.answer.all("not_undone")
         if undone:
             parts.append(f"still loaded from this task: {', '.join(undone)}")
         kind = "INFRA" if "o space left" in error.reason else error.kind
         kind = "SKIP" if kmods.wants_signature(error.reason, log) else kind
-        return StepError(kind, "\n".join(parts), module=name, kernel_log=log)
+        return StepError(kind, "\n".join(parts), module=name, changed=bool(undone),
+                         kernel_log=hostshell.printable(log, 20_000))
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
         rest = "yes" if self.options["dependencies"] else "no"
         lines = ["need_root 'Unloading modules'\nprivate_dir\nremember_log\n",
                  *(kmods.call("unload", name, rest) for name in names)]
-        lines.append("new_log | text log\n")
         answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit())
         stuck = answer.all("stuck")
         if not stuck:
-            log = hostshell.printable(answer.text("log"), 2_000_000)
-            return {**self._outcome_of(answer, names, present=False), "kernel_log": log}
+            return self._outcome_of(answer, names, present=False)
         parts = []
         for line in answer.all("users"):
             name, _blank, users = line.partition(" ")
-            count, _blank, holders = users.partition(" ")
-            held = holders.strip(",-").replace(",", ", ")
-            parts.append(f"{name} was not unloaded: {answer.text(f'error-{name}').strip()} (use count {count}"
-                         f"{', held by ' + held if held else ', held by no module: by an open file or by itself'})")
+            said = answer.text(f"error-{name}").strip() or "rmmod said nothing"
+            parts.append(f"{name} was not unloaded: {said}{kmods.holders(users)}")
         log = "".join(answer.text(f"log-{name}") for name in stuck[:1])
         raise StepError("FAIL", hostshell.printable("\n".join(parts)), module=stuck[0],
                         changed=bool(answer.all("changed")), kernel_log=hostshell.printable(log, 3000))

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, deadline, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, module_name
 
@@ -30,10 +30,15 @@ class ActionModule(HostAction):
 
     default_step = "build"
     recorded = ("modules",)
+    usual_deadline = 3600.0
 
     def perform(self) -> dict[str, Any]:
         """Look up every module by its content key; build the missing ones in one go."""
         self.facts: dict[str, Any] = self.options["facts"]
+        clang = host_facts.clang(self.facts)
+        if clang:
+            raise StepError("INFRA", f"the kernel of this host was built with {clang}; its modules must be built with "
+                                     "LLVM=1, which kedr.lab does not do yet: use a kernel that was built with gcc")
         self.cache_dir = self.path(self.options["cache_dir"])
         self.common, self.modules = self._sources()
         try:
@@ -142,8 +147,12 @@ class ActionModule(HostAction):
         command = [*OWN_MOUNTS, "sh", "-c", ENTER_ROOT, "kedr", root, call.command]
         if os.geteuid() != 0:
             command = ["sudo", "-n", *command]
+        seconds = self.seconds_allowed()
         try:
-            done = subprocess.run(command, input=call.stdin, capture_output=True, check=False)
+            with deadline.limited(seconds):
+                done = subprocess.run(command, input=call.stdin, capture_output=True, check=False)
+        except deadline.TimeIsUp:
+            raise StepError("INFRA", f"the build in {root} did not end within {seconds:g} s (deadline)") from None
         except OSError as error:
             raise StepError("INFRA", f"{shlex.join(command[:3])}: {error.strerror}") from error
         stderr = done.stderr.decode("utf-8", "replace")
@@ -151,7 +160,7 @@ class ActionModule(HostAction):
             raise StepError("INFRA", f"{root}: cannot enter this build root on the control node: "
                                      f"{hostshell.printable(stderr, 1000).strip() or f'exit status {done.returncode}'}")
         answered = {"rc": done.returncode, "stderr": stderr}
-        return self._parse(done.stdout, call.nonce, answered)
+        return self._accepted(self._parse(done.stdout, call.nonce, answered))
 
     def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:
         """Keep the log, put what was built into the cache, fail when something was not."""

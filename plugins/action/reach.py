@@ -27,6 +27,7 @@ class ActionModule(HostAction):
             raise StepError("INFRA", f"a trace cannot be taken from a host with the connection '{transport}': "
                                      "ssh and local can be used; verify.yml works with any connection")
         self._refuse_passwords()
+        self.prepare_connection()
         host = connection.get_option("host") or self._play_context.remote_addr
         argv = connection._build_command(connection.get_option("ssh_executable"), "ssh", "-T", host, wrapped)
         return {"changed": False, "argv": [to_text(word) for word in argv]}

@@ -25,6 +25,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS
 
+EACH_FOR_ITSELF = ("free", "host_pinned", "ansible.builtin.free", "ansible.builtin.host_pinned")
+"""Strategies by which every host does a task that is to be done once."""
+
 
 class ActionModule(ControlAction):
     """See the documentation of M(kedr.lab.run)."""
@@ -34,6 +37,10 @@ class ActionModule(ControlAction):
         hosts = [str(name) for name in options["hosts"] or task_vars.get("groups", {}).get("all", [])]
         run_id = options["run_id"] or new_id(time.time(), os.getppid())
         runs_dir = self.path(options["runs_dir"])
+        strategy = _strategy(self._task)
+        if len(task_vars.get("ansible_play_hosts_all", [])) > 1 and strategy in EACH_FOR_ITSELF:
+            return {"failed": True, "msg": f"strategy: {strategy} is not supported here: it does not heed run_once, so "
+                                           "each host would begin a run; write strategy: linear in this play"}
         if self._task.check_mode:
             path = os.path.join(runs_dir, run_id)
             return {"changed": True, "run_id": run_id, "run_dir": path}
@@ -87,6 +94,12 @@ def _number(value: Any) -> int:
     """A number of the inventory, which may be text there; 0 for anything else."""
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _strategy(task: Any) -> str:
+    """The strategy of the play that a task belongs to, or nothing where that cannot be told."""
+    play = getattr(getattr(task, "_parent", None), "_play", None)
+    return str(getattr(play, "strategy", None) or "")
 
 
 def _mistakes(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:

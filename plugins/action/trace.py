@@ -28,6 +28,10 @@ class ActionModule(HostAction):
         """Return the usual step: trace or untrace."""
         return "trace" if self.options["state"] == "present" else "untrace"
 
+    def cleans_up(self) -> bool:
+        """Return whether the buffer is to go."""
+        return bool(self.options["state"] == "absent")
+
     def perform(self) -> dict[str, Any]:
         """Bring the buffer into the wanted state in one round trip."""
         state = self.options["state"]

@@ -12,15 +12,12 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import calls, clocks, hos
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
+    LOG_LIMIT,
     event_paths,
     instance_name,
     log_of_run,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
-
-TRACE_LIMIT = 200 << 20
-"""Bytes of a trace, and of a kernel log, that are taken at most."""
-
 
 _CLOCKS = """
 find_tracing
@@ -36,6 +33,11 @@ class ActionModule(HostAction):
 
     default_step = "collect"
     recorded = ("missing", "taint", "marker", "trace_bytes", "counters")
+    usual_deadline = 900.0
+
+    def cleans_up(self) -> bool:
+        """Return that the evidence is fetched also after contact was lost."""
+        return True
 
     def perform(self) -> dict[str, Any]:
         """Collect everything in one round trip."""
@@ -43,8 +45,8 @@ class ActionModule(HostAction):
         events = event_paths(self.options["events"])
         if self.check_mode():
             return {"changed": False, "msg": "would turn tracing off and collect the evidence"}
-        answer = self.ask(hostshell.load_script("tracefs", "clocks", "trace_collect") + _CLOCKS, {
-            "k_instance": instance, "k_events": events, "k_witness": event_paths(EVENTS), "k_bytes": TRACE_LIMIT,
+        answer = self.ask(hostshell.load_script("tracefs", "clocks", "kernel_log", "trace_collect") + _CLOCKS, {
+            "k_instance": instance, "k_events": events, "k_witness": event_paths(EVENTS), "k_bytes": LOG_LIMIT,
             "k_stop": "yes" if self.is_test_host() else "no", "k_text": "yes" if self.options["text"] else "no",
         })
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
@@ -57,8 +59,8 @@ class ActionModule(HostAction):
         self.keep("calls.json", json.dumps(counts, indent=1, sort_keys=True) + "\n")
         self._keep_files(answer, log, end)
         for name in ("trace", "witness", "dmesg"):
-            if len(answer.blobs.get(name, b"")) >= TRACE_LIMIT:
-                raise StepError("INFRA", f"the {name} is larger than {TRACE_LIMIT >> 20} MiB and was cut: enable "
+            if len(answer.blobs.get(name, b"")) >= LOG_LIMIT:
+                raise StepError("INFRA", f"the {name} is larger than {LOG_LIMIT >> 20} MiB and was cut: enable "
                                          "fewer events or exercise less", **end)
         return {"changed": answer.one("stopped") == "yes", **end}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, default_expect, load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
@@ -33,7 +33,7 @@ class ActionModule(ControlAction):
         try:
             check_hosts(hosts)
             if self._task.check_mode:
-                return {"changed": False, "msg": "nothing to judge in check mode"}
+                return foretold(hosts, task_vars.get("hostvars", {}))
             policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
             known = verdict.read_run(run_dir)["hosts"]
             expects = self._expects(options["expect"], hosts, known)

@@ -15,9 +15,16 @@ options:
       - Directory of the run on the control node, as made by M(kedr.lab.run).
       - When given, the outcome is appended to C(<run_dir>/<inventory_hostname>/steps.jsonl), and what
         the action collects is kept beside it.
-      - A host that cannot be reached is a failed task, which a C(rescue) sees. Once lost, it is not tried again in
+      - A host that cannot be reached is a failed task, which a C(rescue) sees. After that only the steps that bring
+        evidence home and clean up try again, for a minute at most; a host that is lost twice is not tried again in
         this run.
     type: path
+  deadline:
+    description:
+      - Seconds that one round trip to the host may take. A host that does not answer within that time is lost.
+      - The default depends on the action; it is several minutes at least, an hour for M(kedr.lab.kmod_build), and two
+        hours for M(kedr.lab.host_packages).
+    type: float
   step:
     description:
       - Name under which the outcome is recorded in the run directory.

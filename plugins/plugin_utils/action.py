@@ -5,22 +5,30 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import json
 import os
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ssh_legacy
+from ansible_collections.kedr.lab.plugins.plugin_utils import deadline, hostshell, ssh_alive, ssh_legacy
 
 COLLECTION = "ansible_collections.kedr.lab"
 MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
 HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+BOOT_ID = re.compile(r"[0-9a-f-]{8,64}\Z")
+BACK = 60.0
+"""Seconds for which a host that answered before is tried again after contact with it was lost."""
+PAUSE = 2.0
+"""Seconds between two tries to reach a host."""
+TRY = 30.0
+"""Seconds that one such try, or giving up a connection, may take."""
 UNMARKED = "not marked as a test host: set kedr_test_host: true in the inventory"
 TEXT_MARK = ("not marked as a test host: kedr_test_host is text; "
              "write it as a boolean (YAML: true, INI: True)")
@@ -46,7 +54,18 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """The host was unreachable earlier in this run."""
+    """The host was unreachable earlier in this run; the text says what that means for this step."""
+
+
+class Contact(NamedTuple):
+    """What the steps of a run tell of the contact with a host."""
+
+    losses: int
+    """How often it was lost."""
+    answered: bool
+    """Whether the host has ever answered."""
+    back: bool
+    """Whether it has answered since the last loss."""
 
 
 def argument_spec(action: str, fragment: str = "") -> dict[str, Any]:
@@ -129,13 +148,35 @@ def append_step(host_dir: str, entry: Mapping[str, Any]) -> None:
     append_private(os.path.join(host_dir, "steps.jsonl"), json.dumps(entry, sort_keys=True).encode() + b"\n")
 
 
-def was_unreachable(host_dir: str) -> bool:
-    """Return whether ``steps.jsonl`` of `host_dir` tells of a lost host."""
-    try:
-        with open(os.path.join(host_dir, "steps.jsonl"), encoding="utf-8", errors="replace") as file:
-            return any('"status": "unreachable"' in line for line in file)
-    except FileNotFoundError:
-        return False
+def contact(host_dir: str) -> Contact:
+    """Return what ``steps.jsonl`` of `host_dir` tells of the contact with its host."""
+    losses, answered, back = 0, False, False
+    with contextlib.suppress(FileNotFoundError), open(os.path.join(host_dir, "steps.jsonl"), "rb") as file:
+        for line in file:
+            try:
+                step = json.loads(line)
+                lost, reached = step["status"] == "unreachable", bool(step["round_trips"])
+            except (ValueError, TypeError, KeyError):
+                continue
+            losses += lost
+            answered = answered or (reached and not lost)
+            back = not lost and (back or reached)
+    return Contact(losses, answered, back)
+
+
+def foretold(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result of judging in check mode: failed unless every host came to the end of what is foretold."""
+    stopped = []
+    for name in hosts:
+        variables: Mapping[str, Any] = {}
+        if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
+            variables = hostvars[name]
+        if variables.get("kedr_foretold") is not True:
+            reason = hostshell.printable(str(variables.get("kedr_stopped") or "it did not come to the end"), 1000)
+            stopped.append(f"{name}: {reason}")
+    if stopped:
+        return {"failed": True, "msg": "\n".join(["not every host can be taken through all steps:", *stopped])}
+    return {"changed": False, "msg": "nothing to judge in check mode"}
 
 
 def given(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -173,6 +214,7 @@ class HostAction(ActionBase):
 
     A subclass sets ``default_step`` and implements ``perform``, which returns the result and may
     raise StepError. ``changes_host`` actions refuse hosts that are not marked as test hosts.
+    ``usual_deadline`` is how many seconds one round trip may take when the task does not say it.
     """
 
     TRANSFERS_FILES = False
@@ -180,12 +222,16 @@ class HostAction(ActionBase):
     _supports_async = False
     default_step = ""
     changes_host = False
+    usual_deadline = 300.0
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Do the step, record its outcome, and return the result of the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
         self.trips = 0
+        self.boots: list[str] = []
+        self.files: dict[str, str] = {}
+        self.contact = Contact(0, False, False)
         self.options = self._checked_options()
         self.host_dir = self._host_dir()
         started = time.time()
@@ -195,7 +241,8 @@ class HostAction(ActionBase):
         except AnsibleConnectionFailure as error:
             # A failure, not `unreachable`: the host stays in the play, whose rescue and judgement still see it.
             reason = f"lost contact with the host: {hostshell.printable(str(error))}{self._advice(str(error))}"
-            outcome, status, kind = {"failed": True, "changed": False, "msg": reason}, "unreachable", "INFRA"
+            outcome = {"failed": True, "changed": self._may_have_changed(), "msg": reason}
+            status, kind = "unreachable", "INFRA"
         except AnsibleError as error:
             self._record("failed", "INFRA", hostshell.printable(str(error)), started, clock, {})
             raise
@@ -226,14 +273,12 @@ class HostAction(ActionBase):
 
     def _outcome(self) -> tuple[dict[str, Any], str, str]:
         try:
-            if self.host_dir and was_unreachable(self.host_dir):
-                raise Unreachable
+            self._look_back()
             if self.changes_host and not self.is_test_host():
                 raise Refused
             return self.perform(), "ok", ""
-        except Unreachable:
-            msg = "the host was unreachable earlier in this run; it is not tried again"
-            return {"failed": True, "changed": False, "msg": msg}, "repeated", "INFRA"
+        except Unreachable as error:
+            return {"failed": True, "changed": False, "msg": str(error)}, "repeated", "INFRA"
         except Refused:
             msg = refusal(self._mark())
             return {"failed": True, "changed": False, "refused": True, "msg": msg}, "refused", "SKIP"
@@ -241,7 +286,24 @@ class HostAction(ActionBase):
             outcome = {"changed": False, **error.data, "failed": True, "msg": error.reason}
             return outcome, "failed", error.kind
         except hostshell.AnswerError as error:
-            return {"failed": True, "changed": False, "msg": str(error)}, "failed", "INFRA"
+            return {"failed": True, "changed": self._may_have_changed(), "msg": str(error)}, "failed", "INFRA"
+
+    def _may_have_changed(self) -> bool:
+        """Return whether a step that does not know how it ended may have changed the host."""
+        return self.changes_host and self.trips > 0 and not self.check_mode()
+
+    def _look_back(self) -> None:
+        """Raise Unreachable when contact with the host was lost so that this step is not to be tried."""
+        self.contact = contact(self.host_dir) if self.host_dir else self.contact
+        if self.contact.losses > 1:
+            raise Unreachable("the host was unreachable more than once in this run; it is not tried again")
+        if self.contact.losses and not self.contact.back and not self.cleans_up():
+            raise Unreachable("the host was unreachable earlier in this run; it is not tried again, but for bringing "
+                              "evidence home and cleaning up")
+
+    def cleans_up(self) -> bool:
+        """Return whether this step brings evidence home or cleans up, so that it is tried after contact was lost."""
+        return False
 
     def _checked_options(self) -> dict[str, Any]:
         name = self._task.action.rsplit(".", 1)[-1]
@@ -263,9 +325,11 @@ class HostAction(ActionBase):
         if not self.host_dir or self.check_mode():
             return
         step = self.options.get("step") or self.step_name()
+        several = {"boots": self.boots} if len(self.boots) > 1 else {}
         append_step(self.host_dir, {
             "step": step, "status": status, "kind": kind, "reason": reason, "started": round(started, 3),
             "seconds": round(time.monotonic() - clock, 3), "round_trips": self.trips, "data": data,
+            "boot": self.boots[-1] if self.boots else "", "files": self.files, **several,
         })
 
     def step_name(self) -> str:
@@ -305,6 +369,7 @@ class HostAction(ActionBase):
         if self.host_dir and not self.check_mode():
             data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
             write_private(os.path.join(self.host_dir, name), data)
+            self.files[name] = hashlib.sha256(data).hexdigest()
 
     def append(self, name: str, text: str) -> None:
         """Append text to file `name` of this host in the run directory, when there is one."""
@@ -316,26 +381,89 @@ class HostAction(ActionBase):
         self._display.display(f"    [{self.host_name()}] {hostshell.printable(text, 300)}")
 
     def ask(self, program: str, values: Mapping[str, str | int | Iterable[str]],
-            data: bytes = b"") -> hostshell.Answer:
+            data: bytes = b"", seconds: float = 0) -> hostshell.Answer:
         """Make one round trip: run `program` on the host as root or as whoever the task becomes.
 
-        Raises StepError when the program stopped, AnswerError when its answer is not whole.
+        It may take `seconds`, else the deadline of the task. Raises StepError when the program stopped, AnswerError
+        when its answer is not whole, AnsibleConnectionFailure when contact was lost or the time is over.
         """
-        call = hostshell.frame(program, values, data)
+        self.prepare_connection()
+        if self.contact.losses and not self.contact.back:
+            self._come_back()
+        return self._round_trip(hostshell.frame(program, values, data), seconds or self.seconds_allowed())
+
+    def seconds_allowed(self) -> float:
+        """Return how long one round trip may take; raises StepError for a deadline that is none."""
+        given_seconds = self.options.get("deadline")
+        if given_seconds is not None and given_seconds <= 0:
+            raise StepError("INFRA", f"deadline: {given_seconds:g} is out of range: more than 0 seconds")
+        return float(given_seconds or self.default_deadline())
+
+    def default_deadline(self) -> float:
+        """Return the seconds for one round trip of this task when it says nothing about it."""
+        return self.usual_deadline
+
+    def prepare_connection(self) -> None:
+        """Let programs be sent on standard input, and a silent host be noticed."""
         if self._connection.has_option("pipelining"):
             self._connection.set_option("pipelining", True)
+        ssh_alive.ensure(self._connection, str(self._play_context.remote_addr))
+
+    def _round_trip(self, call: hostshell.Call, seconds: float) -> hostshell.Answer:
         self.trips += 1
-        answered = self._low_level_execute_command(call.command, in_data=call.stdin)
-        stdout = answered["stdout"].encode("utf-8", "surrogateescape")
-        return self._parse(stdout, call.nonce, answered)
+        try:
+            with deadline.limited(seconds):
+                answered = self._low_level_execute_command(call.command, in_data=call.stdin)
+        except deadline.TimeIsUp:
+            raise AnsibleConnectionFailure(f"the host did not answer within {seconds:g} s (deadline)") from None
+        answer = self._parse(answered["stdout"].encode("utf-8", "surrogateescape"), call.nonce, answered)
+        self._note_boot(answer)
+        return self._accepted(answer)
+
+    def _come_back(self) -> None:
+        """Reach a host again after contact was lost, and end what an earlier step may still run there.
+
+        A host that has answered in this run is tried for BACK seconds, one that never has just once.
+        """
+        program = ""
+        if self.is_test_host() and not self.check_mode():
+            program = hostshell.load_script("programs") + 'end_private "$k_private"\n'
+        until = time.monotonic() + (BACK if self.contact.answered else 0)
+        while True:
+            self._drop_connection()
+            try:
+                self._round_trip(hostshell.frame(program, {}), TRY)
+                break
+            except AnsibleConnectionFailure as error:
+                if time.monotonic() + PAUSE >= until:
+                    raise AnsibleConnectionFailure(f"the host could not be reached again: {error}") from error
+                time.sleep(PAUSE)
+        self.contact = self.contact._replace(back=True)
+        self.say("contact with the host is back")
+
+    def _drop_connection(self) -> None:
+        """Give up what is left of the connection, so that the next one is made anew."""
+        if self._connection.transport != "local":
+            with contextlib.suppress(AnsibleError, AttributeError, deadline.TimeIsUp), deadline.limited(TRY):
+                self._connection.reset()
+
+    def _note_boot(self, answer: hostshell.Answer) -> None:
+        boot = answer.one("boot")
+        if BOOT_ID.match(boot) and self.boots[-1:] != [boot]:
+            self.boots.append(boot)
 
     def _parse(self, stdout: bytes, nonce: str, answered: Mapping[str, Any]) -> hostshell.Answer:
+        """Return the answer in `stdout`; `answered` is what else is known of the command that printed it."""
         try:
-            answer = hostshell.parse(stdout, nonce)
+            return hostshell.parse(stdout, nonce)
         except hostshell.AnswerError as error:
             stderr = hostshell.printable(str(answered.get("stderr", "")), 1000).strip()
             status = f" (exit status {answered.get('rc')})"
             raise hostshell.AnswerError(f"{error}{status}{': ' + stderr if stderr else ''}") from error
+
+    @staticmethod
+    def _accepted(answer: hostshell.Answer) -> hostshell.Answer:
+        """Return `answer`; raises HostStopped when the program says that it stopped."""
         kind = answer.one("failed")
         if kind:
             reason = hostshell.printable(answer.text("reason")).strip()

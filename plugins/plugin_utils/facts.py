@@ -14,7 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Answer, 
 
 PURPOSES = (*packages.NEEDED, "compiler_version")
 _MODULE = re.compile(r"[A-Za-z0-9_]+\Z")
-_PRIVATE = re.compile(r"/(var/)?tmp/kedr-[0-9A-Za-z-]+\Z")
+_PRIVATE = re.compile(r"/(tmp|var/tmp|run|root)/kedr-[0-9A-Za-z-]+\Z")
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _TREE = re.compile(r"/[A-Za-z0-9/._+~-]+\Z")
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*\Z")
@@ -51,7 +51,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "trusted_keys": [_plain(line.strip()) for line in answer.text("keys").splitlines() if line.strip()],
         "lacks": lacking(answer.all("lacks")),
         "cpus": answer.number("cpus"),
-        "boot_id": _plain(answer.one("boot_id")),
+        "boot_id": _plain(answer.one("boot")),
         "uptime": seconds(answer.one("uptime")),
         "tools": {name: yes == "yes" for name, _blank, yes in
                   (line.partition(" ") for line in answer.all("tool"))},
@@ -97,6 +97,14 @@ def kernel_compiler(version: str) -> str:
     """Return the compiler that ``/proc/version`` names, or nothing."""
     match = re.search(r"\(((?:\S*gcc|\S*clang|\S*linux-gnu)[^()]*(?:\([^()]*\)[^()]*)*)\)", version)
     return _plain(match.group(1).strip()) if match else ""
+
+
+def clang(facts: Mapping[str, Any]) -> str:
+    """Return the clang that built the kernel that `facts` describe, or nothing when it was another compiler."""
+    found = re.search(r"clang version [0-9][0-9.]*", str(facts.get("kernel_compiler", "")))
+    if found:
+        return found.group().replace(" version", "")
+    return "clang" if "CONFIG_CC_IS_CLANG" in facts.get("config", []) else ""
 
 
 def headers_package(facts: Mapping[str, Any]) -> str:

@@ -104,9 +104,23 @@ _MEANINGS = (
     (r"built into this kernel", "choose a module that the kernel has as a file (see modules.dep), or another kernel"),
     (r"not found in directory|[Mm]odule \S+ not found|No such file", "the host has no module of this name"),
     (r"o space left", "no space left on the host"),
-    (r"Cannot allocate memory", "the host has not enough memory"),
+    (r"Cannot allocate memory", "the module's init returned -ENOMEM, or the host has not enough memory"),
     (r"Device or resource busy", "something that the module needs is in use (the module or the controller said so)"),
 )
+
+
+_NO_MEMORY = re.compile(r"page allocation failure|vmalloc: |vmap allocation|PERCPU: allocation failed|Out of memory")
+_ON_COMMAND_LINE = re.compile(r"\b(Module \S+ is blacklisted|initcall \S+ blacklisted)")
+_CAUSE = re.compile(
+    r"\b(BUG|RIP|EIP|Oops|WARNING|KASAN|UBSAN|Kernel panic|general protection|divide error|invalid opcode|"
+    r"Unable to handle|NULL pointer|double fault)\b"
+)
+_NOISE = re.compile(
+    r"\bCode: |\b(R[ABCDS][XIP]|R\d\d|RSP|RBP|E[ABCDS][XIP]|[CDEF]S|CR\d|DR\d|FS|GS|PKRU|EFLAGS|RFLAGS): ?[0-9a-f]|"
+    r"\bStack:|Modules linked in|---\[ (cut here|end trace)|^(<\d+>)?(\[[^]]*\])? +[0-9a-f]{8,16}( [0-9a-f]{8,16})+ *$"
+)
+SHOWN = 3000
+"""Characters of the kernel's lines that are shown to a person."""
 
 
 _UNSIGNED = (
@@ -143,6 +157,11 @@ def meaning(error: str, log: str) -> str:
         return _WATCHED_TOO_LATE
     if _VETO.search(log):
         return "the controller refused it, see its line"
+    if "Cannot allocate memory" in error and _NO_MEMORY.search(log):
+        return "the host has not enough memory, see the kernel's lines"
+    if _ON_COMMAND_LINE.search(log):
+        return ("the command line of the host's kernel forbids it (module_blacklist or initcall_blacklist in "
+                "/proc/cmdline): boot without that")
     if wants_signature(error, log):
         return _UNTRUSTED if re.search(r"module with (unavailable|unsupported) ", log) else _UNSIGNED
     for pattern, words in _MEANINGS:
@@ -151,4 +170,34 @@ def meaning(error: str, log: str) -> str:
     for pattern, words in _MEANINGS[1:2]:
         if re.search(pattern, log):
             return words
+    return ""
+
+
+def shown(log: str) -> str:
+    """Return the kernel's lines for a person: what went wrong first, registers and code last, where there is room."""
+    lines = log.splitlines()
+    if not any(_CAUSE.search(line) for line in lines):
+        return printable(log, SHOWN)
+    ordered = sorted(lines, key=lambda line: 0 if _is_cause(line) else 2 if _NOISE.search(line) else 1)
+    kept: list[str] = []
+    for line in ordered:
+        kept.append(printable(line, 300))
+        if sum(map(len, kept)) + len(kept) > SHOWN:
+            return "\n".join([*kept[:-1], f"[{len(ordered) - len(kept) + 1} lines left out]"])
+    return "\n".join(kept)
+
+
+def _is_cause(line: str) -> bool:
+    return bool(_CAUSE.search(line)) and "Code: " not in line
+
+
+def holders(users: str) -> str:
+    """Return in words who holds a module; `users` is its use count and the modules that use it."""
+    count, _blank, names = users.partition(" ")
+    held = names.strip(",-").replace(",", ", ")
+    if held:
+        return f" (use count {count}, held by {held})"
+    if count.isdigit() and int(count):
+        return (f" (use count {count}: something uses it that is not a module, such as a program that has its device "
+                "or a file of it open, or the module itself)")
     return ""

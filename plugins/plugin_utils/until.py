@@ -124,13 +124,13 @@ class Job:
 
 
 _END = f"""
-for k_base in /tmp /var/tmp; do
+for k_base in $k_bases; do
     [ -f "$k_base/kedr-$k_job/out.txt" ] || continue
     text out {MAX_OUTPUT // 2} <"$k_base/kedr-$k_job/out.txt"
     text err {MAX_OUTPUT // 2} <"$k_base/kedr-$k_job/err.txt"
     break
 done
-end_programs /tmp/kedr-$k_job /var/tmp/kedr-$k_job
+end_private "kedr-$k_job"
 """
 
 

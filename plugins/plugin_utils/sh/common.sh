@@ -10,6 +10,8 @@ unset CDPATH
 k_newline='
 '
 k_dir=
+# Where private directories may be made, the usual place first.
+k_bases='/tmp /var/tmp /run /root'
 
 # flag KEY COMMAND...: yes or no, by whether the command succeeds.
 flag() {
@@ -18,7 +20,8 @@ flag() {
 	if "$@"; then value "$k_key" yes; else value "$k_key" no; fi
 }
 
-# first_line FILE: sets k_line to it, without a process of its own; not for /proc/sys, which is read whole or wrong.
+# first_line FILE: sets k_line to it, without a process of its own; not for numbers of /proc/sys, which are read whole
+# or wrong.
 first_line() {
 	k_line=
 	[ ! -r "$1" ] || read -r k_line <"$1" || :
@@ -105,16 +108,24 @@ need_root() {
 	[ "$(id -u)" = 0 ] || stop INFRA "$1 needs root on the host: use become: true, or log in as root"
 }
 
-# private_dir: makes a directory of this call's own and goes there.
+# programs_run: whether programs can run in the current directory; a mount option may forbid it.
+programs_run() {
+	{ printf '#!/bin/sh\nexit 0\n' >try && chmod 700 try && ./try; } 2>/dev/null && rm -f try
+}
+
+# private_dir [CHECK]: makes a directory of this call's own in which CHECK, if there is one, succeeds, and goes there.
 private_dir() {
 	k_error=
-	for k_base in /tmp /var/tmp; do
-		if k_error=$(mkdir "$k_base/kedr-$k_token" 2>&1); then
-			k_dir=$k_base/kedr-$k_token
-			cd "$k_dir" && return 0
-		fi
+	k_unfit=
+	for k_base in $k_bases; do
+		if ! k_error=$(mkdir "$k_base/kedr-$k_token" 2>&1); then continue; fi
+		k_dir=$k_base/kedr-$k_token
+		if cd "$k_dir" && "${1:-true}"; then return 0; fi
+		k_unfit="$k_unfit $k_base"
+		clean
 	done
-	stop INFRA "no directory could be made in /tmp or /var/tmp of the host: $k_error"
+	[ -z "$k_unfit" ] || stop INFRA "no directory of the host allows programs to run (tried$k_unfit): mount one of them without noexec"
+	stop INFRA "no directory could be made in any of $k_bases of the host: $k_error"
 }
 
 # unpack: takes the tar on standard input into the current directory.
@@ -139,3 +150,5 @@ loaded() {
 
 trap 'clean; exit 1' HUP INT PIPE TERM
 printf 'kedr-begin %s\n' "$k_nonce"
+first_line /proc/sys/kernel/random/boot_id
+[ -z "$k_line" ] || value boot "$k_line"

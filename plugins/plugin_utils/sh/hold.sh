@@ -3,8 +3,9 @@
 # Takes a host for one run, or lets go of it. The hold is a symbolic link whose text says who holds the host: making
 # one either happens as a whole or not at all.
 # k_want: look, take or drop; k_claim: who wants it, words NAME=VALUE; k_since: when, in seconds since 1970;
-# k_stale: the text of a hold that may be replaced, or empty.
-: "${k_want?}" "${k_claim?}" "${k_since?}" "${k_stale?}" "${k_uptime=}" "${k_line=}"
+# k_stale: the text of a hold that may be replaced, or empty; k_marker: the line that ends the run in the kernel log, or
+# empty; k_bytes: limit of the log. After kernel_log.sh.
+: "${k_want?}" "${k_claim?}" "${k_since?}" "${k_stale?}" "${k_marker?}" "${k_bytes?}" "${k_uptime=}" "${k_line=}"
 k_held=
 
 # held: sets k_held to the text of the hold, or to nothing.
@@ -28,7 +29,6 @@ about() {
 	flag streams streams
 	uptime
 	value uptime "$k_uptime"
-	value boot "$k_boot"
 }
 
 # take: makes the hold, after removing a stale one. Of two that replace the same one, the later wins; both look after
@@ -86,6 +86,10 @@ take)
 	;;
 drop)
 	need_root "Letting go of a host"
+	if [ -n "$k_marker" ]; then
+		flag marked mark_log "$k_marker"
+		send_log "$k_bytes"
+	fi
 	drop
 	;;
 esac

@@ -13,7 +13,7 @@ k_absent=
 k_asked=
 k_offered=
 k_newest=
-k_boot=
+k_next=
 k_seconds=0
 k_complaint=
 
@@ -296,13 +296,13 @@ headers_gone() {
 	if [ "$k_upgrade" = no ]; then
 		stop INFRA "$k_gone; $k_also: set kedr_upgrade_kernel: true to install both and reboot the host$k_complaint"
 	fi
-	k_boot=$k_newest
+	k_next=$k_newest
 	k_absent=
-	want headers "$k_boot"
-	want kernel "$k_boot"
+	want headers "$k_next"
+	want kernel "$k_next"
 	[ -z "$k_absent" ] || stop INFRA "$k_also, but it cannot be chosen: no ${k_absent%"$k_newline"}"
 	k_absent=$k_rest
-	want_if_there kernel_extra "$k_boot"
+	want_if_there kernel_extra "$k_next"
 }
 
 # absent: says what is lacking and cannot be had.
@@ -448,19 +448,19 @@ done
 printf '%s' "$k_absent" | while read -r k_one; do
 	value absent "${k_one%% *}"
 done
-value boot "$k_boot"
+value boot_next "$k_next"
 if [ "$k_check" = yes ] || [ -z "$k_wanted" ]; then
 	finish
 fi
 installed >"$k_dir/before"
 install_wanted
-look "${k_boot:-$k_release}"
+look "${k_next:-$k_release}"
 if [ "$k_lacking" = elf ]; then
 	offer
 	install_wanted
-	look "${k_boot:-$k_release}"
+	look "${k_next:-$k_release}"
 fi
 for k_one in $k_lacking; do
-	[ "$k_one" = compiler_version ] || stop INFRA "everything was installed, and still the host lacks: $k_one (for kernel ${k_boot:-$k_release})"
+	[ "$k_one" = compiler_version ] || stop INFRA "everything was installed, and still the host lacks: $k_one (for kernel ${k_next:-$k_release})"
 done
 changes

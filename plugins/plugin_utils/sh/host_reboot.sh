@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Which boot this is; with k_reboot=yes the host reboots after the answer.
+# Which kernel runs; with k_reboot=yes the host reboots after the answer.
 : "${k_reboot?}"
 
 # reboot_by COMMAND...: reboots in a second, in a session that outlives this one.
@@ -13,7 +13,6 @@ reboot_by() {
 }
 
 value release "$(uname -r)"
-value boot_id "$(cat /proc/sys/kernel/random/boot_id)"
 if [ "$k_reboot" = yes ]; then
 	need_root 'Rebooting'
 	if [ -d /run/systemd/system ] && have systemctl; then

@@ -1,9 +1,10 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What this host is and what it can do; after tracefs.sh, prepared.sh and programs.sh. With k_marker, the line that
-# begins a run in the kernel log, it first ends the programs that an interrupted run left running; else it changes nothing.
+# What this host is and what it can do; after tracefs.sh, prepared.sh, programs.sh and kernel_log.sh. With k_marker, the
+# line that begins a run in the kernel log, it first ends the programs that an interrupted run left running; else it
+# changes nothing.
 # k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
-: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_newline?}" "${k_tree?}" "${k_compiler?}"
+: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_tree?}" "${k_compiler?}" "${k_private?}"
 k_tracing=
 k_watched=/sys/module/cp_controller/parameters/target_name
 k_line=
@@ -32,9 +33,9 @@ leftovers() {
 	value left_module cp_controller
 }
 
-# mark: writes the line that begins the run to the kernel log.
-mark() {
-	[ -c /dev/kmsg ] && { printf '%s\n' "$k_marker" >/dev/kmsg; } 2>/dev/null
+# begin: writes the line that begins the run to the kernel log, unless it is there: what came after it is the run's.
+begin() {
+	dmesg 2>/dev/null | grep -q "$k_marker\$" || mark_log "$k_marker"
 }
 
 # watched: prints the names of the modules that the loaded controller watches, whichever target this run has.
@@ -44,7 +45,10 @@ watched() {
 	fi
 }
 
-[ -z "$k_marker" ] || ! loaded cp_controller || end_programs /tmp/kedr-* /var/tmp/kedr-*
+if [ -n "$k_marker" ] && loaded cp_controller; then
+	end_programs /tmp/kedr-stream-* /var/tmp/kedr-stream-*
+	end_private "$k_private"
+fi
 k_release=$(uname -r)
 k_machine=$(uname -mv)
 value release "$k_release"
@@ -93,10 +97,7 @@ if [ -n "$k_tracing" ]; then
 		[ ! -d "$k_file" ] || value left_instance "${k_file##*/}"
 	done
 fi
-# Every file of /proc/sys is one line.
-k_file=$(cat /proc/sys/kernel/tainted /proc/sys/kernel/random/boot_id)
-value taint "${k_file%%"$k_newline"*}"
-value boot_id "${k_file#*"$k_newline"}"
+value taint "$(cat /proc/sys/kernel/tainted)"
 text modules </proc/modules
 first_line /sys/kernel/security/lockdown
 value lockdown "$k_line"
@@ -109,5 +110,5 @@ value uptime "$k_uptime"
 leftovers
 [ -z "$k_target" ] || flag target_loaded loaded "$k_target"
 if [ -n "$k_marker" ]; then
-	flag marker mark
+	flag marker begin
 fi

@@ -9,6 +9,7 @@ k_seen=
 k_status=
 k_line=
 k_tree=/lib/modules/$(uname -r)
+k_modprobe_dirs='/etc/modprobe.d/* /run/modprobe.d/* /usr/local/lib/modprobe.d/* /usr/lib/modprobe.d/* /lib/modprobe.d/*'
 
 # tool NAME ARGUMENTS...: becomes insmod, rmmod or modprobe, also where only busybox or kmod bring them.
 tool() {
@@ -153,6 +154,32 @@ bring() {
 	rm -f "$k_dir/unpacked"
 }
 
+# configured MODULE: sets k_why to the line that tells modprobe what to do instead of loading it, with its file, or to
+# nothing. A blacklist keeps only other names of a module from loading it, of which modprobe says nothing.
+configured() {
+	k_why=
+	k_name=$1
+	set --
+	for k_one in /etc/modprobe.conf $k_modprobe_dirs; do
+		[ ! -f "$k_one" ] || set -- "$@" "$k_one"
+	done
+	[ $# -gt 0 ] || return 0
+	k_lines=$(awk -v quiet="$k_status" '
+		$1 == "install" || ($1 == "blacklist" && quiet == 0) { gsub("-", "_", $2); print FILENAME ":" FNR, $0 }
+	' "$@" 2>/dev/null)
+	while read -r k_one k_word k_pattern k_rest; do
+		# shellcheck disable=SC2254  # the name may be a pattern
+		case $k_name in
+		$k_pattern)
+			k_why="$k_one: $k_word $k_pattern${k_rest:+ $k_rest}"
+			return
+			;;
+		esac
+	done <<-EOF
+		$k_lines
+	EOF
+}
+
 # load MODULE FILE FRESH SRCVERSION BUILDID PARAMETERS...: FILE empty means modprobe by name.
 load() {
 	k_module=$1
@@ -183,12 +210,23 @@ load() {
 		value changed "$k_module"
 		return
 	fi
+	k_what=insmod
+	[ -n "$k_file" ] || k_what=modprobe
 	if [ "$k_status" = 0 ]; then
-		k_error="no error was told, but $k_module is not in /proc/modules"
+		k_error="$k_what told no error, but $k_module is not in /proc/modules"
 		! built_in "$k_module" || k_error="$k_module is built into this kernel: it is never loaded, so nothing can be done before it runs"
+	elif [ -z "$k_error" ]; then
+		k_error="$k_what said nothing and ended with exit status $k_status"
+		case $k_status in
+		13[0-9] | 1[4-9][0-9]) k_error="$k_error (signal $((k_status - 128)): did it crash in the kernel?)" ;;
+		esac
+	fi
+	if [ -z "$k_file" ]; then
+		configured "$k_module"
+		[ -z "$k_why" ] || k_error="$k_error. modprobe follows $k_why: if that keeps the module from being loaded, take the line out on this test host"
 	fi
 	value refused "$k_module"
-	new_log | tail -n 60 | text log
+	new_log | tail -n 200 | text log
 	stop FAIL "$k_error"
 }
 

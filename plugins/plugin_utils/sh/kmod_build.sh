@@ -26,7 +26,7 @@ watch() {
 for k_tool in make gcc ld tar; do
 	have "$k_tool" || stop INFRA "$k_tool is missing where the modules are built"
 done
-private_dir
+private_dir programs_run
 unpack
 # shellcheck disable=SC2086  # names of modules hold no blanks
 build $k_modules >said.txt 2>&1 </dev/null &

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Words for ending programs that work in directories of ours.
 k_found=
+k_four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+# Names of private directories: nothing else may match, since what matches is removed.
+# shellcheck disable=SC2034  # for the programs that follow
+k_private=kedr-$k_four$k_four$k_four$k_four$k_four$k_four
 
 # inside DIRECTORY: sets k_found to the processes that work there, a blank between them.
 inside() {
@@ -29,4 +33,15 @@ end_programs() {
 		done
 		rm -rf "$k_left"
 	done
+}
+
+# end_private PATTERN: ends what works in private directories with such names, wherever those may be, and removes them.
+end_private() {
+	: "${k_bases?}"
+	for k_base in $k_bases; do
+		# shellcheck disable=SC2086  # a pattern
+		set -- "$@" "$k_base"/$1
+	done
+	shift
+	end_programs "$@"
 }

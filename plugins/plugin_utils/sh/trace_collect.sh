@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Reads the evidence of a run; after tracefs.sh. What is not there is named, and nothing is a failure.
+# Reads the evidence of a run; after tracefs.sh and kernel_log.sh. What is not there is named, and nothing is a failure.
 # k_instance, k_events, k_witness: as for trace.sh; k_stop: yes to turn tracing off first; k_bytes: limit of the trace;
 # k_text: yes to read the trace as text as well.
 : "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}" "${k_text=yes}"
@@ -91,11 +91,7 @@ if [ -r /sys/kernel/kedr/report ]; then
 else
 	value missing "report of call sites"
 fi
-if k_log=$(dmesg 2>&1); then
-	printf '%s\n' "$k_log" | text dmesg "$k_bytes"
-else
-	value missing "kernel log ($k_log)"
-fi
+send_log "$k_bytes"
 value taint "$(cat /proc/sys/kernel/tainted)"
 text modules </proc/modules
 uptime

@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.kedr.lab.plugins.action import collection as collection_action
 from ansible_collections.kedr.lab.plugins.modules import collection as collection_module
 
-from .test_run_and_verdict import do, refuse
+from .test_run_and_verdict import HOSTVARS, do, refuse
 
 HOSTS = ("one", "two")
 
@@ -84,9 +84,14 @@ def test_no_host_is_no_success(begun: pathlib.Path, shown: mock.Mock) -> None:
     assert shown.called
 
 
-def test_check_mode_has_nothing_to_judge(tmp_path: pathlib.Path, shown: mock.Mock) -> None:
-    result = judge(tmp_path, check=True)
+def test_a_check_has_nothing_to_judge_but_whether_every_host_came_to_the_end(
+    tmp_path: pathlib.Path, shown: mock.Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "one: it did not come to the end" in judge(tmp_path, ("one",), check=True)["msg"]
+    monkeypatch.setitem(HOSTVARS, "one", {"kedr_foretold": True})
+    result = judge(tmp_path, ("one",), check=True)
     assert (result["changed"], result.get("failed", False)) == (False, False)
+    assert not shown.called
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import hashlib
 import importlib
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 from typing import Any
 from unittest import mock
 
@@ -82,7 +85,7 @@ def script(tmp_path: pathlib.Path) -> pathlib.Path:
 def test_every_option_is_documented_and_is_what_the_action_takes(name: str) -> None:
     spec = base.argument_spec(name, "host")
     module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.modules.{name}")
-    assert set(spec) == {"run_dir", "step", *yaml.safe_load(module.DOCUMENTATION)["options"]}
+    assert set(spec) == {"run_dir", "step", "deadline", *yaml.safe_load(module.DOCUMENTATION)["options"]}
     for text in (module.EXAMPLES, module.RETURN):
         assert yaml.safe_load(text)
 
@@ -123,17 +126,144 @@ def test_an_unmarked_host_is_refused_before_anything_is_sent(task: Task, name: s
     assert [(step["status"], step["kind"]) for step in task.steps] == [("refused", "SKIP")]
 
 
-def test_a_lost_host_is_a_failure_that_rescue_sees_and_is_not_tried_again(task: Task) -> None:
-    task.answer = AnsibleConnectionFailure("ssh: connect: Connection refused\x1b[0m")
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts that are tried again are tried without a rest, for half a second."""
+    monkeypatch.setattr(base, "PAUSE", 0.1)
+    monkeypatch.setattr(base, "BACK", 0.5)
+
+
+LOST = AnsibleConnectionFailure("ssh: connect: Connection refused\x1b[0m")
+BOOT = "0c0ffee0-1111-4222-8333-444444444444"
+COLLECTED = f"v boot {BOOT}\nv taint 0\ntext modules\n.\nv uptime 1.0\n"
+
+
+def test_a_lost_host_is_a_failure_that_rescue_sees_and_only_cleaning_up_tries_it_again(task: Task) -> None:
+    task.answer = LOST
     first = task("kernel_facts")
     assert (first["failed"], first.get("unreachable", False)) == (True, False)
     assert [(step["status"], step["kind"]) for step in task.steps] == [("unreachable", "INFRA")]
     assert "Connection refused" in task.steps[0]["reason"]
     assert "\x1b" not in task.steps[0]["reason"]
-    second = task("trace_collect")
+    second = task("kmod", modules=[{"name": "x"}])
     assert second["failed"] is True
     assert "not tried again" in second["msg"]
     assert (len(task.calls), len(task.steps)) == (1, 1)
+
+
+def test_after_the_connection_was_cut_evidence_comes_home_and_all_is_cleaned_up(task: Task, quick: None) -> None:
+    task.answer = f"v boot {BOOT}\nv changed x\n"
+    task("kmod", modules=[{"name": "x"}])
+    task.answer = LOST
+    lost = task("trace")
+    assert (lost["failed"], lost["changed"]) == (True, True)
+    answers = iter([LOST, f"v boot {BOOT}\n", COLLECTED, COLLECTED, f"v boot {BOOT}\nv changed x\n", COLLECTED])
+    execute = task.execute
+
+    def answered(command: str, in_data: bytes) -> dict[str, Any]:
+        task.answer = next(answers)
+        return execute(command, in_data)
+
+    task.execute = answered
+    for name in ("trace_collect", "trace", "kmod", "hold"):
+        options = {"modules": [{"name": "x"}]} if name == "kmod" else {}
+        result = task(name, **({} if name == "trace_collect" else {"state": "absent"}), **options)
+        assert result.get("failed", False) is False, result
+    assert [step["status"] for step in task.steps] == ["ok", "unreachable", "ok", "ok", "ok", "ok"]
+    assert [step["boot"] for step in task.steps] == [BOOT, "", BOOT, BOOT, BOOT, BOOT]
+    assert [step["round_trips"] for step in task.steps] == [1, 1, 3, 1, 1, 1]
+    assert b"end_private \"$k_private\"" in task.calls[3]
+    assert list(answers) == []
+
+
+def test_a_host_that_is_lost_twice_is_not_tried_again(task: Task, quick: None) -> None:
+    task.answer = f"v boot {BOOT}\nv changed x\n"
+    task("kmod", modules=[{"name": "x"}])
+    task.answer = LOST
+    task("exercise", script=__file__)
+    began = time.monotonic()
+    assert "could not be reached again" in task("trace_collect")["msg"]
+    assert 0.3 < time.monotonic() - began < 5
+    calls = len(task.calls)
+    last = task("hold", state="absent")
+    assert "more than once" in last["msg"]
+    assert (len(task.calls), [step["status"] for step in task.steps]) == (calls, ["ok", "unreachable", "unreachable"])
+
+
+def test_a_host_that_never_answered_is_tried_once_more_without_a_rest(task: Task) -> None:
+    task.answer = LOST
+    task("hold")
+    task("hold", state="absent")
+    assert [step["step"] for step in task.steps] == ["hold", "release"]
+    assert len(task.calls) == 2
+
+
+def test_a_changing_step_whose_answer_is_cut_short_may_have_changed_the_host(task: Task) -> None:
+    task.answer = "rubbish\n"
+    assert task("kmod", modules=[{"name": "x"}])["changed"] is True
+    assert task("trace_collect")["changed"] is False
+    assert task("kmod", modules=[{"name": "x"}], check=True)["changed"] is False
+
+
+def test_a_step_is_recorded_with_the_boot_of_the_host_and_the_files_that_it_wrote(task: Task) -> None:
+    task.answer = COLLECTED + "text trace\n|# tracer: nop\n.\n"
+    task("trace_collect")
+    (step,) = task.steps
+    assert step["boot"] == BOOT
+    assert "boots" not in step
+    kept = {str(path.relative_to(task.host_dir)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in task.host_dir.rglob("*") if path.is_file() and path.name != "steps.jsonl"}
+    assert step["files"] == kept
+    assert "trace.txt" in kept
+
+
+@pytest.mark.parametrize("boot", ["", "x y", "../../x"])
+def test_a_boot_that_is_none_is_not_recorded(task: Task, boot: str) -> None:
+    task.answer = COLLECTED.replace(BOOT, boot)
+    task("trace_collect")
+    assert task.steps[0]["boot"] == ""
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_deadline_that_is_none_is_refused(task: Task, limit: float) -> None:
+    result = task("trace_collect", deadline=limit)
+    assert (result["kind"], task.calls) == ("INFRA", [])
+    assert "out of range" in result["msg"]
+
+
+def test_a_host_that_does_not_answer_in_time_is_lost_and_nothing_runs_on_here(task: Task, tmp_path) -> None:
+    script = tmp_path / "slow.sh"
+    script.write_text(f"echo $$ >{tmp_path}/pid; sleep 60; echo check a ok\n")
+    began = time.monotonic()
+    result = task("exercise", script=str(script), deadline=1.5)
+    assert time.monotonic() - began < 30
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "the host did not answer within 1.5 s (deadline)" in result["msg"]
+    assert [step["status"] for step in task.steps] == ["unreachable"]
+    pid = int((tmp_path / "pid").read_text())
+    assert not os.path.exists(f"/proc/{pid}") or "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2]
+    shutil.rmtree(pathlib.Path(f"/proc/{pid}/cwd"), ignore_errors=True)
+
+
+@pytest.mark.parametrize(("name", "options", "seconds"), [
+    ("kmod", {"modules": [{"name": "x"}, {"name": "y"}], "timeout": 50}, 220),
+    ("kmod", {"modules": [{"name": "x"}], "state": "absent"}, 240),
+    ("exercise", {"script": __file__, "timeout": 1000}, 1120), ("trace_collect", {}, 900), ("hold", {}, 300),
+    ("host_packages", {}, 7200), ("trace", {"deadline": 7}, 7),
+])
+def test_every_round_trip_has_a_deadline(
+    task: Task, name: str, options: dict[str, Any], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+
+    def limited(given: float) -> contextlib.nullcontext[None]:
+        limits.append(given)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(base.deadline, "limited", limited)
+    task.answer = "v failed INFRA\n"
+    task(name, **options)
+    assert limits == [seconds]
 
 
 def test_a_wrong_become_password_is_recorded(task: Task) -> None:
@@ -456,12 +586,71 @@ def test_a_module_is_signed_here_and_the_key_is_not_sent(
     assert not [path for path in task.runs.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
 
 
-def test_a_module_that_stays_is_told_with_its_users(task: Task) -> None:
-    task.answer = "v stuck one\nv users one 1 two,\ntext error-one\n|rmmod: ERROR: Module one is in use\n.\n"
+@pytest.mark.parametrize(("users", "words"), [
+    ("1 two,", "Module one is in use (use count 1, held by two)"), ("2 two,three,", "held by two, three)"),
+    ("1 -", "(use count 1: something uses it that is not a module, such as a program that has its device"),
+    ("0 -", "one was not unloaded: rmmod: ERROR: Module one is in use"),
+])
+def test_a_module_that_stays_is_told_with_its_users(task: Task, users: str, words: str) -> None:
+    task.answer = f"v stuck one\nv users one {users}\ntext error-one\n|rmmod: ERROR: Module one is in use\n.\n"
     result = task("kmod", modules=[{"name": "one"}], state="absent")
     assert result["kind"] == "FAIL"
-    assert "held by two" in result["msg"]
+    assert words in result["msg"]
     assert task.steps[0]["step"] == "unload"
+
+
+def test_a_load_that_could_not_be_undone_has_changed_the_host(task: Task) -> None:
+    task.answer = "v refused two\nv not_undone one\nv failed FAIL\ntext reason\n|insmod: x\n.\n"
+    result = task("kmod", modules=[{"name": "one"}, {"name": "two"}])
+    assert result["changed"] is True
+    assert "still loaded from this task: one" in result["msg"]
+
+
+LOG = "text dmesg\n|<6>[1] old\n|<9>[2] kedr: run r1 begins\n|<3>[3] bad\n|<9>[4] kedr: run r1 ends\n.\n"
+
+
+def test_letting_go_ends_the_run_in_the_kernel_log_and_brings_the_whole_of_it(task: Task) -> None:
+    task.answer = COLLECTED + "text dmesg\n|<9>[2] kedr: run r1 begins\n.\n"
+    task("trace_collect")
+    task.answer = f"v boot {BOOT}\nv dropped yes\n{LOG}"
+    result = task("hold", state="absent")
+    assert (result["changed"], result["marker"], result["round_trips"]) == (True, True, 1)
+    assert b"k_marker='kedr: run r1 ends'" in task.calls[-1]
+    log = "<9>[2] kedr: run r1 begins\n<3>[3] bad\n<9>[4] kedr: run r1 ends\n"
+    assert (task.host_dir / "dmesg.txt").read_text() == log
+    step = task.steps[-1]
+    assert (step["step"], step["status"]) == ("release", "ok")
+    assert step["files"] == {"dmesg.txt": hashlib.sha256(log.encode()).hexdigest()}
+
+
+@pytest.mark.parametrize("late", ["text dmesg\n|<6>[9] wrapped\n.\n", "v missing kernel log (denied)\n"])
+def test_a_log_that_has_lost_the_beginning_of_the_run_replaces_none(task: Task, late: str) -> None:
+    task.answer = COLLECTED + "text dmesg\n|<9>[2] kedr: run r1 begins\n|<3>[3] bad\n.\n"
+    task("trace_collect")
+    task.answer = f"v dropped yes\n{late}"
+    result = task("hold", state="absent")
+    assert (result.get("failed", False), result["marker"]) == (False, False)
+    assert (task.host_dir / "dmesg.txt").read_text().endswith("<3>[3] bad\n")
+    assert task.steps[-1]["files"] == {}
+    assert task.steps[-1]["data"]["missing"] == (["kernel log (denied)"] if "missing" in late else [])
+
+
+def test_unloading_brings_no_log_of_its_own(task: Task) -> None:
+    task.answer = "v changed one\n"
+    assert "kernel_log" not in task("kmod", modules=[{"name": "one"}], state="absent")
+    assert "kernel_log" not in task.steps[0]["data"]
+
+
+@pytest.mark.parametrize("about", [
+    {"kernel_compiler": "Debian clang version 17.0.6 (++x)"}, {"config": ["CONFIG_CC_IS_CLANG"]},
+])
+@pytest.mark.parametrize("check", [False, True])
+def test_nothing_is_built_for_a_kernel_that_clang_has_built(built: Built, about: dict[str, Any], check: bool) -> None:
+    result = built("built one 3", GOOD, facts={**FACTS, **about}, check=check)
+    assert (result["kind"], built.task.calls) == ("INFRA", [])
+    assert "the kernel of this host was built with clang" in result["msg"]
+    assert "use a kernel that was built with gcc" in result["msg"]
+    assert ("clang 17.0.6;" in result["msg"]) is ("kernel_compiler" in about)
 
 
 def test_a_host_that_forgets_a_module_is_not_believed(task: Task) -> None:
@@ -540,11 +729,27 @@ def test_a_bad_check_fails_the_exercise_and_says_what_was_wrong(task: Task, scri
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("true\n", "nothing was checked"), ("echo check a ok\nexit 4\n", "exit status 4"), ("sleep 30\n", "killed"),
+    ("true\n", "nothing was checked"), ("echo check a ok\nexit 4\n", "exit status 4"),
+    ("sleep 30\n", "killed because its time was over (timeout: 1 s"),
+    ("echo check a ok\nkill -9 $$\n", "killed by signal 9 after 0"),
+    ("echo check a ok\nkill -9 $$\n", "out of memory? see dmesg.txt"),
+    ("echo check a ok\nkill -11 $$\n", "ended by signal 11 after"),
+    ("echo check a ok\nexit 124\n", "exit status 124"), ("echo check a ok\nexit 250\n", "exit status 250"),
 ])
 def test_an_exercise_without_checks_or_good_end_fails(task: Task, script: pathlib.Path, text: str, words: str) -> None:
     script.write_text(text)
     assert words in task("exercise", script=str(script), timeout=1)["msg"]
+
+
+def test_output_that_was_cut_is_a_failure_whatever_was_checked_before(task: Task, script: pathlib.Path) -> None:
+    script.write_text("echo check a ok\nhead -c 1048600 /dev/zero | tr '\\0' x\necho\necho check data bad\n")
+    result = task("exercise", script=str(script))
+    assert result["kind"] == "FAIL"
+    assert result["msg"] == "the exercise printed more than 1 MiB, of which the rest was cut"
+    assert task.steps[0]["data"]["cut"] is True
+    script.write_text("echo check a ok\n")
+    task("exercise", script=str(script))
+    assert "cut" not in task.steps[1]["data"]
 
 
 def test_a_script_that_is_not_there_is_named(task: Task) -> None:
@@ -580,7 +785,7 @@ def test_loading_and_unloading_have_a_time_limit(task: Task, state: str) -> None
     assert [b"k_timeout=120\n" in task.calls[0], b"k_timeout=7\n" in task.calls[1]] == [True, True]
 
 
-PACKAGES = "v release 6.1\nv lacking make\nv manager apt\nv wanted make\nv boot \nv manager_seconds 7\n"
+PACKAGES = "v release 6.1\nv lacking make\nv manager apt\nv wanted make\nv boot_next \nv manager_seconds 7\n"
 
 
 def test_packages_that_came_are_told_and_recorded(task: Task) -> None:
@@ -633,7 +838,7 @@ def booting(task: Task, monkeypatch: pytest.MonkeyPatch):
     def answered(command: str, in_data: bytes) -> dict[str, Any]:
         boot = next(boots, BOOTS[-1])
         task.answer = (AnsibleConnectionFailure("refused") if boot == "lost" else
-                       f"v release {'6.2' if boot == BOOTS[-1] else '6.1'}\nv boot_id {boot}\n")
+                       f"v release {'6.2' if boot == BOOTS[-1] else '6.1'}\nv boot {boot}\n")
         return execute(command, in_data)
 
     task.execute = answered
@@ -656,14 +861,14 @@ def test_a_host_that_comes_back_with_another_kernel_is_told(booting: Task) -> No
 def test_a_host_that_does_not_reboot_is_told(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.host_reboot")
     monkeypatch.setattr(module, "PAUSE", 0.2)
-    task.answer = "v release 6.1\nv boot_id aaaaaaaa-1\n"
+    task.answer = "v release 6.1\nv boot aaaaaaaa-1\n"
     result = task("host_reboot", timeout=1)
     assert (result["failed"], result["kind"]) == (True, "INFRA")
     assert "did not come back within 1 s" in result["msg"]
 
 
 def test_a_check_reboots_nothing(task: Task) -> None:
-    task.answer = "v release 6.1\nv boot_id aaaaaaaa-1\n"
+    task.answer = "v release 6.1\nv boot aaaaaaaa-1\n"
     result = task("host_reboot", check=True, release="6.2")
     assert result["msg"] == "would reboot the host into 6.2"
     assert b"k_reboot=no" in task.calls[0]

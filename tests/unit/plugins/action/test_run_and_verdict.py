@@ -288,12 +288,37 @@ def test_judging_again_changes_nothing(begun: pathlib.Path, shown: mock.Mock) ->
     assert shown.call_count == 2
 
 
-def test_check_mode_has_nothing_to_judge(tmp_path: pathlib.Path, shown: mock.Mock) -> None:
+def test_a_check_of_which_every_host_came_to_the_end_has_nothing_to_judge(
+    tmp_path: pathlib.Path, shown: mock.Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HOSTVARS, "one", {**HOSTVARS["one"], "kedr_foretold": True})
     result = do(verdict_action, {"run_dir": str(tmp_path / "none"), "hosts": ["one"]}, tmp_path, check=True)
     assert not result.get("failed")
     assert (result["changed"], result["msg"]) == (False, "nothing to judge in check mode")
     assert list(tmp_path.iterdir()) == []
     assert not shown.called
+
+
+def test_a_check_fails_and_names_each_host_that_did_not_come_to_the_end(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HOSTVARS, "one", {"kedr_foretold": True})
+    monkeypatch.setitem(HOSTVARS, "two", {"kedr_stopped": "Read what the host is: lost contact with the host"})
+    result = do(verdict_action, {"run_dir": "none", "hosts": ["one", "two", "three"]}, tmp_path, check=True)
+    assert result["failed"] is True
+    assert result["msg"].splitlines()[1:] == [
+        "two: Read what the host is: lost contact with the host", "three: it did not come to the end"]
+
+
+@pytest.mark.parametrize("strategy", ["free", "ansible.builtin.host_pinned", "linear"])
+def test_a_run_begins_once_for_all_hosts_of_a_play(tmp_path: pathlib.Path, strategy: str) -> None:
+    action = run_action.ActionModule(mock.Mock(check_mode=False), None, None, DataLoader(), None, None)
+    action._task._parent._play.strategy = strategy
+    options = {"hosts": [], "run_id": "", "runs_dir": str(tmp_path), "expectations": False, "parameters": {}}
+    result = action.perform(options, {"ansible_play_hosts_all": ["one", "two"]})
+    assert result.get("failed", False) is (strategy != "linear")
+    assert (f"strategy: {strategy} is not supported here" in result.get("msg", "")) is (strategy != "linear")
+    assert bool(list(tmp_path.iterdir())) is (strategy == "linear")
 
 
 @pytest.mark.parametrize("name", ["../x", "..", ".", "a/b", "/x", "", "a\nb", ".hidden", "x" * 300])

@@ -24,7 +24,7 @@ def answer(**values: str | list[str]) -> hostshell.Answer:
 
 
 def test_what_this_machine_answers_becomes_facts() -> None:
-    call = hostshell.frame(hostshell.load_script("tracefs", "prepared", "programs", "kernel_facts"), {
+    call = hostshell.frame(hostshell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {
         "k_symbols": ["kfree"], "k_configs": ["CONFIG_X86_64"], "k_target": "cp_target", "k_marker": ""})
     done = subprocess.run(call.command, shell=True, input=call.stdin, capture_output=True, check=False, timeout=60)
     found = facts.facts_of_answer(hostshell.parse(done.stdout, call.nonce))

@@ -52,14 +52,15 @@ def test_what_a_host_says_of_a_hold_is_taken_word_by_word() -> None:
 @pytest.fixture
 def hold(tmp_path: pathlib.Path):
     """Runs the host's program with its link in a directory of the test."""
-    program = hostshell.load_script("hold").replace("[ ! -d /run ] ||", "true ||")
+    program = hostshell.load_script("kernel_log", "hold").replace("[ ! -d /run ] ||", "true ||")
     for place in ("/tmp/", "/var/tmp/"):
         program = program.replace(f" {place}kedr-stream", f" {tmp_path}/kedr-stream")
     program = program.replace("/tmp/.kedr-hold", str(tmp_path / "hold"))
 
-    def run(want: str, claim: str, stale: str = "") -> hostshell.Answer:
-        values = {"k_want": want, "k_claim": claim, "k_since": 1, "k_stale": stale}
-        call = hostshell.frame("need_root() { :; }\n" + program, values)
+    def run(want: str, claim: str, stale: str = "", words: str = "", marker: str = "") -> hostshell.Answer:
+        values = {"k_want": want, "k_claim": claim, "k_since": 1, "k_stale": stale, "k_marker": marker, "k_bytes": 999}
+        at = program.index("k_hold=")
+        call = hostshell.frame(f"need_root() {{ :; }}\n{program[:at]}{words}{program[at:]}", values)
         done = subprocess.run(call.command, shell=True, input=call.stdin, capture_output=True, check=True, timeout=60)
         return hostshell.parse(done.stdout, call.nonce)
 
@@ -100,3 +101,14 @@ def test_only_the_hold_that_was_seen_is_replaced(hold) -> None:
     assert hold("take", "run=b", "run=other since=1").one("held") == seen
     assert hold("take", "run=b", seen).one("taken") == "now"
     assert hold("take", "run=c", seen).one("held").startswith("run=b ")
+
+
+def test_the_log_is_marked_and_sent_before_the_host_is_let_go(hold, tmp_path: pathlib.Path) -> None:
+    hold("take", "run=a")
+    words = (f'mark_log() {{ echo "<9>[2] $1" >>{tmp_path}/log; }}\n'
+             f"dmesg() {{ cat {tmp_path}/log; ls {tmp_path}/hold; }}\n")
+    (tmp_path / "log").write_text("<6>[1] x\n")
+    got = hold("drop", "run=a", words=words, marker="kedr: run a ends")
+    assert got.text("dmesg") == f"<6>[1] x\n<9>[2] kedr: run a ends\n{tmp_path}/hold\n"
+    assert (got.one("marked"), got.one("dropped")) == ("yes", "yes")
+    assert "dmesg" not in hold("drop", "run=a", words=words).blobs

@@ -94,6 +94,48 @@ def test_a_check_changes_nothing_and_says_what_would_change(run, tracefs: pathli
     assert not place.exists()
 
 
+OPTIONS = {"stacktrace": "1", "userstacktrace": "1", "fields": "1", "context-info": "0", "latency-format": "1",
+           "raw": "1", "irq-info": "0", "record-tgid": "1", "verbose": "0"}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_options_that_shape_the_text_are_set_and_those_of_the_global_buffer_put_back(
+    run, tracefs: pathlib.Path, own: bool
+) -> None:
+    place = tracefs / "instances" / "kedr" if own else tracefs
+    for name, text in OPTIONS.items():
+        (place / "options" / name).write_text(f"{text}\n")
+    (tracefs / "options" / "record-cmd").write_text("0\n")
+    if not own:
+        shutil.rmtree(tracefs / "instances")
+    changed = trace(run, tracefs).all("changed")
+    assert set(changed) >= set(OPTIONS) - {"verbose"} | {"record-cmd"}
+    wanted = {**dict.fromkeys(OPTIONS, "0\n"), "context-info": "1\n", "irq-info": "1\n"}
+    assert {name: (place / "options" / name).read_text() for name in OPTIONS} == wanted
+    trace(run, tracefs, "rmdir() { rm -r \"$1\"; }\nabsent")
+    assert (tracefs / "options" / "record-cmd").read_text() == "0\n"
+    if not own:
+        assert {name: (place / "options" / name).read_text().strip() for name in OPTIONS} == OPTIONS
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("set_event_pid", "1\n", "set_event_pid of the host is not empty"),
+    ("events/one/a/filter", "pid == 1\n", "a/filter of the host holds 'pid == 1'"),
+    ("events/one/a/trigger", "stacktrace:unlimited\n", "a/trigger of the host holds a trigger"),
+])
+def test_what_would_leave_records_out_is_refused(run, tracefs: pathlib.Path, name: str, text: str, words: str) -> None:
+    shutil.rmtree(tracefs / "instances")
+    (tracefs / "events/one/a/filter").write_text("none\n")
+    (tracefs / "events/one/a/trigger").write_text("# Available triggers:\n# traceon traceoff\n")
+    assert trace(run, tracefs).one("failed") == ""
+    trace(run, tracefs, "absent")
+    (tracefs / name).write_text(text)
+    got = trace(run, tracefs)
+    assert got.one("failed") == "INFRA"
+    assert words in got.text("reason")
+    assert (tracefs / "events/one/a/enable").read_text() == "0\n"
+
+
 def test_an_event_that_the_kernel_lacks_is_named_and_nothing_is_made(run, tracefs: pathlib.Path) -> None:
     got = trace(run, tracefs, k_instance="new", k_events="one/a\none/nope")
     assert got.one("failed") == "FAIL"
@@ -245,7 +287,7 @@ def test_the_kernels_own_events_come_home_with_their_counters_and_formats(run, t
 
 def collect(run, top: pathlib.Path, **values: str) -> hostshell.Answer:
     program = (f"find_tracing() {{ k_tracing={shlex.quote(str(top))}; [ -f \"$k_tracing/trace\" ] || k_tracing=; }}\n"
-               + "dmesg() { echo '[1] line'; }\n" + hostshell.load_script("trace_collect"))
+               + "dmesg() { echo '<6>[1] line'; }\n" + hostshell.load_script("kernel_log", "trace_collect"))
     return run(hostshell.load_script("tracefs") + program, {
         "k_witness": "", "k_instance": "kedr", "k_events": ["one/a", "one/b"], "k_stop": "yes", "k_bytes": "1000",
         **values})
@@ -258,7 +300,7 @@ def test_everything_is_collected_and_tracing_is_turned_off(run, tracefs: pathlib
     assert got.text("trace") == "old\n"
     assert got.text("stats") == "== cpu0\nentries: 0\n== cpu1\nentries: 1\n"
     assert got.text("formats") == "== one/a\nname: a\nformat:\n== one/b\nname: b\nformat:\n"
-    assert got.text("dmesg") == "[1] line\n"
+    assert got.text("dmesg") == "<6>[1] line\n"
     assert got.one("stopped") == "yes"
     assert (place / "tracing_on").read_text() == "0\n"
     assert got.all("missing") == ["report of call sites"]
@@ -268,7 +310,7 @@ def test_counters_of_calls_are_read_where_a_payload_has_them(run, tmp_path: path
     for name, text in (("a", "12\n"), ("b", "18446744073709551615\n\n"), ("other", "9\n")):
         (tmp_path / "one/parameters").mkdir(parents=True, exist_ok=True)
         (tmp_path / "one/parameters" / name).write_text(text)
-    script = hostshell.load_script("trace_collect").replace("/sys/module", str(tmp_path))
+    script = hostshell.load_script("kernel_log", "trace_collect").replace("/sys/module", str(tmp_path))
     assert str(tmp_path) in script
     got = run(hostshell.load_script("tracefs") + script, {
         "k_witness": "", "k_instance": "kedr", "k_events": ["one/a", "one/b", "one/c", "two/a"], "k_stop": "no",
@@ -307,6 +349,40 @@ def test_leftovers_are_all_that_the_controller_watches_whatever_the_target(run, 
     assert got.all("left_module")[-1] == "cp_controller"
 
 
+@pytest.mark.parametrize(("log", "written"), [
+    ("", 1), ("[1] other\n", 1), ("[1] kedr: run r1 begins\n", 0), ("<9>[1] kedr: run r1 begins\n[2] x\n", 0),
+    ("[1] kedr: run r10 begins\n[2] kedr: run r1 begins again\n", 1),
+])
+def test_a_run_begins_once_in_the_log_of_a_boot(run, tmp_path: pathlib.Path, log: str, written: int) -> None:
+    (tmp_path / "log").write_text(log)
+    script = hostshell.load_script("kernel_facts")
+    start, end = script.index("begin() {"), script.index("watched() {")
+    words = 'dmesg() { cat "$k_log"; }\nmark_log() { echo "$1" >>"$k_written"; }\n'
+    program = hostshell.load_script("kernel_log") + script[start:end] + words + "flag marker begin\n"
+    got = run(program, {"k_marker": "kedr: run r1 begins", "k_log": str(tmp_path / "log"),
+                        "k_written": str(tmp_path / "written")})
+    assert got.one("marker") == "yes"
+    assert (tmp_path / "written").exists() is bool(written)
+
+
+def test_the_kernel_log_comes_with_levels_where_the_host_can_tell_them(run) -> None:
+    words = hostshell.load_script("kernel_log")
+    new = 'dmesg() { if [ "$1" = -r ]; then echo "<6>[1] x"; else echo "[1] x"; fi; }\nsend_log 99\n'
+    assert run(words + new, {}).text("dmesg") == "<6>[1] x\n"
+    old = 'dmesg() { if [ $# -gt 0 ]; then echo usage >&2; return 1; fi; echo "[1] x"; }\nsend_log 99\n'
+    assert run(words + old, {}).text("dmesg") == "[1] x\n"
+    none = 'dmesg() { echo denied >&2; return 1; }\nsend_log 99\n'
+    assert run(words + none, {}).one("missing") == "kernel log (denied)"
+
+
+def test_only_private_directories_are_ended_and_removed(run, tmp_path: pathlib.Path) -> None:
+    ours = "kedr-" + "0123456789abcdef01234567"
+    for name in (ours, "kedr-lab", "kedr-stream-1", f"{ours}8"):
+        (tmp_path / name).mkdir()
+    run(hostshell.load_script("programs") + f"k_bases={tmp_path}\n" + 'end_private "$k_private"\n', {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{ours}8", "kedr-lab", "kedr-stream-1"]
+
+
 def test_what_an_interrupted_run_left_running_is_ended_with_its_directory(run, tmp_path: pathlib.Path) -> None:
     script = hostshell.load_script("programs")
     (tmp_path / "busy/work").mkdir(parents=True)
@@ -337,6 +413,10 @@ tool() {
         echo "insmod: could not insert module: Invalid module format"
         return 1 ;;
     insmod:lazy.ko) return 0 ;;
+    insmod:mute.ko) return 7 ;;
+    insmod:dead.ko) return 139 ;;
+    modprobe:true_instead) return 0 ;;
+    modprobe:listed) return "$k_listed" ;;
     insmod:hang.ko) exec sleep 30 ;;
     insmod:*) k_n=${2##*/}; echo "${k_n%.ko} 1 0 -" >>"$k_kernel/modules" ;;
     modprobe:-r) grep -v "^$3 " "$k_kernel/modules" >"$k_kernel/m"; mv "$k_kernel/m" "$k_kernel/modules" ;;
@@ -396,6 +476,40 @@ def test_when_one_cannot_be_loaded_the_others_of_the_call_go_and_the_reason_is_t
 
 def test_a_load_that_tells_no_error_and_loads_nothing_is_a_failure(run, kernel: pathlib.Path) -> None:
     assert "not in /proc/modules" in kmod(run, kernel, load("lazy")).text("reason")
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("mute", "insmod said nothing and ended with exit status 7"),
+    ("dead", "exit status 139 (signal 11: did it crash in the kernel?)"),
+])
+def test_a_load_that_fails_without_a_word_is_told_with_its_exit_status(run, kernel, name: str, words: str) -> None:
+    assert words in kmod(run, kernel, load(name)).text("reason")
+
+
+CONFIGURED = "k_modprobe_dirs={directory}/*\n"
+
+
+@pytest.mark.parametrize(("name", "line", "status", "told"), [
+    ("true_instead", "install true-instead /bin/true", "0", "two.conf:2: install true_instead /bin/true"),
+    ("true_instead", "install true_* /bin/true", "0", "two.conf:2: install true_* /bin/true"),
+    ("true_instead", "# install true_instead /bin/true", "0", ""),
+    ("true_instead", "install other /bin/true", "0", ""),
+    ("listed", "blacklist listed", "0", "two.conf:2: blacklist listed"),
+    ("listed", "blacklist listed", "1", ""),
+    ("listed", "install listed /bin/false", "1", "two.conf:2: install listed /bin/false"),
+])
+def test_the_line_of_modprobes_configuration_that_prevents_a_load_is_named(
+    run, kernel: pathlib.Path, name: str, line: str, status: str, told: str
+) -> None:
+    directory = kernel / "modprobe.d"
+    directory.mkdir()
+    (directory / "one.conf").write_text("options x y=1\n")
+    (directory / "two.conf").write_text(f"# ours\n{line}\n")
+    words = CONFIGURED.format(directory=shlex.quote(str(directory)))
+    reason = kmod(run, kernel, words, load(name, file=False), k_listed=status).text("reason")
+    assert reason.strip()
+    assert (f"modprobe follows {directory}/{told}: if that keeps" in reason) is bool(told)
+    assert ("modprobe follows" in reason) is bool(told)
 
 
 def test_a_module_whose_init_hangs_is_told_in_time(run, kernel: pathlib.Path) -> None:
@@ -478,7 +592,7 @@ def test_a_file_packed_with_zstd_is_unpacked_by_a_host_that_can(run, kernel: pat
 
 def test_a_module_whose_file_is_nowhere_sends_nothing(run, kernel: pathlib.Path) -> None:
     got = kmod(run, kernel, kmods.call("bring", "lost"))
-    assert (got.blobs, got.values) == ({}, {})
+    assert (got.blobs, set(got.values) - {"boot"}) == ({}, set())
 
 
 def test_a_loaded_module_counts_only_with_the_same_parameters(run) -> None:
@@ -507,9 +621,42 @@ def test_a_script_that_takes_too_long_is_killed(run) -> None:
     assert exercise(run, "echo begun; sleep 50\n", 1).number("status") in (124, 137, 143)
 
 
+@pytest.fixture
+def places(tmp_path: pathlib.Path) -> str:
+    """Words that let private directories be made in two places, of which the first is made unfit by the test."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    return f"k_bases='{tmp_path}/first {tmp_path}/second'\n"
+
+
+NO_EXEC = """
+programs_run() { case $k_dir in */first/*) return 1 ;; esac; }
+"""
+
+
+def test_a_place_where_no_program_can_run_is_passed_over(run, places: str, tmp_path: pathlib.Path) -> None:
+    got = run(places + NO_EXEC + 'private_dir programs_run\nvalue dir "$k_dir"\n', {})
+    assert got.one("dir").startswith(f"{tmp_path}/second/kedr-")
+    assert list((tmp_path / "first").iterdir()) == []
+    assert run(places + NO_EXEC + 'private_dir\nvalue dir "$k_dir"\n', {}).one("dir").startswith(f"{tmp_path}/first/")
+
+
+def test_a_host_on_which_no_program_can_run_says_so(run, places: str, tmp_path: pathlib.Path) -> None:
+    got = run(places + "programs_run() { return 1; }\nprivate_dir programs_run\n", {})
+    assert got.one("failed") == "INFRA"
+    assert f"no directory of the host allows programs to run (tried {tmp_path}/first " in got.text("reason")
+    assert "noexec" in got.text("reason")
+
+
+def test_programs_are_tried_where_they_are_to_run(run, tmp_path: pathlib.Path) -> None:
+    assert run("private_dir programs_run\nvalue left \"$(ls -A)\"\n", {}).one("left") == ""
+
+
 def test_a_script_that_prints_without_end_is_cut(run) -> None:
     got = exercise(run, "i=0; while [ $i -lt 30 ]; do i=$((i + 1)); head -c 65536 /dev/zero | tr '\\0' x; done\n")
     assert len(got.blobs["out"]) <= (1 << 20) + 1
+    assert got.one("cut") == "yes"
+    assert exercise(run, "echo short\n").one("cut") == ""
 
 
 BUILD = "echo built $2; mkdir -p symvers; echo ko >$2/$2.ko; echo s >symvers/$2.symvers; echo log >$2.log\n"

@@ -122,6 +122,10 @@ def test_arguments_of_a_call_are_quoted() -> None:
      "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7", "kedr_signing_key"),
     ("could not insert module: Operation not permitted", "", "locked down"),
     ("could not insert module: File exists", "", "loaded or built in"),
+    ("could not insert module: Cannot allocate memory", "", "the module's init returned -ENOMEM, or the host has not"),
+    ("could not insert module: Cannot allocate memory", "insmod: page allocation failure: order:4", "memory, see the"),
+    ("could not insert module: Operation not permitted", "Module x is blacklisted", "module_blacklist"),
+    ("could not insert module: Operation not permitted", "[1] initcall x_init blacklisted", "initcall_blacklist"),
     ("modprobe: FATAL: Module nope not found in directory /lib/modules/6", "", "has no module"),
 ])
 def test_a_refusal_is_explained(error: str, log: str, words: str) -> None:
@@ -150,3 +154,37 @@ def test_a_missing_pyelftools_is_named_with_what_to_install(monkeypatch: pytest.
     with pytest.raises(StepError, match="pip install pyelftools") as error:
         kmods.identity(b"")
     assert error.value.kind == "INFRA"
+
+
+OOPS = """[ 1.0] cp_target: loading out-of-tree module taints kernel.
+[ 2.0] BUG: kernel NULL pointer dereference, address: 0000000000000008
+[ 2.1] #PF: supervisor read access in kernel mode
+[ 2.2] Oops: 0000 [#1] PREEMPT SMP PTI
+[ 2.3] RIP: 0010:cfake_init+0x10/0x100 [cp_target]
+[ 2.4] Code: 48 8b 05 00 00 00 00 <48> 8b 40 08
+[ 2.5] RSP: 0018:ffffc90000123d00 EFLAGS: 00010246
+[ 2.6] RAX: 0000000000000000 RBX: 0000000000000001 RCX: 0000000000000000
+[ 2.7] Call Trace:
+[ 2.8]  do_one_initcall+0x5b/0x310
+[ 2.9] Modules linked in: cp_target(OE+)
+"""
+
+
+def test_of_a_crash_a_person_sees_first_what_happened_and_last_registers_and_code() -> None:
+    lines = kmods.shown(OOPS).splitlines()
+    assert [line[7:11] for line in lines[:3]] == ["BUG:", "Oops", "RIP:"]
+    assert [line.split("] ")[1].split(":")[0] for line in lines[-4:]] == ["Code", "RSP", "RAX", "Modules linked in"]
+    assert sorted(lines) == sorted(OOPS.splitlines())
+
+
+def test_what_is_left_out_of_a_long_crash_is_its_end_and_not_its_cause() -> None:
+    text = kmods.shown("[ 0.1] Code: 48 8b\n" + "[ 1.0]  frame\n" * 400 + OOPS)
+    assert len(text) < kmods.SHOWN + 50
+    assert text.startswith("[ 2.0] BUG:")
+    assert "Code:" not in text
+    assert text.endswith("lines left out]")
+
+
+def test_other_lines_of_the_kernel_are_shown_as_they_came() -> None:
+    log = "[1] x: Unknown symbol foo (err -2)\n[2] Code: none"
+    assert kmods.shown(log) == log

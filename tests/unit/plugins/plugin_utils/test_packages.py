@@ -144,7 +144,7 @@ want_if_there() { :; }
 k_release=6.1
 k_absent="headers a-6.1, b-6.1${k_newline}$k_more"
 headers_gone
-value said "$k_wanted$k_boot"
+value said "$k_wanted$k_next"
 [ -z "$k_absent" ] || absent
 """
 
