@@ -215,16 +215,13 @@ unfiltered() {
 		first_line "$k_place/$k_one"
 		[ -z "$k_line" ] || stop INFRA "$k_place/$k_one of the host is not empty, so records of some processes would be missing: empty it"
 	done
+	set --
 	for k_event in $k_events; do
-		first_line "$k_place/events/$k_event/filter"
-		case $k_line in
-		'' | none) ;;
-		*) stop INFRA "$k_place/events/$k_event/filter of the host holds '$k_line', so records would be missing: write 0 into it" ;;
-		esac
-		if grep -qsv '^#' "$k_place/events/$k_event/trigger"; then
-			stop INFRA "$k_place/events/$k_event/trigger of the host holds a trigger: remove it"
-		fi
+		set -- "$@" "$k_place/events/$k_event/filter" "$k_place/events/$k_event/trigger"
 	done
+	# A filter is read as a whole or wrong, so not by first_line.
+	k_error=$(grep -Hsv -e '^#' -e '^none$' "$@" /dev/null | head -n 1)
+	[ -z "$k_error" ] || stop INFRA "a filter or a trigger of the host would change what is recorded, $k_error: remove it (write 0 into a filter, ! and its text into a trigger)"
 }
 
 # settings: everything but the instance itself; the buffer is cleared before events are enabled.

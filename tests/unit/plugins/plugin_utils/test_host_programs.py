@@ -120,8 +120,8 @@ def test_options_that_shape_the_text_are_set_and_those_of_the_global_buffer_put_
 
 @pytest.mark.parametrize(("name", "text", "words"), [
     ("set_event_pid", "1\n", "set_event_pid of the host is not empty"),
-    ("events/one/a/filter", "pid == 1\n", "a/filter of the host holds 'pid == 1'"),
-    ("events/one/a/trigger", "stacktrace:unlimited\n", "a/trigger of the host holds a trigger"),
+    ("events/one/a/filter", "pid == 1\n", "a/filter:pid == 1: remove it"),
+    ("events/one/a/trigger", "stacktrace:unlimited\n", "a/trigger:stacktrace:unlimited: remove it"),
 ])
 def test_what_would_leave_records_out_is_refused(run, tracefs: pathlib.Path, name: str, text: str, words: str) -> None:
     shutil.rmtree(tracefs / "instances")
