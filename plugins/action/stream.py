@@ -302,6 +302,7 @@ class ActionModule(ControlAction):
                 printed = (lane.ender or lane.script).result()[0]
                 with self._writing():
                     write_private(os.path.join(lane.stream.directory, "command.txt"), printed)
+                    lane.stream.texts["command.txt"] = hashlib.sha256(printed).hexdigest()
         if self.local:
             self.local_killed = not self.local.ended()
             self.local.end()

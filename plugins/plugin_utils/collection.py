@@ -325,12 +325,9 @@ def _content(directory: str, name: str) -> bytes:
 
 
 def damage(directory: str) -> list[Finding]:
-    """Are the files of a host still what was received?  Raises CollectionError.
-
-    While a stream is not complete, others may have written the files of text.
-    """
+    """Are the files of a host still what was received?  Raises CollectionError."""
     try:
-        wrong = sums.damage(directory, texts=not os.path.exists(os.path.join(directory, "raw", "stream.state")))
+        wrong = sums.damage(directory)
     except OSError as error:
         raise CollectionError(f"{error.filename or directory}: {error.strerror or error}") from None
     found = [Finding("missing", name, text) for name, text in wrong.items()]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from glob import escape, glob
 from typing import BinaryIO, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, dataset, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, dataset, sums, trace
 
 _SIGNS = ("raw", "stream.json", "clocks.jsonl", "trace.txt", "stats.txt")
 """What of a host's directory tells that something was collected from it."""
@@ -89,7 +89,14 @@ def pages(host: Host) -> dict[int, str]:
 
 
 def loss(host: Host) -> str:
-    """What is to be said of records that are missing on the host's side; nothing when none are.  Raises ExportError."""
+    """What is to be said of records that are missing or damaged; nothing when none are.  Raises ExportError."""
+    try:
+        return _lost(host) + "".join(f"; {text}" for text in sums.told(host.directory))
+    except OSError as error:
+        raise ExportError(f"{error.filename or host.directory}: {error.strerror or error}") from None
+
+
+def _lost(host: Host) -> str:
     path = os.path.join(host.directory, "stats.txt")
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:

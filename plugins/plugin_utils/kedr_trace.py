@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, host_records, pairs, questions, records
+from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, host_records, pairs, questions, records, sums
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 
 try:
@@ -481,7 +481,7 @@ def _make_run(run: str, output: str | None) -> None:
             continue
         written += 1
         print(printable(f"{host}: {rows} records, from {'pages' if found.form == 'pages' else found.printed}"))
-        for problem in found.problems:
+        for problem in [*found.problems, *sums.told(os.path.join(whole, host))]:
             print(printable(f"{host}: {problem}"), file=sys.stderr)
     if not written:
         raise QuestionError(f"{run}: no host has a trace that can be read")

@@ -311,7 +311,7 @@ class Host:
 
     ``argv`` makes the command line that runs a command on the host; ``events`` are ``system/event``; ``packers`` are
     what the host may pack with, best first.  A stream that was paused goes on when its state is found in ``directory``.
-    ``texts`` has the SHA256 of each file beside ``raw`` that came.
+    ``texts`` has the SHA256 of each file beside ``raw`` that was written.
     """
 
     name: str

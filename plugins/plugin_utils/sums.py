@@ -39,13 +39,14 @@ def path(directory: str, name: str) -> str:
     return os.path.join(directory, "raw", name + _SUFFIX)
 
 
-def damage(directory: str, texts: bool = True) -> dict[str, str]:
+def damage(directory: str) -> dict[str, str]:
     """{file: what is wrong with it} of one host; nothing when every file is as it was received.
 
-    Without ``texts`` only files of records are looked at.  Raises OSError.
+    While a stream is not complete, others may have written the files of text.  Raises OSError.
     """
-    files = {name: os.path.join(directory, name) for name in TEXTS if texts}
     raw = os.path.join(directory, "raw")
+    complete = not os.path.exists(os.path.join(raw, "stream.state"))
+    files = {name: os.path.join(directory, name) for name in TEXTS if complete}
     for name in sorted(os.listdir(raw)) if os.path.isdir(raw) else ():
         if found := RECORDS.match(name):
             files[found[1]] = os.path.join(raw, name)
@@ -58,6 +59,11 @@ def damage(directory: str, texts: bool = True) -> dict[str, str]:
         os.path.relpath(file, directory): _differences(file, path(directory, name)) for name, file in files.items()
     }
     return {name: text for name, text in wrong.items() if text}
+
+
+def told(directory: str) -> list[str]:
+    """What is wrong with the files that have checksums, in words, for those who use what a host left in any case."""
+    return [f"{name}: {text}" for name, text in damage(directory).items() if name != "raw"]
 
 
 def _differences(file: str, summed: str) -> str:

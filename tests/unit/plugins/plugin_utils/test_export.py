@@ -37,6 +37,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2
 
+from .host_dir import seal
+
 ROOT = Path(__file__).parents[4]
 COLLECTED = ROOT / "tests" / "unit" / "data" / "host"
 COUNT = 783
@@ -124,6 +126,20 @@ def test_a_name_with_a_line_end_is_spelled_out_for_trace_cmd(run: Path, tmp_path
     (run / "alpha" / "comms.txt").write_bytes(re.sub(rb"(?m)^186 .*$", b"186 a\n\x1b[2J\r", names))
     assert call("trace-dat", run / "alpha", "-o", tmp_path / "trace.dat") == 0
     assert {line[1].strip() for line in report(tmp_path / "trace.dat") if line[2] == "186"} == {"a\\x0a\\x1b[2J\\x0d"}
+
+
+@pytest.mark.parametrize("kind", ["trace-dat", "text", "perfetto", "merged"])
+def test_damage_is_told_and_stops_no_export(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    seal(run / "alpha")
+    pages = run / "alpha" / "raw" / "cpu0.pages"
+    spoiled = bytearray(pages.read_bytes())
+    spoiled[PAGE - 1] ^= 1  # behind the last record of the page
+    pages.write_bytes(spoiled)
+    assert call(kind, run if kind == "merged" else run / "alpha", "-o", tmp_path / "out") == 0
+    said = "".join(capsys.readouterr())
+    assert f"raw/cpu0.pages: bytes 0 to {len(spoiled)} are not those that were received" in said
 
 
 def test_trace_cmd_counts_each_cpu(run: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .host_dir import seal
 from .table import Call, write
 
 ROOT = Path(kedr_trace.__file__).resolve().parents[2]
@@ -460,10 +461,14 @@ def test_the_traces_of_a_run_become_a_table(tmp_path: Path, capsys: pytest.Captu
     shutil.rmtree(run / "web2" / "raw")
     shutil.copytree(SAMPLE, run / "dead")
     (run / "dead" / "formats.txt").unlink()
+    seal(run / "web1")
+    with open(run / "web1" / "comms.txt", "ab") as names:
+        names.write(b"9 x\n")
     assert kedr_trace.main("kedr-trace", ["table", str(run)]) == 0
     said = capsys.readouterr()
     assert said.out == "web1: 783 records, from pages\nweb2: 783 records, from trace.txt\n"
     assert said.err.startswith("dead: no records: ") and "formats.txt" in said.err
+    assert "web1: comms.txt: what follows byte " in said.err
     counted = answer(
         capsys, "sql", run, "-q", "select run, system, host, count(*) as n from calls group by all order by host"
     )
