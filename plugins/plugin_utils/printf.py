@@ -15,7 +15,7 @@ _CONVERSION = re.compile(
 )
 _INTEGER = "diuxXo"
 # What the compiler takes without a warning, which is an error here.
-_FLAGS_OF = {"d": "-+ 0", "i": "-+ 0", "u": "-0", "x": "-#0", "X": "-#0", "o": "-#0", "c": "-", "s": "-", "p": "-"}
+_FLAGS_OF = {"d": "-+ 0", "i": "-+ 0", "u": "-0", "x": "-#0", "X": "-#0", "o": "-#0", "c": "", "s": "-", "p": "-"}
 _EXCLUSIVE = ("-0", "+ ")
 _WIDTH_MAX, _DIGITS_MAX = 99, 16
 # Pointer extensions that look at the address only, never at what it points to: a record is printed long after
@@ -103,11 +103,14 @@ def _shape_fault(match: re.Match[str], letter: str) -> str:
         return ""
     for flag in flags:
         if flag not in _FLAGS_OF[letter] or flags.count(flag) > 1:
-            return f"has a flag '{flag}' too many; %{letter} takes each of '{_FLAGS_OF[letter]}' once"
+            allowed = f"each of '{_FLAGS_OF[letter]}' once" if _FLAGS_OF[letter] else "none"
+            return f"has a flag '{flag}' too many; %{letter} takes {allowed}"
     if any(set(pair) <= set(flags) for pair in _EXCLUSIVE) or ("0" in flags and match.group("point")):
         return "has flags of which one takes back the other; remove one"
     if match.group("point") and letter in "cp":
         return f"has a precision, which %{letter} does not take; remove it"
+    if width and letter == "c":
+        return "has a width, with which it cannot be read back; remove it"
     digits = width if "0" in flags else precision if letter != "s" else ""
     if int(width or 0) > _WIDTH_MAX or int(digits or 0) > _DIGITS_MAX:
         return f"is too wide to be read back; at most {_WIDTH_MAX} characters and {_DIGITS_MAX} digits are allowed"

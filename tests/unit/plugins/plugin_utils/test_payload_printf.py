@@ -63,6 +63,8 @@ def test_a_text_is_read_as_far_as_its_precision_says(text: str, size: int) -> No
         ("%08.3x", "of which one takes back the other"),
         ("%.3p", "has a precision, which %p does not take"),
         ("%.1c", "has a precision, which %c does not take"),
+        ("%-c", "has a flag '-' too many; %c takes none"),
+        ("%6c", "has a width, with which it cannot be read back"),
         ("%100d", "is too wide to be read back"),
         ("%017x", "is too wide to be read back"),
         ("%.17d", "is too wide to be read back"),
@@ -125,7 +127,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 
 _PLAIN = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="%"))
 _CONVERSION = st.builds(
-    lambda flags, width, tail: f"%{flags}{width}{tail}",
+    lambda flags, width, tail: "%c" if tail == "c" else f"%{flags}{width}{tail}",
     st.sampled_from(["", "-"]),
     st.sampled_from(["", "1", "20"]),
     st.sampled_from(["d", "i", "lu", "llx", "zX", "to", "hhd", "hu", "c", "s", "p", ".3d", ".s", ".5s"]),
