@@ -14,9 +14,8 @@ _CONVERSION = re.compile(
     re.DOTALL,
 )
 _INTEGER = "diuxXo"
-# What the compiler takes without a warning, which is an error here.
-_FLAGS_OF = {"d": "-+ 0", "i": "-+ 0", "u": "-0", "x": "-#0", "X": "-#0", "o": "-#0", "c": "", "s": "-", "p": "-"}
-_EXCLUSIVE = ("-0", "+ ")
+# What the compiler takes without a warning, which is an error here; without '+' and ' ', which trace-cmd cannot read.
+_FLAGS_OF = {"d": "-0", "i": "-0", "u": "-0", "x": "-#0", "X": "-#0", "o": "-#0", "c": "", "s": "-", "p": "-"}
 _WIDTH_MAX, _DIGITS_MAX = 99, 16
 # Pointer extensions that look at the address only, never at what it points to: a record is printed long after
 # it was made. An extension is all letters and digits that follow.
@@ -105,7 +104,7 @@ def _shape_fault(match: re.Match[str], letter: str) -> str:
         if flag not in _FLAGS_OF[letter] or flags.count(flag) > 1:
             allowed = f"each of '{_FLAGS_OF[letter]}' once" if _FLAGS_OF[letter] else "none"
             return f"has a flag '{flag}' too many; %{letter} takes {allowed}"
-    if any(set(pair) <= set(flags) for pair in _EXCLUSIVE) or ("0" in flags and match.group("point")):
+    if "0" in flags and ("-" in flags or match.group("point")):
         return "has flags of which one takes back the other; remove one"
     if match.group("point") and letter in "cp":
         return f"has a precision, which %{letter} does not take; remove it"

@@ -324,6 +324,10 @@ def test_kbuild_builds_the_module_under_its_name_with_warnings_as_errors() -> No
     assert "-Werror" in text
 
 
+def test_a_replacement_calls_the_function_and_never_jumps_to_it() -> None:
+    assert "ccflags-y += -fno-optimize-sibling-calls\n" in sources()["Kbuild"]
+
+
 def test_the_module_registers_and_unregisters_itself() -> None:
     text = sources()["payload.c"]
     init = text[text.index("kedr_this_payload_init(void)") :]
