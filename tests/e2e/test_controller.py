@@ -10,21 +10,22 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from ansible_collections.kedr.lab.plugins.plugin_utils.sites import expected_sites, parse_report
 from guests import DATA, OURS, ROOT, Lab, Verify, loaded_modules, playbook
 
 FILES = pathlib.Path(__file__).parent / "files"
 HOST = "two"
 REFUSED = ("veto", "undecodable")
+TARGETS = ("jcc", "corners", "leaver")
+PAYLOADS = ("lingerer", "thousands")
+REPORT = "/sys/kernel/kedr/report"
 PARAMETER = "/sys/module/cp_controller/parameters/target_name"
 
 
 @pytest.fixture(scope="module")
 def modules(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
-    """Our modules, built for the guest; my_rival, which replaces kfree as my_payload1 does; veto; undecodable;
-    careless.
-
-    veto and undecodable cannot be patched wholly.  careless is the controller as it is built for a kernel that does
-    not heed errors of module notifiers.
+    """Our modules, built for the guest; those of the folder files; my_rival, which replaces kfree as my_payload1 does;
+    careless, the controller as it is built for a kernel that does not heed errors of module notifiers.
     """
     directory = tmp_path_factory.mktemp("controller")
     run = Verify(directory / "runs")(lab, limit=HOST)
@@ -44,8 +45,8 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
     needed = [
         {"name": "cp_controller", "source": f"{kernel}/controller"},
         {"name": "my_rival", "source": "{{ rendered.sources.my_rival }}", "needs": ["cp_controller"]},
-        {"name": "veto", "source": str(FILES / "veto")},
-        {"name": "undecodable", "source": str(FILES / "undecodable")},
+        *({"name": name, "source": str(FILES / name)} for name in (*REFUSED, *TARGETS)),
+        *({"name": name, "source": str(FILES / name), "needs": ["cp_controller"]} for name in PAYLOADS),
     ]
     build = {"facts": "{{ read.facts }}", "kernel_dir": kernel, "cache_dir": str(directory / "cache")}
     build["build_root"] = "{{ kedr_build_root }}"
@@ -61,7 +62,7 @@ def build_more(lab: Lab, directory: pathlib.Path, run_dir: pathlib.Path) -> dict
     path.write_text(yaml.safe_dump([{"hosts": HOST, "gather_facts": False, "tasks": tasks}]))
     done = playbook("-i", str(lab.inventory), str(path), lab=lab.directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    more = {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", *REFUSED)}
+    more = {name: run_dir / HOST / "modules" / f"{name}.ko" for name in ("my_rival", *REFUSED, *TARGETS, *PAYLOADS)}
     return {**more, "careless": careless / HOST / "modules" / "cp_controller.ko"}
 
 
@@ -76,9 +77,10 @@ def insmod(lab: Lab, modules: dict[str, pathlib.Path]) -> Iterator:
         return said + "\n".join(lab.ssh(HOST, "dmesg").splitlines()[before:])
 
     yield load
-    names = " ".join(["cp_target", *REFUSED, "my_rival", *OURS[1:]])
+    ours = {*OURS, *REFUSED, *TARGETS, *PAYLOADS, "my_rival"}
+    names = " ".join(["cp_target", *REFUSED, *TARGETS, *PAYLOADS, "my_rival", *OURS[1:]])
     lab.ssh(HOST, f"for m in {names}; do rmmod $m 2>/dev/null; done; true")
-    assert not loaded_modules(lab, HOST).intersection({*OURS, *REFUSED, "my_rival"})
+    assert not loaded_modules(lab, HOST).intersection(ours)
 
 
 def rmmod(lab: Lab, name: str) -> str:
@@ -127,8 +129,8 @@ def test_a_target_that_cannot_be_patched_wholly_is_not_loaded_and_the_reason_is_
     insmod("my_payload1")
     said = insmod("veto")
     assert "veto" not in loaded_modules(lab, HOST)
-    assert "cp_controller: veto: refused: init text, offset 0x" in said
-    assert "branch to kfree" in said
+    assert "cp_controller: veto: refused: init text, a breakpoint at offset 0x" in said
+    assert "was a kprobe set on it?" in said
     rmmod(lab, "my_payload1")
     assert "my_payload1" not in loaded_modules(lab, HOST)
 
@@ -151,11 +153,62 @@ def test_a_kernel_that_heeds_no_refusal_gets_an_init_that_fails(lab, insmod) -> 
     insmod("my_payload1")
     said = insmod("veto")
     assert "veto" not in loaded_modules(lab, HOST)
-    assert "cp_controller: veto: refused: init text, offset 0x" in said
+    assert "cp_controller: veto: refused: init text, a breakpoint at offset 0x" in said
     assert "was loaded without being patched" not in said
     rmmod(lab, "my_payload1")
     rmmod(lab, "cp_controller")
     assert not loaded_modules(lab, HOST).intersection(OURS)
+
+
+def calls(lab: Lab, payload: str, event: str) -> int:
+    return int(lab.ssh(HOST, f"cat /sys/module/{payload}/parameters/{event}"))
+
+
+def test_a_conditional_tail_call_is_intercepted(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=jcc")
+    insmod("my_payload1")
+    insmod("jcc")
+    report = parse_report(lab.ssh(HOST, f"cat {REPORT}"))["jcc"]
+    (site,) = [one for one in report.sites if one.symbol == "kfree"]
+    assert (site.kind, site.area) == ("jcc", "core")
+    assert (site.to, site.to_offset, site.to_module) == ("kedr_repl_kfree", 0, "my_payload1")
+    assert calls(lab, "my_payload1", "called_kfree") == 3
+
+
+def test_static_calls_are_told_and_not_patched_and_code_without_instrumentation_is_named(lab, insmod, modules) -> None:
+    insmod("cp_controller", "target_name=corners")
+    insmod("my_payload1")
+    insmod("corners")
+    report = parse_report(lab.ssh(HOST, f"cat {REPORT}"))["corners"]
+    with modules["corners"].open("rb") as file:
+        expected = expected_sites(file, ["kfree"])
+    assert report.static_calls == {"kfree": 1} == expected.trampolines
+    assert report.noinstr == {"kfree": 1}
+    assert report.functions["kfree"]["call"] + report.functions["kfree"]["jmp"] == 2 == expected.total("kfree")
+    assert calls(lab, "my_payload1", "called_kfree") == 2, "five more went through the static call"
+
+
+def test_a_payload_is_not_freed_under_a_thread_that_the_target_has_sent_there(lab, insmod) -> None:
+    insmod("cp_controller", "target_name=leaver")
+    insmod("lingerer")
+    insmod("leaver")
+    report = parse_report(lab.ssh(HOST, f"cat {REPORT}"))["leaver"]
+    assert report.functions["complete"] == {"call": 0, "jmp": 1, "jcc": 0}
+    before = len(lab.ssh(HOST, "dmesg").splitlines())
+    lab.ssh(HOST, "rmmod leaver && rmmod lingerer")
+    said = "\n".join(lab.ssh(HOST, "dmesg").splitlines()[before:])
+    places = [said.index(text) for text in ("leaver: gone", "lingerer: left", "lingerer: gone")]
+    assert places == sorted(places), said
+    assert not re.search(r"Oops|BUG:|WARNING:", said), said
+
+
+def test_a_payload_may_have_thousands_of_functions(lab, insmod) -> None:
+    insmod("cp_controller")
+    said = insmod("thousands")
+    assert "thousands" in loaded_modules(lab, HOST), said
+    assert lab.ssh(HOST, "ls /sys/module/thousands/parameters | wc -l").strip() == "2000"
+    found = [calls(lab, "thousands", f"called_{number}") for number in ("0000", "0001", "1999")]
+    assert found == [1, 0, 1999]
 
 
 def test_a_target_that_is_there_already_is_told_instead_of_watched_in_vain(lab, insmod) -> None:

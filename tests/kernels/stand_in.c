@@ -45,7 +45,33 @@ void vfree(const void *memory)
 	free((void *)memory);
 }
 
+void *kmalloc(size_t size, int flags)
+{
+	(void)flags;
+	return vmalloc(size);
+}
+
+char *kstrdup(const char *text, int flags)
+{
+	char *copy = kmalloc(strlen(text) + 1, flags);
+
+	return copy ? strcpy(copy, text) : NULL;
+}
+
 void kfree(const void *memory)
 {
 	vfree(memory);
+}
+
+int kernel_prints(char *text, size_t room, const char *format, ...)
+{
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vsnprintf(text, room, format, list);
+	va_end(list);
+	if (!room)
+		return 0;
+	return (size_t)length < room ? length : (int)room - 1;
 }

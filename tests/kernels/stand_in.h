@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 typedef int32_t s32;
 typedef uint32_t u32;
@@ -43,8 +44,20 @@ struct list_head {
 };
 
 struct mutex {
-	int unused;
+	int held;
 };
+
+#define DEFINE_MUTEX(name) struct mutex name
+
+static inline void mutex_lock(struct mutex *lock)
+{
+	lock->held++;
+}
+
+static inline void mutex_unlock(struct mutex *lock)
+{
+	lock->held--;
+}
 
 /* ---- memory ---- */
 
@@ -63,6 +76,9 @@ struct page;
 void *vmalloc(unsigned long size);
 void *vzalloc(unsigned long size);
 void vfree(const void *memory);
+#define GFP_KERNEL 0
+void *kmalloc(size_t size, int flags);
+char *kstrdup(const char *text, int flags);
 void kfree(const void *memory);
 /* What only patch.c asks for is defined in patch_test.c. */
 void after_write(void);
@@ -100,6 +116,39 @@ static inline void sort(void *base, size_t nr, size_t size,
 	(void)swap;
 	qsort(base, nr, size, compare);
 }
+
+/* ---- text ---- */
+
+#define KSYM_SYMBOL_LEN 256
+#define scnprintf kernel_prints
+#define simple_strtoul strtoul
+
+/* Like snprintf, but returns what was written. */
+int kernel_prints(char *text, size_t room, const char *format, ...);
+/* What only symbol.c asks for is defined in report_test.c. */
+int sprint_symbol(char *text, unsigned long address);
+
+/* ---- sysfs, in the shape of kernels that read without a file ---- */
+
+struct kobject;
+
+struct attribute {
+	const char *name;
+	int mode;
+};
+
+struct bin_attribute {
+	struct attribute attr;
+	ssize_t (*read)(struct kobject *kobj, struct bin_attribute *attr,
+			char *buffer, loff_t offset, size_t count);
+};
+
+/* What only report.c asks for is defined in report_test.c. */
+extern struct kobject *kernel_kobj;
+struct kobject *kobject_create_and_add(const char *name, struct kobject *in);
+void kobject_put(struct kobject *kobject);
+int sysfs_create_bin_file(struct kobject *kobject, struct bin_attribute *file);
+void sysfs_remove_bin_file(struct kobject *kobject, struct bin_attribute *file);
 
 /* ---- modules, in the shape of kernels that have struct module's mem[] ---- */
 

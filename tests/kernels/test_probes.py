@@ -224,6 +224,15 @@ def test_answers_of_another_kernel_do_not_compile(
     assert build(stage, wrong)[-1] == ["failed", wrong]
 
 
+def test_a_kernel_that_keeps_no_symbols_of_modules_is_refused_with_the_reason(tmp_path: Path) -> None:
+    kernel = OLD["4.19-x86_64"]
+    makefile = make_tree(tmp_path, kernel) / "Makefile"
+    makefile.write_text(makefile.read_text().replace("-DCONFIG_KALLSYMS", ""))
+    stage = make_stage(tmp_path, kernel)
+    assert build(stage, "cp_controller")[-1] == ["failed", "cp_controller"]
+    assert "#error \"this kernel was built without CONFIG_KALLSYMS" in (stage / "cp_controller.log").read_text()
+
+
 AS_IT_IS = "return vmalloc(8);"
 
 

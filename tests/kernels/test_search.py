@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scenarios of the search and of the writing, and fuzz, all under the sanitizers of the compiler."""
+"""Scenarios of search, writing, report and counters, and fuzz, all under the sanitizers of the compiler."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ SEED = os.environ.get("KEDR_FUZZ_SEED", "20260101")
 STREAMS, TEXTS = "100000", "20000"
 
 PATCH = ("patch",)
+REPORT = (*userspace.PARTS, "symbol", "report")
+COUNTERS = {"64 bits": ("-DBITS_PER_LONG=64", "-DKEDR_HAVE_THIS_CPU_INC"), "32 bits": ("-DBITS_PER_LONG=32",)}
 
 SEARCHES = {"64 bits": (64, 0), "64 bits with call thunks": (64, 16), "32 bits": (32, 0)}
 
@@ -42,6 +44,21 @@ def writing(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return userspace.program(place, "patch_test", parts=PATCH, objects=objects, flags=SANITIZERS)
 
 
+@pytest.fixture(scope="module")
+def reporting(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("report")
+    return userspace.program(place, "report_test", parts=REPORT, objects=objects, flags=SANITIZERS)
+
+
+@pytest.fixture(scope="module")
+def counters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    flags = (*SANITIZERS, "-DKEDR_HAVE_PARAM_OPS")
+    return {
+        name: userspace.program(tmp_path_factory.mktemp("calls"), "calls_test", parts=(), flags=(*flags, *kind))
+        for name, kind in COUNTERS.items()
+    }
+
+
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
 
@@ -56,6 +73,19 @@ def test_search(scenario: str, kind: str, searches: dict[str, Path]) -> None:
 @pytest.mark.parametrize("scenario", names("patch_test.c"))
 def test_writing(scenario: str, writing: Path) -> None:
     done = run(writing, scenario)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("scenario", names("report_test.c"))
+def test_report(scenario: str, reporting: Path) -> None:
+    done = run(reporting, scenario)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+@pytest.mark.parametrize("scenario", names("calls_test.c"))
+def test_counting(scenario: str, kind: str, counters: dict[str, Path]) -> None:
+    done = run(counters[kind], scenario)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

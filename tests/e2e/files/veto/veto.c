@@ -4,7 +4,7 @@
 
 static int __init veto_init(void)
 {
-	asm volatile("xorl %%eax, %%eax; jnz kfree" : : : "rax", "cc");
+	asm volatile("xorl %%eax, %%eax; jz 1f; int3; 1:" : : : "rax", "cc");
 	kfree(NULL);
 	return 0;
 }
@@ -15,5 +15,5 @@ static void __exit veto_exit(void)
 
 module_init(veto_init);
 module_exit(veto_exit);
-MODULE_DESCRIPTION("Branches to kfree under a condition, which no compiler does");
+MODULE_DESCRIPTION("Has a breakpoint in its text, as a kprobe would set one");
 MODULE_LICENSE("GPL");
