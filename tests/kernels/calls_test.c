@@ -211,7 +211,7 @@ static void a_reader_that_is_overtaken_sees_a_number_that_there_was(void)
 	unsigned int i, reads;
 
 	for (i = 0; i < 2; i++)
-		for (reads = 1; reads <= 6; reads++) {
+		for (reads = 1; reads <= NR_CPUS; reads++) {
 			unsigned long long seen;
 
 			load_payload();

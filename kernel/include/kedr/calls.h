@@ -79,8 +79,8 @@ static inline u64 kedr_calls_of(const struct kedr_calls *calls)
  * @halves: how often @low has run through half of its range
  *
  * The highest bit of @low and the lowest one of @halves are equal, but for the
- * moment between the changes of both. So a reader knows when it has met that
- * moment, and what @halves is about to become.
+ * moment between the changes of both. A reader that looks at @halves first may
+ * find it one behind, and sees it by that.
  */
 struct kedr_calls {
 	local_t low;
@@ -105,16 +105,11 @@ static inline void kedr_calls_inc(struct kedr_calls __percpu *calls)
 
 static inline u64 kedr_calls_of(const struct kedr_calls *calls)
 {
-	unsigned long low, halves, again;
+	unsigned long halves = local_read(&calls->halves);
+	unsigned long low;
 
-	again = local_read(&calls->halves);
-	do {
-		halves = again;
-		smp_rmb();
-		low = local_read(&calls->low);
-		smp_rmb();
-		again = local_read(&calls->halves);
-	} while (halves != again);
+	smp_rmb();
+	low = local_read(&calls->low);
 	if ((low >> (BITS_PER_LONG - 1)) != (halves & 1))
 		halves++;
 	/* BITS_PER_LONG of them, in two steps: it may be the whole width */
