@@ -43,7 +43,10 @@ requirements:
   - The Python packages that C(requirements/collect.txt) of the collection names, on the control node.
 attributes:
   check_mode:
-    description: Succeeds without judging, since a check makes no run.
+    description:
+      - Judges nothing, since a check makes no run.
+      - Fails and names each host that did not come to the end of what can be foretold (C(kedr_foretold) is not true),
+        with C(kedr_stopped) as the reason.
     support: full
   diff_mode:
     description: Shows what changes.

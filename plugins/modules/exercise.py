@@ -11,8 +11,11 @@ version_added: 0.1.0
 description:
   - Sends a script for C(sh) with the files it needs, runs it in a private directory that is removed, and reads what
     it checked, in one round trip.
-  - The script prints C(check NAME ok) or C(check NAME bad DETAIL) for each thing it checks.
-  - A bad check, no check at all, another exit status than 0, or time running out is a failure.
+  - The script prints C(check NAME ok) or C(check NAME bad DETAIL) for each thing it checks, with single blanks and
+    nothing before or after it. A line that is like a check but not exactly one is a bad check.
+  - A bad check, no check at all, more output than 1 MiB, another exit status than 0, or time running out is a failure.
+  - The private directory is in C(/tmp), else in C(/var/tmp), C(/run) or C(/root), where programs can run; C(/tmp) may
+    be mounted C(noexec).
   - Refused unless the inventory sets C(kedr_test_host=true) for the host.
 options:
   script:
@@ -84,6 +87,11 @@ took:
   returned: when it ran
   type: float
   sample: 1.4
+cut:
+  description: That the script printed more than 1 MiB, of which the rest was cut.
+  returned: when it did
+  type: bool
+  sample: true
 output:
   description: What the script printed, shortened.
   returned: when it ran

@@ -15,6 +15,9 @@ description:
   - The hold of a run that is over is taken over. It is over when the host was started anew since; when the process is
     gone, if both runs have the same control node; else when the hold is an hour old and no program streams from
     the host.
+  - Letting go also ends the run in the kernel log of the host, with a line as M(kedr.lab.kernel_facts) begins it, and
+    brings the log from the first to the last of them to C(<run_dir>/<inventory_hostname>/dmesg.txt), in place of what
+    M(kedr.lab.trace_collect) brought earlier. A log that has lost its beginning replaces none.
   - What a run that was taken over has left on the host is removed by the role P(kedr.lab.host#role).
   - Refused unless the inventory sets C(kedr_test_host=true) for the host.
 options:
@@ -59,6 +62,17 @@ took_over:
   returned: success and O(state=present)
   type: str
   sample: ""
+marker:
+  description: Whether the kernel log still holds the line that begins this run.
+  returned: success and O(state=absent)
+  type: bool
+  sample: true
+missing:
+  description: What could not be brought, and why.
+  returned: success and O(state=absent)
+  type: list
+  elements: str
+  sample: []
 kind:
   description: Whose fault a failure is, empty when there is none.
   returned: always

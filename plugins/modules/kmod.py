@@ -129,7 +129,7 @@ module:
   sample: cp_target
 kernel_log:
   description: What the kernel logged meanwhile.
-  returned: when a module could not be loaded, and whenever modules were to be unloaded
+  returned: when a module could not be loaded or unloaded
   type: str
   sample: "cp_target: loading out-of-tree module taints kernel."
 kind:

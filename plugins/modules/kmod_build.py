@@ -13,6 +13,7 @@ description:
   - A built module is kept under a key of its content, namely kernel, compiler, configuration, sources and what it
     needs; hosts with the same kernel share it, and only what changed is built again.
   - Builds on the host in a private directory that is removed, or in a root tree on the control node.
+  - Fails for a kernel that clang has built, before anything is built. Use a kernel that was built with gcc.
   - Building on the host is refused unless the inventory sets C(kedr_test_host=true) for it.
 options:
   facts:

@@ -20,6 +20,7 @@ description:
     a text C(name=value), what follows the first of them is left out as well. Extra variables in JSON or YAML
     are left out whole when such a word or a backslash is in them.
   - Only the user who runs this can read the directory.
+  - Fails under a strategy that does not heed C(run_once), C(free) or C(host_pinned), when the play has several hosts.
 author:
   - The kedr.lab authors (@kedr-lab)
 options:

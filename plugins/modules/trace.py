@@ -12,10 +12,13 @@ description:
   - Mounts tracefs where it is not mounted, makes an instance, and enables events in it, in one round trip.
   - Kernels without instances use the global buffer; those without tracefs use debugfs.
   - The buffer is cleared when an event had to be enabled.
-  - O(state=absent) puts back what O(state=present) changed outside of its instance, namely C(saved_cmdlines_size) and,
-    for the global buffer, clock, size, tracer, C(hash-ptr) and C(tracing_on). They are remembered in
+  - O(state=absent) puts back what O(state=present) changed outside of its instance, namely C(saved_cmdlines_size) and
+    C(record-cmd), and for the global buffer clock, size, tracer, options and C(tracing_on). They are remembered in
     C(/run/kedr-trace-shared) and C(/run/kedr-trace-global) of the host; where there is no C(/run), and for a buffer
     whose processors had different sizes, they stay as they were set. A mounted tracefs stays mounted.
+  - Every option that shapes the text of a record, such as C(stacktrace), C(fields) or C(latency-format), is set to a
+    known value, since an instance begins with those that the host left on. Filters and triggers of the events, and
+    lists of processes, that the buffer has already are refused.
   - Refused unless the inventory sets C(kedr_test_host=true) for the host.
 options:
   state:

@@ -52,7 +52,10 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: Succeeds without judging, since a check makes no run.
+    description:
+      - Judges nothing, since a check makes no run.
+      - Fails and names each host that did not come to the end of what can be foretold (C(kedr_foretold) is not true),
+        with C(kedr_stopped) as the reason.
     support: full
   diff_mode:
     description: Shows what changes.
