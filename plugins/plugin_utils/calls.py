@@ -54,4 +54,4 @@ def difference(function: str, counted: int, recorded: int, moment: str) -> str:
     calls = f"{counted - recorded} call{'s' if counted - recorded > 1 else ''} of {function}"
     if moment == "before":
         return f"{calls} made no record: its event was off ({numbers})"
-    return f"{calls} had not returned when the counters were read, or its event was off ({numbers})"
+    return f"{calls} had not returned when the counters were read, or never will, or its event was off ({numbers})"

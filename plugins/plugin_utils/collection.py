@@ -17,7 +17,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import records, ringbuffer, sums, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import calls, records, ringbuffer, sums, trace
 
 try:
     import numpy as np
@@ -412,20 +412,17 @@ def _witness(
         made, came = counts.get(event), collected.recorded[event]
         if made is not None and (came > made or (came < made and not collected.lost)):
             wrong = True
-            text = f"the payload counts {made} calls, {came} records came"
-            if came < made and event not in before:
-                open_calls = f"{made - came} call{'' if made - came == 1 else 's'}"
-                text = f"{open_calls} had not returned, or never will, or left no record: {text}"
-            yield Finding("fail", "calls.json", f"{event}: {text}")
+            moment = "before" if event in before else "after"
+            yield Finding("fail", "calls.json", calls.difference(event, made, came, moment))
     strange = sorted(set(collected.recorded) - set(events))
     if strange:
         names = ", ".join(f"{name} ({collected.recorded[name]})" for name in strange[:MAX_NAMED])
         yield Finding("fail", "raw", f"records of events that no payload has: {names}")
     if wrong or silent or strange:
         return
-    calls = sum(counts[event] for event in events)
-    if calls != collected.decoded + collected.lost:
-        text = f"the payloads count {calls} calls; {collected.decoded} records came and {collected.lost} are lost"
-        yield Finding("fail", "calls.json", f"{text}: {calls - collected.decoded - collected.lost} are unaccounted for")
+    total = sum(counts[event] for event in events)
+    if total != collected.decoded + collected.lost:
+        text = f"the payloads count {total} calls; {collected.decoded} records came and {collected.lost} are lost"
+        yield Finding("fail", "calls.json", f"{text}: {total - collected.decoded - collected.lost} are unaccounted for")
     else:
-        yield Finding("ok", "calls.json", f"the payloads count {calls} calls: as many as records came or are lost")
+        yield Finding("ok", "calls.json", f"the payloads count {total} calls: as many as records came or are lost")

@@ -9,6 +9,7 @@ whatever stands in it can be judged again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,8 @@ STEPS = (
 """The steps of a collection in order; each must be there and be ok for OK."""
 
 NAME = "collection.json"
+PAGE = "timeline.html"
+"""The page that is made of it."""
 RECORDS = "records"
 """Directory of the tables of a run."""
 
@@ -327,16 +330,24 @@ def dump(results: Mapping[str, Any]) -> str:
 
 
 def write(run_dir: str, results: Mapping[str, Any]) -> bool:
-    """Write collection.json (mode 0600); returns whether it is new.  Raises OSError."""
+    """Write collection.json (mode 0600); returns whether it is new.
+
+    When it cannot be written, an older one and its page are removed: they may say something else.  Raises OSError.
+    """
     path, text = os.path.join(run_dir, NAME), dump(results)
     try:
         with open(path, encoding="utf-8") as stream:
-            if stream.read() == text:
-                return False
+            changed = stream.read() != text
     except OSError:
-        pass
-    verdict.write_file(path, text)
-    return True
+        changed = True
+    try:
+        verdict.write_file(path, text)
+    except OSError:
+        for stale in (path, os.path.join(run_dir, PAGE)):
+            with contextlib.suppress(OSError):
+                os.unlink(stale)
+        raise
+    return changed
 
 
 def hosts_of(run_dir: str) -> list[str]:

@@ -23,7 +23,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import many
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import VERDICTS, plain, write_file
 from markupsafe import Markup
 
-NAME = "timeline.html"
+NAME = judge.PAGE
 LIMIT = 1_000_000
 """Records of a page; above it, a page shows a part and says so."""
 COLOURS = 8

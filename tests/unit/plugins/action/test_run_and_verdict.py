@@ -24,7 +24,13 @@ from ansible_collections.kedr.lab.plugins.modules import verdict as verdict_modu
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
 
 HOSTVARS: dict[str, dict[str, Any]] = {
-    "one": {"kedr_embedded": True, "kedr_test_host": True, "kedr_console": "/c", "kedr_qemu_pid": 17, "kedr_qemu_pidfile": "/p"},
+    "one": {
+        "kedr_embedded": True,
+        "kedr_test_host": True,
+        "kedr_console": "/c",
+        "kedr_qemu_pid": 17,
+        "kedr_qemu_pidfile": "/p",
+    },
     "two": {"kedr_test_host": "true"},
     "localhost": {},
 }
@@ -69,9 +75,11 @@ def test_a_run_gets_a_private_directory_and_is_the_latest(tmp_path: pathlib.Path
     assert about["run_id"] == result["run_id"]
     assert about["parameters"] == {"target": "cp_target"}
     watched = {"target": "cp_target", "expect": default_expect("cp_target"), "system": "", "console_shows": ""}
+    pidfiles = {name: host.pop("pidfile") for name, host in about["hosts"].items()}
+    assert pidfiles == {"one": "/p", "two": ""}
     assert about["hosts"] == {
-        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pid": 17, "pidfile": "/p", **watched},
-        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pid": 0, "pidfile": "", **watched},
+        "one": {"embedded": True, "alive": False, "test_host": True, "console": "/c", "pid": 17, **watched},
+        "two": {"embedded": False, "alive": None, "test_host": False, "console": "", "pid": 0, **watched},
     }
 
 

@@ -142,6 +142,23 @@ def test_a_call_site_is_named_where_it_is_the_only_one_of_its_function(collected
     assert places == {"called_kfree": None, "called_up": None, "called_copy_to_user": "cp_target:core+0x14"}
 
 
+def test_results_that_cannot_be_written_leave_no_older_ones(
+    collected: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(collected.run.path)
+    assert judge.write(path, collected.judge())
+    (collected.run.path / judge.PAGE).write_text("OK")
+
+    def full(path: str, content: str) -> None:
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr(judge.verdict, "write_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        judge.write(path, {"run_id": RUN_ID, "targets": [], "hosts": []})
+    assert not (collected.run.path / judge.NAME).exists()
+    assert not (collected.run.path / judge.PAGE).exists()
+
+
 def test_judging_again_gives_the_same(collected: Collection) -> None:
     first = collected.judge()
     assert judge.write(str(collected.run.path), first)
@@ -161,15 +178,15 @@ BAD: dict[str, tuple[Spoil, str, str]] = {
     "counted wrong": (
         lambda c: c.run.write("calls.json", {**CALLS, EVENTS[1]: 4}),
         "FAIL",
-        "my_payload1/called_kfree: 1 call had not returned, or never will, or left no record: ",
+        "1 call of my_payload1/called_kfree had not returned when the counters were read, or never will, or its ev",
     ),
     "counted wrong before the call": (
         lambda c: (
             c.run.write("calls.json", {**CALLS, EVENTS[1]: 4}),
-            c.run.replace("payloads.json", '"event": "called_kfree"', '"event": "called_kfree", "moment": "before"'),
+            c.run.replace("payloads.json", '"kfree", "moment": "after"', '"kfree", "moment": "before"'),
         ),
         "FAIL",
-        "my_payload1/called_kfree: the payload counts 4 calls, 3 records came",
+        "1 call of my_payload1/called_kfree made no record: its event was off (4 calls counted, 3 records)",
     ),
     "no end": (lambda c: c.run.write("stream.json", {"complete": False}), "NO-RESULT", "the stream has no end"),
     "disk full": (

@@ -459,6 +459,24 @@ def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
 # -- the files ---------------------------------------------------------------------------------------
 
 
+def test_a_report_that_cannot_be_written_leaves_no_older_one_and_no_results(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report.write(str(tmp_path), [result()], ["a"])
+    whole = report.write_file
+
+    def full(path: str, content: str) -> None:
+        if path.endswith("report.html"):
+            raise OSError(28, "No space left on device", path)
+        whole(path, content)
+
+    monkeypatch.setattr(report, "write_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.write(str(tmp_path), [crashed()], ["a"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.md"]
+    assert "CRASH" in (tmp_path / "report.md").read_text()
+
+
 def test_all_reports_are_written_beside_the_results(tmp_path: pathlib.Path) -> None:
     names = report.write(str(tmp_path), [result()], ["20260131T120000Z-1"])
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
