@@ -34,7 +34,7 @@ class ActionModule(HostAction):
             diff = self._write(sources[name], self._rendered(one))
             changed = changed or bool(diff)
             diffs += diff
-        plans = [payload.plan(one) for one in resolved]
+        plans = [payload.plan(one, ours=self._ours()) for one in resolved]
         self.keep("payloads.json", json.dumps(plans, indent=1) + "\n")
         events = [f"{plan['module']}:{event['event']}" for plan in plans for event in plan["events"]]
         result = {"changed": changed, "payloads": plans, "sources": sources, "events": events}
@@ -69,6 +69,10 @@ class ActionModule(HostAction):
         from ansible_collections.kedr.lab.plugins.plugin_utils.facts import headers_package
         raise StepError("INFRA", f"the host has no headers of its kernel {facts.get('release', '')}, so it is not "
                                  f"known what the kernel exports; install them: {headers_package(facts)}")
+
+    def _ours(self) -> bool:
+        templates = self.options["templates"]
+        return not templates or payload.is_ours(self.path(templates), default_templates())
 
     def _rendered(self, one: payload.ResolvedPayload) -> dict[str, str]:
         templates = self.options["templates"]

@@ -78,11 +78,20 @@ payloads:
       returned: always
       sample: my_payload1
     events:
-      description: Its trace events, with the function as the user named it and the symbol of this kernel.
+      description: >-
+        Its trace events, with the function as the user named it, the symbol of this kernel, the moment of the record
+        (before or after the call), the fields that are strings, and, when our template makes payload.c, the name of the
+        function that is called instead.
       type: list
       elements: dict
       returned: always
-      sample: [{"event": "called___kmalloc", "function": "__kmalloc", "symbol": "__kmalloc_noprof"}]
+      sample:
+        - event: called___kmalloc
+          function: __kmalloc
+          symbol: __kmalloc_noprof
+          moment: after
+          strings: []
+          replacement: kedr_repl___kmalloc
     unresolved:
       description: Optional functions that this kernel does not export, with the names tried.
       type: list

@@ -41,6 +41,18 @@ def render_by(resolved: ResolvedPayload, template_dir: str, our_templates: str) 
     return sources
 
 
+def is_ours(template_dir: str, our_templates: str) -> bool:
+    """Is payload.c made by our own template, when the templates in a directory are used?
+
+    ValueError names a template that cannot be used.
+    """
+    if os.path.realpath(template_dir) == os.path.realpath(our_templates):
+        return True
+    sets = template_sets(template_dir)
+    own = os.path.isfile(os.path.join(template_dir, "payload.c.j2"))
+    return bool(sets) and "payload.c" not in sets and not own
+
+
 __all__ = [
     "Code",
     "Function",
@@ -54,6 +66,7 @@ __all__ = [
     "candidate_symbols",
     "check_resolved_together",
     "check_together",
+    "is_ours",
     "load_functions",
     "load_payload",
     "parse_payload",

@@ -84,22 +84,32 @@ def render_file(resolved: ResolvedPayload, template_dir: str, name: str) -> str:
     return _with_places(text, name)
 
 
-def plan(resolved: ResolvedPayload) -> dict[str, Any]:
-    """What the rendered module will do, as JSON data: module, its events and what could not be resolved."""
+def plan(resolved: ResolvedPayload, *, ours: bool) -> dict[str, Any]:
+    """What the rendered module will do, as JSON data: module, its events and what could not be resolved.
+
+    `ours` says that payload.c is made by our own template, so that the names of the replacements are known.
+    """
     return {
         "module": resolved.payload.module,
-        "events": [
-            {
-                "event": one.function.event,
-                "function": one.function.name,
-                "symbol": one.symbol,
-                "moment": one.function.moment,
-                "strings": [text.value for text in _texts(one.function)],
-            }
-            for one in resolved.functions
-        ],
+        "events": [_planned(one, ours) for one in resolved.functions],
         "unresolved": [{"function": one.function.name, "tried": list(one.tried)} for one in resolved.unresolved],
     }
+
+
+def _planned(one: ResolvedFunction, ours: bool) -> dict[str, Any]:
+    function = one.function
+    return {
+        "event": function.event,
+        "function": function.name,
+        "symbol": one.symbol,
+        "moment": function.moment,
+        "strings": [text.value for text in _texts(function)],
+        **({"replacement": _replacement(function)} if ours else {}),
+    }
+
+
+def _replacement(function: Function) -> str:
+    return f"{cdecl.OWN_PREFIX}repl_{function.name}"
 
 
 def _with_places(text: str, name: str) -> str:
@@ -145,7 +155,7 @@ def _function(one: ResolvedFunction) -> dict[str, Any]:
         "symbol": one.symbol,
         "event": function.event,
         "returns": function.returns.text if function.returns else "",
-        "head": declare(function.returns.text if function.returns else "void", f"kedr_repl_{function.name}"),
+        "head": declare(function.returns.text if function.returns else "void", _replacement(function)),
         "result": bool(function.returns),
         "declarations": result + [f"char {text.copy}[{text.size}]" for text in texts],
         "parameters": ", ".join(declare(*argument) for argument in arguments) or "void",

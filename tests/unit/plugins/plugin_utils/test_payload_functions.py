@@ -153,7 +153,7 @@ def test_what_cannot_be_resolved_names_function_kernel_and_names_tried(tmp_path:
 def test_an_optional_function_that_cannot_be_resolved_is_listed() -> None:
     text = payload("kfree", "gone", arguments="function.optional = yes\n")
     found = resolve(text, {}, {"kfree"}, set(), "1.0")
-    assert plan(found) == {
+    assert plan(found, ours=False) == {
         "module": "pay",
         "events": [
             {"event": "called_kfree", "function": "kfree", "symbol": "kfree", "moment": "after", "strings": []}
@@ -167,8 +167,8 @@ def test_the_plan_says_when_calls_are_recorded_and_which_values_are_texts() -> N
     module = "module.name = pay\nmodule.author = A\nmodule.license = GPL\n"
     group = f"[group]\nfunction.name = put\nreturnsVoid = yes\nrecord = before\n{lines}trace.formatString = %.7s\n"
     found = parse_payload((module + group).encode(), "pay.data")
-    (event,) = plan(resolve(found, {}, {"put"}, set(), "1.0"))["events"]
-    assert (event["moment"], event["strings"]) == ("before", ["s"])
+    (event,) = plan(resolve(found, {}, {"put"}, set(), "1.0"), ours=True)["events"]
+    assert (event["moment"], event["strings"], event["replacement"]) == ("before", ["s"], "kedr_repl_put")
 
 
 def test_a_payload_of_which_nothing_is_left_is_refused() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import (
     ResolvedPayload,
+    is_ours,
     load_functions,
     parse_payload,
     render,
@@ -126,6 +127,18 @@ def test_more_sets_make_more_files_and_jinja2_files_may_stand_beside_them(tmp_pa
     assert sources["extra.h"] == "/* my_pay */"
     assert sources["Kbuild"] == "obj-m := my_pay.o # mine\n"
     assert sources["payload.c"] == render(resolved(), OURS)["payload.c"]
+
+
+def test_it_is_known_whether_our_template_makes_payload_c(tmp_path: Path) -> None:
+    assert is_ours(OURS, OURS)
+    assert not is_ours(str(tmp_path), OURS)  # the user's Jinja2 files, of which none is there
+    make_set(tmp_path, "extra.h", "", "")
+    assert is_ours(str(tmp_path), OURS)
+    (tmp_path / "payload.c.j2").write_text("")
+    assert not is_ours(str(tmp_path), OURS)
+    (tmp_path / "payload.c.j2").unlink()
+    make_set(tmp_path, "payload.c", "", "")
+    assert not is_ours(str(tmp_path), OURS)
 
 
 def test_templates_of_odd_bytes_keep_them(tmp_path: Path) -> None:
