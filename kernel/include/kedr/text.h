@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Texts in records: how much of a text is read, and what stands for one that
- * is not there. Everything here may be called in any context.
+ * is not there. Locking: none; everything here may be called in any context.
  */
 #ifndef KEDR_TEXT_H
 #define KEDR_TEXT_H
