@@ -138,7 +138,7 @@ class Splat(NamedTuple):
     """A message that the policy denies.  ``line`` counts from 1; ``fatal`` when a panic rule matched.
 
     ``place`` is where kernel code was stopped, as `RIP: SYMBOL+OFFSET/SIZE [MODULE]`, when the same report says so;
-    ``above`` is, for a printed stack, the message that stands above it.
+    ``above`` is the message above a printed stack or a warning that says what is wrong where they do not.
     """
 
     line: int
@@ -293,7 +293,8 @@ class _Part:
             self._report = None
             return
         place = "" if opens else self.splats[-1].place
-        self.splats.append(splat._replace(place=place, above=above if opens and stack else ""))
+        named = stack if opens else self._is_named(splat, above)
+        self.splats.append(splat._replace(place=place, above=above if named else ""))
         if _CLOSES.search(splat.text):
             self._report = None
 
@@ -302,6 +303,11 @@ class _Part:
         if self._report is None or splat.line - self._last > MAX_REPORT:
             return True
         return self._stack and not _FRAME.search(splat.text)
+
+    def _is_named(self, splat: Splat, above: str) -> bool:
+        """Does a message that no rule knows stand between the first line of a report and this one?"""
+        cut = self.splats[-1].text
+        return "[ cut here ]" in cut and cut.strip() != above and not _FRAME.search(splat.text)
 
     def add_place(self, place: str, line: int) -> None:
         """Note for the report that is going on where kernel code was stopped, unless that is known."""

@@ -406,6 +406,16 @@ REPORTS = {
         ],
         "WARNING: CPU: 0 PID: 512 at mm/vmalloc.c:2613 remove_vm_area+0x1d0/0x210",
     ),
+    "a warning about what no rule knows": (
+        [
+            "all is well",
+            "------------[ cut here ]------------",
+            "name 'cfake'",
+            "WARNING: CPU: 0 PID: 512 at fs/proc/generic.c:712 remove_proc_entry+0x1d0/0x210",
+            "RIP: 0010:remove_proc_entry+0x1d0/0x210",
+        ],
+        "name 'cfake'; WARNING: CPU: 0 PID: 512 at fs/proc/generic.c:712 remove_proc_entry+0x1d0/0x210",
+    ),
     "KASAN, then a fault of the same access": (
         [
             "BUG: KASAN: slab-use-after-free in cfake_read+0x8c/0x1c0 [cp_target]",
