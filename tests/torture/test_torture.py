@@ -29,7 +29,8 @@ EXPECTED = {
     "readers": {"not patched"},
     # The kernel shows its state when it kills, and when an allocation fails.
     "ooms": {"out of memory", "call trace", "controller"},
-    "faults": {"out of memory", "call trace", "controller"},
+    # So do its objects and its trace events that cannot be made.
+    "faults": {"out of memory", "call trace", "controller", "kobject", "tracing"},
 }
 """Complaints of the kernel that a scenario provokes, by the names of their rules in data/splats.yml."""
 
