@@ -5,7 +5,6 @@
 #include <linux/types.h>
 
 #define ATOMIC_INIT(i) { (i) }
-#define ATOMIC64_INIT(i) { (i) }
 
 static inline int atomic_read(const atomic_t *v)
 {
@@ -14,8 +13,5 @@ static inline int atomic_read(const atomic_t *v)
 
 void atomic_inc(atomic_t *v);
 void atomic_dec(atomic_t *v);
-
-s64 atomic64_read(const atomic64_t *v);
-void atomic64_inc(atomic64_t *v);
 
 #endif

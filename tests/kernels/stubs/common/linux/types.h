@@ -24,7 +24,6 @@ typedef u32 dev_t;
 typedef unsigned short mode_t;
 typedef _Bool bool;
 typedef struct { int counter; } atomic_t;
-typedef struct { volatile s64 counter; } atomic64_t;
 
 #define NULL ((void *)0)
 enum { false, true };
