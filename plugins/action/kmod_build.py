@@ -15,7 +15,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import build, deadline, h
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, module_name
 
-OWN_MOUNTS = ("unshare", "-m", "--propagation", "unchanged")
+OWN_MOUNTS = ("unshare", "-m", "--propagation=unchanged")
 ENTER_ROOT = (
     'mount --make-rprivate /proc && mount --bind "$1" /proc/fs && mount --make-private /proc/fs && cd /proc/fs'
     ' && mount -t proc proc proc && mount -t tmpfs -o mode=1777 tmpfs tmp && mount --rbind /dev dev'

@@ -19,7 +19,7 @@ mount --bind "$tree" "$tree/mnt"
 count() { wc -l </proc/self/mountinfo; }
 before=$(count)
 mkfifo "$2/inside" "$2/done"
-chroot "$3" unshare "$5" "$6" "$7" sh -c "$8" kedr "$4" 'set -e
+chroot "$3" unshare "$5" "$6" sh -c "$7" kedr "$4" 'set -e
     echo "$PWD" $(stat -f -c %T /proc /tmp) $(stat -c %t:%T /dev/null)
     echo inside
     read -r line
@@ -42,7 +42,7 @@ def test_a_build_root_is_entered_and_its_mounts_do_not_show_outside(
 ) -> None:
     places = [word.format(tree=tree) for word in (root, build_root)]
     done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", MACHINE, "sh", tree, tmp_path, *places,
+        ["unshare", "--mount", "sh", "-c", MACHINE, "sh", tree, tmp_path, *places,
          *kmod_build.OWN_MOUNTS[1:], kmod_build.ENTER_ROOT],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
