@@ -8,6 +8,7 @@ set -u
 
 become_root "$@"
 trap give_back EXIT
+"$root/scripts/packages.sh" lab bench || exit 1
 
 say "first run: fills the cache where it is cold"
 "$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || {
@@ -25,17 +26,14 @@ say "decoding the text of a module, natively"
 say "calls and loads on a guest, beside the kernel's own ways of watching"
 PATH=$venv/bin:$PATH "$venv/bin/python" "$root/tests/bench/bench_calls.py" "$KEDR_CACHE" || exit 1
 say "reading records, beside trace-cmd"
-"$root/scripts/packages.sh" trace-cmd || exit 1
 collect=$("$root/scripts/venv.sh" newest collect) || exit 1
 "$collect/bin/python" "$root/tests/bench/bench_parse.py" || exit 1
 say "the page of a collection of 200,000 records"
-"$root/scripts/packages.sh" chromium chromium-driver || exit 1
 test=$("$root/scripts/venv.sh" newest test) || exit 1
 "$test/bin/python" "$root/tests/bench/bench_page.py" || exit 1
 say "the highest rate of records that streams from one guest without loss"
 PATH=$collect/bin:$PATH "$collect/bin/python" "$root/tests/bench/bench_rate.py" "$KEDR_CACHE" || exit 1
 say "bringing traces home from many hosts, beside ssh cat, paramiko, scp and fetch"
-"$root/scripts/packages.sh" openssh-server || exit 1
 PATH=$collect/bin:/usr/sbin:$PATH "$collect/bin/python" "$root/tests/bench/bench_transfer.py" || exit 1
 say "generating with mist_gen"
 python3 "$root/tests/bench/bench_mist.py"

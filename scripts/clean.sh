@@ -21,7 +21,7 @@ case ${1-} in
         ;;
     clean-cache)
         # Only what is ours, whatever folder KEDR_CACHE names.
-        for made in images downloads test-images modules locks logs venv ansible-test ruff mypy packages.log bench.log accelerator.json \
+        for made in images downloads fresh test-images modules locks logs venv ansible-test ruff mypy packages.log bench.log accelerator.json \
             accelerator-firmware.json .accelerator.lock; do
             as_root rm -rf "$KEDR_CACHE/$made"
         done

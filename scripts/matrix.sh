@@ -12,7 +12,7 @@ set -u
 KEDR_GUESTS=${KEDR_GUESTS:-3}
 "$root/scripts/setup.sh" run || exit 1
 become_root "$@"
-"$root/scripts/packages.sh" openssl ovmf || exit 1
+"$root/scripts/packages.sh" lab matrix || exit 1
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
 PATH=$venv/bin:$PATH
 cd "$root" || exit 1
@@ -47,7 +47,6 @@ case " $* " in
     *' -i'* | *' --inventory'*) ;;
     *)
         if chooses_disk; then
-            "$root/scripts/packages.sh" lab xorriso mtools fdisk || exit 1
             say "the disk of debian13-cloud-init is made when it is not in the cache; that takes a minute"
             PYTHONPATH=.collections python scripts/cloud_disk.py >"$KEDR_LAB_DIR/cloud-init.yml" || exit 1
             set -- -i "$KEDR_LAB_DIR/cloud-init.yml" "$@"

@@ -1,22 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: packages.sh GROUP|PACKAGE...
-# Installs those distribution packages that are missing. Groups: lab (what guests are made and run with),
-# test (what the tests call beside Python). Nothing is downloaded when nothing is missing.
+# Installs those distribution packages that are missing. The groups are those of scripts/packages.txt. Nothing is
+# downloaded when nothing is missing.
 set -u
 . "$(dirname "$0")/lib.sh"
 
-lab='qemu-system-x86 qemu-utils mmdebstrap debian-archive-keyring arch-test e2fsprogs cpio kmod
-    openssh-client iproute2 zstd xz-utils util-linux'
-test='gcc libc6-dev binutils make git shellcheck file trace-cmd'
+# The packages of a group; nothing for a word that is none.
+group() { sed -n "s/^\([^# ]*\) *| \(.* \)*$1 .*|.*/\1/p" "$root/scripts/packages.txt"; }
+
+# Another run of this script may be installing the same.
+exec 9<"$root/scripts/packages.txt"
+flock 9
 
 missing=
 for word; do
-    case $word in
-        lab) names=$lab ;;
-        test) names=$test ;;
-        *) names=$word ;;
-    esac
+    names=$(group "$word")
+    [ -n "$names" ] || names=$word
     for name in $names; do
         # shellcheck disable=SC2016 # dpkg-query fills it in
         if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
@@ -32,7 +32,8 @@ command -v apt-get >/dev/null 2>&1 ||
 log=$KEDR_CACHE/packages.log
 # shellcheck disable=SC2086 # a list of names
 install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing >>"$log" 2>&1
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 --no-install-recommends \
+        install $missing >>"$log" 2>&1 9<&-
 }
 
 say "installing distribution packages:$missing"

@@ -12,7 +12,7 @@ case ${1-} in
         "$root/scripts/venv.sh" newest "$1" >/dev/null || exit 1
         ;;
     test)
-        "$root/scripts/packages.sh" lab test || exit 1
+        "$root/scripts/packages.sh" lab fresh lint unit sanity integration kernels browser fleet e2e || exit 1
         "$root/scripts/venv.sh" oldest test >/dev/null || exit 1
         "$root/scripts/venv.sh" newest test >/dev/null || exit 1
         ;;

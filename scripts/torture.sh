@@ -6,9 +6,9 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
-"$root/scripts/setup.sh" test || exit 1
 become_root "$@"
 trap give_back EXIT
+"$root/scripts/packages.sh" lab torture || exit 1
 trap 'exit 130' INT
 trap 'exit 143' TERM
 venv=$("$root/scripts/venv.sh" newest test) || exit 1

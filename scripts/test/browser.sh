@@ -9,6 +9,6 @@ if grep -qs '^ID=ubuntu' /etc/os-release && ! [ -x /usr/bin/chromedriver ]; then
     echo "test-browser did not run: Ubuntu has no package chromium-driver" | tee -a "${KEDR_NOTES:-/dev/null}" >&2
     exit 0
 fi
-"$root/scripts/packages.sh" chromium chromium-driver || exit 1
+"$root/scripts/packages.sh" browser || exit 1
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
 exec "$venv/bin/python" -m pytest -q tests/browser

@@ -7,7 +7,7 @@ set -u
 
 become_root "$@"
 trap give_back EXIT
-"$root/scripts/packages.sh" lab test xorriso mtools fdisk || exit 1
+"$root/scripts/packages.sh" lab cloud || exit 1
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
 PATH=$venv/bin:$PATH
 python -m pytest -v tests/cloud

@@ -7,6 +7,7 @@ set -u
 
 become_root "$@"
 trap give_back EXIT
+"$root/scripts/packages.sh" lab || exit 1
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
 PATH=$venv/bin:$PATH
 missing=$(PYTHONPATH=.collections python tests/distros/trees.py "$KEDR_CACHE") || die "$missing"

@@ -6,8 +6,8 @@ set -u
 
 become_root "$@"
 trap give_back EXIT
+"$root/scripts/packages.sh" lab fleet || exit 1
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
-"$root/scripts/packages.sh" lab openssh-server || exit 1
 PATH=$venv/bin:/usr/sbin:$PATH
 # A container may see the kernel's tracing and not be allowed to use it.
 probe=/sys/kernel/tracing/instances/kedr-probe-$$

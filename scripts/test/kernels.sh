@@ -11,6 +11,7 @@ set -u
 [ $# -gt 0 ] || set -- ${TREES-}
 become_root "$@"
 trap give_back EXIT
+"$root/scripts/packages.sh" lab kernels || exit 1
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
 PATH=$venv/bin:$PATH
 if [ $# -gt 0 ]; then

@@ -6,6 +6,7 @@ set -u
 . "$(dirname "$0")/ansible-versions.sh"
 . "$(dirname "$0")/ansible-test.sh"
 
+"$root/scripts/packages.sh" sanity || exit 1
 ansible_test_setup || exit 1
 each_ansible run_ansible_test sanity
 status=$?

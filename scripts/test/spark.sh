@@ -5,7 +5,7 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 
-command -v java >/dev/null 2>&1 || "$root/scripts/packages.sh" default-jre-headless || exit 1
+command -v java >/dev/null 2>&1 || "$root/scripts/packages.sh" spark || exit 1
 venv=$("$root/scripts/venv.sh" newest spark) || exit 1
 PATH=$venv/bin:$PATH
 SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$venv/bin/python python -m pytest -v tests/spark

@@ -5,4 +5,5 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/ansible-versions.sh"
 
+"$root/scripts/packages.sh" unit || exit 1
 each_ansible python -m pytest -q tests/unit

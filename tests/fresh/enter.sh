@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Usage: enter.sh ROOT PLACES COMMAND...
+# Runs a command in a root tree by chroot, and in nothing more: the root is not a mount point. Started in mount and PID
+# namespaces of its own, which take every mount along when they end. PLACES is a list of folders and files of this
+# machine, one a line, that the root sees at the same place and cannot change.
+set -eu
+root=$1
+places=$2
+shift 2
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+echo "$places" | while read -r place; do
+    if [ -d "$place" ]; then
+        mkdir -p "$root$place"
+    elif [ -e "$place" ]; then
+        mkdir -p "$root${place%/*}"
+        : >"$root$place"
+    else
+        continue
+    fi
+    mount --bind -o ro "$place" "$root$place"
+done
+exec chroot "$root" "$@"
