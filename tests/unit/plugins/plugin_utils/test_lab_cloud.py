@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import os
 import pathlib
+import random
 import resource
 import shutil
 import stat
@@ -29,7 +30,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import make_ssh
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import GuestFiles, guest_arguments
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, GuestSpec, LabError, load_image
 
-DISK = bytes(510) + b"\x55\xaa" + os.urandom(300_000)
+DISK = bytes(510) + b"\x55\xaa" + random.Random(0).randbytes(300_000)
 """The smallest that passes for a disk: a boot record and something behind it."""
 
 SUM = hashlib.sha256(DISK).hexdigest()
