@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines of the kernel that data/splats.yml has as cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+from guests import DATA
+
+EVERY = {"every_denied_line": "deny", "every_panic_line": "panic", "every_allowed_line": "allow"}
+
+
+def lines_of(way: str) -> list[dict[str, Any]]:
+    """What ``kernel_says`` is given for each case of the rules that a way is about."""
+    policy = load_policy(str(DATA / "splats.yml"))
+    rules = getattr(policy, EVERY[way])
+    file = "console.log" if way == "every_panic_line" else "dmesg.txt"
+    cases = [case for rule in rules for case in rule.cases]
+    if way == "every_denied_line":
+        cases = [case for case in cases if not any(rule.pattern.fullmatch(case) for rule in policy.allow)]
+    return [{"each": case, "file": file} for case in cases]
