@@ -88,13 +88,14 @@ def stop_lab(lab: Lab) -> None:
 
 
 class Verify:
-    """Runs playbooks/verify.yml against a lab."""
+    """Runs playbooks/verify.yml, or another one that makes a run, against a lab."""
 
-    def __init__(self, runs: pathlib.Path) -> None:
+    def __init__(self, runs: pathlib.Path, name: str = "verify") -> None:
         self.runs = runs
+        self.name = name
 
     def argv(self, lab: Lab, limit: str | None, variables: dict) -> list[str]:
-        argv = ["playbooks/verify.yml", "-i", str(lab.inventory)]
+        argv = [f"playbooks/{self.name}.yml", "-i", str(lab.inventory)]
         if limit:
             argv += ["--limit", limit]
         return [*argv, "-e", json.dumps({"kedr_runs_dir": str(self.runs), **variables})]

@@ -11,6 +11,10 @@ import pytest
 from guests import Lab, Run, Verify, start_lab, stop_lab
 from judging import FIGURE
 
+HOSTS = ("one", "two")
+SHOWN = 20
+"""How many faults of a kind are told at the end."""
+
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
@@ -21,14 +25,29 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def good_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run on `one` in which nothing is wrong."""
-    kept = os.environ.get("KEDR_HONESTY_RUN")
+def good(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A run of verify on `one` and a collection on `two`, side by side, in which nothing is wrong."""
+    kept = os.environ.get("KEDR_HONESTY_RUNS")
     if kept:
-        return Run(0, "", pathlib.Path(kept))
-    run = Verify(tmp_path_factory.mktemp("good"))(request.getfixturevalue("lab"), limit="one")
-    assert run.results["one"]["verdict"] == "OK", run.output
-    return run
+        return {name: Run(0, "", next(pathlib.Path(kept, name).glob("2*"))) for name in ("verify", "collect")}
+    lab, place = request.getfixturevalue("lab"), tmp_path_factory.mktemp("good")
+    started = {name: Verify(place / name, name) for name in ("verify", "collect")}
+    running = {name: one.start(lab, host) for (name, one), host in zip(started.items(), HOSTS, strict=True)}
+    return {name: started[name].finish(process) for name, process in running.items()}
+
+
+@pytest.fixture(scope="session")
+def good_run(good: dict[str, Run]) -> Run:
+    """The run of verify on `one`."""
+    assert good["verify"].results["one"]["verdict"] == "OK", good["verify"].output
+    return good["verify"]
+
+
+@pytest.fixture(scope="session")
+def good_collection(good: dict[str, Run]) -> Run:
+    """The collection on `two`."""
+    assert good["collect"].status == 0, good["collect"].output
+    return good["collect"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -36,5 +55,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(FIGURE.line())
     for name, told in (("false green", FIGURE.green), ("wrong class", FIGURE.wrong), ("hang", FIGURE.hangs),
                        ("words", FIGURE.words)):  # fmt: skip
-        for text in told:
+        for text in told[:SHOWN]:
             terminalreporter.write_line(f"  {name}: {text[:300]}")

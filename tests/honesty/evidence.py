@@ -23,8 +23,9 @@ HOST = "one"
 class Evidence:
     """The run directory of one host; ``expect`` is the file of expectations that it is judged by, or nothing."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path, host: str = HOST) -> None:
         self.path = path
+        self.host = host
         self.expect = ""
 
     @property
@@ -33,7 +34,7 @@ class Evidence:
 
     def file(self, name: str) -> pathlib.Path:
         """A file of the host, or run.json."""
-        return self.path / name if name == "run.json" else self.path / HOST / name
+        return self.path / name if name == "run.json" else self.path / self.host / name
 
     def text(self, name: str) -> str:
         return self.file(name).read_text(encoding="utf-8", errors="surrogateescape")
@@ -63,13 +64,13 @@ class Evidence:
         self.write_steps(steps)
 
 
-def copy_of(good: pathlib.Path, place: pathlib.Path) -> Evidence:
+def copy_of(good: pathlib.Path, place: pathlib.Path, host: str = HOST) -> Evidence:
     """A copy of a run directory below `place`, under its own name: the marker of a run names it."""
     path = place / good.name
     shutil.copytree(good, path, symlinks=True)
-    for name in ("results.json", "report.html", "report.md", "junit.xml", f"{HOST}/verdict.json"):
+    for name in ("results.json", "report.html", "report.md", "junit.xml", f"{host}/verdict.json", "collection.json"):
         (path / name).unlink(missing_ok=True)
-    return Evidence(path)
+    return Evidence(path, host)
 
 
 Way = Callable[..., None]
@@ -99,7 +100,7 @@ def remove(evidence: Evidence, each: str) -> None:
     evidence.file(each).unlink()
     if each == "console.log":  # what is still in the lab would be copied again
         about = evidence.json("run.json")
-        about["hosts"][HOST]["console"] = str(evidence.file("gone.log"))
+        about["hosts"][evidence.host]["console"] = str(evidence.file("gone.log"))
         evidence.write("run.json", json.dumps(about))
 
 
@@ -401,7 +402,7 @@ def expects_file_gone(evidence: Evidence) -> None:
 
 @way
 def host_gone(evidence: Evidence) -> None:
-    shutil.rmtree(evidence.path / HOST)
+    shutil.rmtree(evidence.path / evidence.host)
 
 
 @way
@@ -433,6 +434,46 @@ def nothing(evidence: Evidence) -> None:
 def guest_unknown(evidence: Evidence) -> None:
     """Neither was it kept whether the guest lived, nor can it be found out."""
     about = evidence.json("run.json")
-    about["hosts"][HOST].update(pidfile=str(evidence.file("gone.pid")), process={})
+    about["hosts"][evidence.host].update(pidfile=str(evidence.file("gone.pid")), process={})
     evidence.write("run.json", json.dumps(about))
     evidence.file("guest.json").unlink()
+
+
+NOT_EVIDENCE = {
+    "sources/": "what was rendered; the modules that were made of it are the evidence",
+    "verdict.json": "what was judged before",
+    "clocks.jsonl": "readings of clocks, by which no verdict is decided",
+    "console.log": "written by QEMU on the control node; looked through for complaints and for the run's marker",
+    "guest.json": "written by the control node when it judges",
+}
+"""Files of a host in which a changed byte may go unnoticed, and why."""
+
+
+# -- a collection ------------------------------------------------------------------------------------
+
+
+@way
+def sums_changed(evidence: Evidence, each: str, old: str, new: str) -> None:
+    """Change the text of a file of sums, which must be there."""
+    replaced(evidence, each, old, new)
+
+
+@way
+def page_dropped(evidence: Evidence, each: str) -> None:
+    """The last page of a file of pages is gone."""
+    path = evidence.file(each)
+    path.write_bytes(path.read_bytes()[:-4096])
+
+
+@way
+def page_twice(evidence: Evidence, each: str) -> None:
+    """The first page of a file of pages stands twice."""
+    path = evidence.file(each)
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + data)
+
+
+@way
+def flip_at(evidence: Evidence, file: str, each: str) -> None:
+    """Flip a bit at a part of the length of a file."""
+    flip(evidence, file, float(each))

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import yaml
 from evidence import HOST, Evidence
 from faults import Fault
-from guests import playbook
+from guests import ROOT, playbook
 
 TASK = "Judge every run"
 
@@ -56,6 +57,19 @@ def _judged(run: Evidence, answer: dict[str, Any]) -> Judged:
     assert answer["verdicts"] == {HOST: entry["verdict"]}
     assert bool(answer.get("failed")) == (entry["verdict"] != "OK"), f"{run.path}: the task and the verdict differ"
     return Judged(entry["verdict"], entry["reason"], entry)
+
+
+def judge_collections(runs: list[Evidence]) -> list[Judged]:
+    """Judge collections by bin/kedr-collection, all in one call."""
+    done = subprocess.run([ROOT / "bin" / "kedr-collection", *(str(run.path) for run in runs)], capture_output=True,
+                          text=True, check=False, timeout=300)  # fmt: skip
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-3000:]
+    found = []
+    for run in runs:
+        (entry,) = json.loads((run.path / "collection.json").read_text())["hosts"]
+        found.append(Judged(entry["verdict"], entry["reason"], entry))
+    assert (done.returncode == 0) == all(one.verdict == "OK" for one in found)
+    return found
 
 
 @dataclass
