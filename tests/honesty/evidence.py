@@ -62,6 +62,10 @@ class Evidence:
                 else:
                     del step["files"][name]
         self.write_steps(steps)
+        if self.file("guest.json").exists() and "console" in (about := self.json("guest.json")):
+            data = self.file("console.log").read_bytes()
+            about["console"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            self.write("guest.json", json.dumps(about))
 
 
 def copy_of(good: pathlib.Path, place: pathlib.Path, host: str = HOST) -> Evidence:
@@ -434,7 +438,7 @@ def nothing(evidence: Evidence) -> None:
 def guest_unknown(evidence: Evidence) -> None:
     """Neither was it kept whether the guest lived, nor can it be found out."""
     about = evidence.json("run.json")
-    about["hosts"][evidence.host].update(pidfile=str(evidence.file("gone.pid")), process={})
+    about["hosts"][evidence.host].update(pidfile=str(evidence.file("gone.pid")), pid=0)
     evidence.write("run.json", json.dumps(about))
     evidence.file("guest.json").unlink()
 
