@@ -9,7 +9,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 # The parts with guests and simulated hosts, and the others, which share the home folder of ansible-test.
-guests='e2e distros fleet'
+guests='e2e honesty distros fleet'
 others='lint types unit mist sanity integration runner kernels browser fresh'
 
 work=$(mktemp -d) || exit 1

@@ -457,12 +457,6 @@ NOT_EVIDENCE = {
 
 
 @way
-def sums_changed(evidence: Evidence, each: str, old: str, new: str) -> None:
-    """Change the text of a file of sums, which must be there."""
-    replaced(evidence, each, old, new)
-
-
-@way
 def page_dropped(evidence: Evidence, each: str) -> None:
     """The last page of a file of pages is gone."""
     path = evidence.file(each)

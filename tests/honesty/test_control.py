@@ -45,7 +45,11 @@ def fill(place: pathlib.Path) -> pathlib.Path:
 
 def shown(run: Evidence) -> dict[str, bool]:
     """By report that is there: does it show the host as OK?  Raises AssertionError for half a file."""
-    marks = {"report.md": r"\*\*OK\*\*|\| OK \|", "report.html": r">\s*OK\s*<", "junit.xml": r'failures="0"[^>]*errors="0"'}
+    marks = {
+        "report.md": r"\*\*OK\*\*|\| OK \|",
+        "report.html": r">\s*OK\s*<",
+        "junit.xml": r'failures="0"[^>]*errors="0"',
+    }
     found = {}
     for name in REPORTS:
         if not (run.path / name).exists():
@@ -55,7 +59,9 @@ def shown(run: Evidence) -> dict[str, bool]:
             entry = json.loads(text)
             found[name] = (entry[0] if isinstance(entry, list) else entry)["verdict"] == "OK"
         else:
-            assert text.rstrip().endswith({"html": "</html>", "xml": ">", "md": text.rstrip()[-1:]}[name.rpartition(".")[2]])
+            assert text.rstrip().endswith(
+                {"html": "</html>", "xml": ">", "md": text.rstrip()[-1:]}[name.rpartition(".")[2]]
+            )
             found[name] = bool(re.search(marks[name], text))
     return found
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 from faults import Fault, faults
+from faulty_runs import NotPutIn, clean, left_on, run_pair
 from guests import Lab, Run
 from judging import FIGURE, Judged
-from runs import NotPutIn, clean, left_on, run_pair
 
 FAULTS = faults(way="run")
 HOSTS = ("one", "two")
