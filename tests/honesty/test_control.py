@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import pathlib
-import re
 import subprocess
 from collections.abc import Callable, Iterator
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -45,24 +45,17 @@ def fill(place: pathlib.Path) -> pathlib.Path:
 
 def shown(run: Evidence) -> dict[str, bool]:
     """By report that is there: does it show the host as OK?  Raises AssertionError for half a file."""
-    marks = {
-        "report.md": r"\*\*OK\*\*|\| OK \|",
-        "report.html": r">\s*OK\s*<",
-        "junit.xml": r'failures="0"[^>]*errors="0"',
-    }
     found = {}
-    for name in REPORTS:
-        if not (run.path / name).exists():
-            continue
+    for name in (name for name in REPORTS if (run.path / name).exists()):
         text = (run.path / name).read_text()
         if name.endswith(".json"):
-            entry = json.loads(text)
-            found[name] = (entry[0] if isinstance(entry, list) else entry)["verdict"] == "OK"
+            found[name] = '"verdict": "OK"' in json.dumps(json.loads(text))
+        elif name.endswith(".xml"):
+            suite = ElementTree.fromstring(text).attrib
+            found[name] = suite["failures"] == suite["errors"] == "0"
         else:
-            assert text.rstrip().endswith(
-                {"html": "</html>", "xml": ">", "md": text.rstrip()[-1:]}[name.rpartition(".")[2]]
-            )
-            found[name] = bool(re.search(marks[name], text))
+            assert name.endswith(".md") or text.rstrip().endswith("</html>"), f"{name} is half a file"
+            found[name] = "1 host: 1 OK" in text
     return found
 
 
