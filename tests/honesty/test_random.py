@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import random
+from concurrent.futures import ProcessPoolExecutor
 
-import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import expect, splat, verdict
 from evidence import HOST, NOT_EVIDENCE, Evidence, copy_of
 from guests import DATA, Run
@@ -14,48 +15,44 @@ from judging import FIGURE
 
 NUMBER = 500
 """How many bytes are changed, one at a time."""
-
-
-@pytest.fixture(scope="session")
-def run(good_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    return copy_of(good_run.directory, tmp_path_factory.mktemp("random"))
-
-
-class Judge:
-    """Judges a run in this process, by the functions of kedr.lab.verdict."""
-
-    def __init__(self) -> None:
-        self.policy = splat.load_policy(str(DATA / "splats.yml"))
-        self.expect = expect.load_expect(expect.default_expect("cp_target"))
-
-    def __call__(self, run: Evidence) -> tuple[str, str]:
-        (entry,) = verdict.judge_run(str(run.path), [HOST], {HOST: self.expect}, self.policy)
-        return entry["verdict"], entry["reason"]
+SHARES = 2
+"""Processes that share the work, each with a copy of the evidence."""
 
 
 def _files(run: Evidence) -> list[str]:
-    """The files that are evidence, each as often as it has bytes, up to a bound: small files get their share."""
-    found = sorted(str(path.relative_to(run.path / HOST)) for path in (run.path / HOST).rglob("*") if path.is_file())
-    return [name for name in found if not any(name == one or name.startswith(one) for one in NOT_EVIDENCE)]
+    """The files that are evidence; each of them is taken as often as any other, however small it is."""
+    place = run.path / HOST
+    found = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())
+    return [name for name in found if not any(name.startswith(one) for one in NOT_EVIDENCE)]
 
 
-def test_a_changed_byte_of_the_evidence_is_never_ok_and_never_an_error(run: Evidence) -> None:
-    seed = int(os.environ.get("KEDR_FUZZ_SEED") or 10)
-    choice, judge, files = random.Random(seed), Judge(), _files(run)
-    assert judge(run)[0] == "OK"
-    missed = []
-    for _each in range(NUMBER):
+def _missed(path: pathlib.Path, seed: str, number: int) -> list[str]:
+    """What was judged OK, or not judged, of so many evidences with one changed byte."""
+    choice, run = random.Random(seed), Evidence(path)
+    policy = splat.load_policy(str(DATA / "splats.yml"))
+    expects = {HOST: expect.load_expect(expect.default_expect("cp_target"))}
+    files, missed = _files(run), []
+    for _each in range(number):
         name = choice.choice(files)
-        path = run.file(name)
-        good = path.read_bytes()
+        good = run.file(name).read_bytes()
         at, byte = choice.randrange(len(good)), choice.randrange(1, 256)
-        path.write_bytes(good[:at] + bytes([good[at] ^ byte]) + good[at + 1 :])
-        word, reason = judge(run)
-        path.write_bytes(good)
-        told = f"{name} byte {at} xor {byte:#x}: {word}: {reason}"
-        if word == "OK" or "cannot be judged" in reason:
-            missed.append(told)
+        run.file(name).write_bytes(good[:at] + bytes([good[at] ^ byte]) + good[at + 1 :])
+        (entry,) = verdict.judge_run(str(path), [HOST], expects, policy)
+        run.file(name).write_bytes(good)
+        if entry["verdict"] == "OK" or "cannot be judged" in entry["reason"]:
+            missed.append(f"{name}, byte {at} xor {byte:#x}: {entry['verdict']}: {entry['reason']}")
+    return missed
+
+
+def test_a_changed_byte_of_the_evidence_is_never_ok_and_never_an_error(good_run: Run, tmp_path: pathlib.Path) -> None:
+    seed = os.environ.get("KEDR_FUZZ_SEED") or "10"
+    copies = [copy_of(good_run.directory, tmp_path / str(share)).path for share in range(SHARES)]
+    assert _files(Evidence(copies[0]))
+    with ProcessPoolExecutor(SHARES) as pool:
+        seeds = [f"{seed}.{share}" for share in range(SHARES)]
+        shares = pool.map(_missed, copies, seeds, [NUMBER // SHARES] * SHARES)
+        missed = [told for share in shares for told in share]
     FIGURE.seen += NUMBER
     FIGURE.green += [told for told in missed if ": OK: " in told]
     FIGURE.wrong += [told for told in missed if ": OK: " not in told]
-    assert not missed, f"seed {seed}: {len(missed)} of {NUMBER}: " + "\n".join(missed[:20])
+    assert not missed, f"KEDR_FUZZ_SEED={seed}: {len(missed)} of {NUMBER}:\n" + "\n".join(missed[:20])
