@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.splat import judge, load_policy
 from guests import DATA
 
 EVERY = {"every_denied_line": "deny", "every_panic_line": "panic", "every_allowed_line": "allow"}
@@ -18,5 +18,5 @@ def lines_of(way: str) -> list[dict[str, Any]]:
     file = "console.log" if way == "every_panic_line" else "dmesg.txt"
     cases = [case for rule in rules for case in rule.cases]
     if way == "every_denied_line":
-        cases = [case for case in cases if not any(rule.pattern.fullmatch(case) for rule in policy.allow)]
+        cases = [case for case in cases if judge(case, policy)]  # what is allowed as a whole is no complaint
     return [{"each": case, "file": file} for case in cases]
