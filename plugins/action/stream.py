@@ -333,7 +333,7 @@ class ActionModule(ControlAction):
         append_step(host.directory, {
             "step": step, "status": "failed" if host.error else "ok",
             "kind": "INFRA" if host.error else "", "reason": about["error"], "started": round(self.began, 3),
-            "seconds": round(time.time() - self.began, 3), "round_trips": 1,
+            "seconds": round(time.time() - self.began, 3), "round_trips": 1, "boot": host.boot,
             "data": {key: about[key] for key in ("records", "received", "complete")},
             "files": {**host.texts, "stream.json": hashlib.sha256(text).hexdigest()},
         })  # fmt: skip

@@ -74,7 +74,7 @@ _HEADING = re.compile(
     rb"packet (pages|text|header|formats|stats|comms) ([a-z0-9_:,-]{1,4096}) (\d{1,15}) (\d{1,9}) (\d{1,9}) "
     rb"([0-9a-f]{64}|-)"
 )
-_WORD = re.compile(r"v (form|packing|live|beat|sent|failed) ([a-zA-Z0-9]{1,20})")
+_WORD = re.compile(r"v (boot|form|packing|live|beat|sent|failed) ([a-zA-Z0-9-]{1,36})")
 _PAGES = re.compile(r"(cpu\d{1,5}):(\d{1,6})")
 _TEXTS = {"header": "header.txt", "formats": "formats.txt", "stats": "stats.txt", "comms": "comms.txt"}
 _HEAD = re.compile(rb"^[^\n]{0,16}-\d{1,10} +(?:\( *(?:\d+|-+)\) +)?\[\d{3,5}\] ", re.MULTILINE)
@@ -320,6 +320,7 @@ class Host:
     instance: str
     events: Sequence[str]
     packers: Sequence[str] = ("zstd", "gzip")
+    boot: str = ""
     form: str = ""
     packing: str = ""
     live: bool = False
@@ -423,7 +424,9 @@ class Host:
             self._finish(link)
 
     def _hear(self, link: Link, word: Word, last_word: str) -> None:
-        if word.key == "form":
+        if word.key == "boot":
+            self.boot = word.value
+        elif word.key == "form":
             self.form = word.value
         elif word.key == "packing":
             self.packing = word.value

@@ -80,6 +80,7 @@ class Reins:
 
 def begin(reins: Reins, packing: str = "none") -> None:
     say(f"kedr-begin {reins.nonce}")
+    say("v boot e2609a0a-b92f-4fdd-abc8-239a0b5840a5")
     say("v form pages")
     say(f"v packing {packing}")
     put(packet("header", "page", 0, HEADER.encode(), packing))
