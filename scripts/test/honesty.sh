@@ -6,6 +6,7 @@ set -u
 
 become_root "$@"
 trap give_back EXIT
+"$root/scripts/packages.sh" lab honesty || exit 1
 venv=$("$root/scripts/venv.sh" newest test) || exit 1
 PATH=$venv/bin:$PATH
 python -m pytest tests/honesty
