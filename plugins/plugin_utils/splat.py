@@ -15,7 +15,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileE
 MAX_LINE = 4096
 """Characters of a log line that are looked at; the kernel's own lines are below 1 KiB."""
 
-MAX_SPLATS = 1000
+MAX_SPLATS = 20_000
 """Splats of a log that are kept; all are counted."""
 
 MAX_TOLD = 20

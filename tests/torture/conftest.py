@@ -74,6 +74,7 @@ class Torture:
         console = pathlib.Path(self.lab.hosts[GUEST]["kedr_console"]).read_text(errors="replace")
         seen = scan(console.splitlines(), policy, marker)
         assert seen.marker, f"the console does not hold the mark {marker!r}"
+        assert seen.total == len(seen.splats), "more complaints than are kept"
         return seen.splats
 
     def mark(self, text: str) -> None:
