@@ -443,6 +443,8 @@ def _note_splats(host: Host, found: splat.Scan, source: str) -> None:
         host.splats += [one.text for one in found.splats[:MAX_NAMED]]
     if found.before:
         host.add("note", source, f"{found.before} lines of splats from before this run")
+    if found.after:
+        host.add("note", source, f"{found.after} lines of splats from after this run")
     for one in found.told[:MAX_NAMED]:
         host.add("note", source, f"line {one.line}, at level error or worse: {one.text}")
 
