@@ -15,6 +15,7 @@ def test_texts_are_recorded_as_they_were_before_the_call_and_never_read_too_far(
     run = verify(
         lab, limit="one", kedr_target="texts", kedr_target_source=str(FILES),
         kedr_payloads=[str(FILES / "texts.data")], kedr_exercise=str(FILES / "exercise.sh"),
+        kedr_expect=str(FILES / "expect.yml"),
     )  # fmt: skip
     assert run.results["one"]["verdict"] == "OK", run.output
     trace = (run.directory / "one" / "trace.txt").read_text()
