@@ -99,12 +99,12 @@ def base(system: str, cache: pathlib.Path, ubuntu: str) -> pathlib.Path:
     final = cache / "fresh" / f"{system}-{key}"
     final.parent.mkdir(parents=True, exist_ok=True)
     with lock(f"{cache}/fresh/{system}.lock", lambda: say(f"another run makes the tree of {system}; waiting")):
-        if not final.is_dir():
-            for stale in final.parent.glob(f"{system}-*"):
-                remove(stale)
         for left in final.parent.glob(f"{system}.[0-9]*"):
             if not pathlib.Path("/proc", left.suffix[1:]).exists():
                 remove(left)
+        if not final.is_dir():
+            for stale in final.parent.glob(f"{system}-*"):
+                remove(stale)
             make_base(system, [*command, suite], lines, final)
     return final
 
@@ -112,8 +112,10 @@ def base(system: str, cache: pathlib.Path, ubuntu: str) -> pathlib.Path:
 def make_base(system: str, command: list[str], lines: list[str], final: pathlib.Path) -> None:
     say(f"making the tree of {system}")
     part = pathlib.Path(f"{final}.part")
+    # What mmdebstrap mounts ends with it, also when it is killed.
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     done = subprocess.run(
-        [*command, part, *lines], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        [*alone, *command, part, *lines], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )  # fmt: skip
     if done.returncode != 0:

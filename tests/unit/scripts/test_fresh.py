@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import fresh
 import pytest
 
@@ -50,3 +52,23 @@ def test_a_word_that_is_not_a_part_is_refused() -> None:
     assert fresh.chosen("", ["a", "b"], "part") == ["a", "b"]
     with pytest.raises(SystemExit, match="there is no part c; there are: a b"):
         fresh.chosen("b c", ["a", "b"], "part")
+
+
+def test_a_tree_is_made_once_and_what_other_weeks_and_killed_runs_left_is_removed(tmp_path, monkeypatch) -> None:
+    answers = {"apt-get": URIS, "apt-config": ""}
+    monkeypatch.setattr(fresh, "output", lambda *words: answers[words[0]])
+    made = []
+
+    def make_base(system, command, lines, final) -> None:
+        final.mkdir()
+        made.append(command[-1])
+
+    monkeypatch.setattr(fresh, "make_base", make_base)
+    running = f"debian12.{os.getpid()}"
+    for name in ("debian12-old", "debian12-old.part", "debian12.999999999", running, "debian13-other"):
+        (tmp_path / "fresh" / name).mkdir(parents=True)
+    first = fresh.base("debian12", tmp_path, "")
+    assert fresh.base("debian12", tmp_path, "") == first
+    assert made == ["bookworm"]
+    kept = {running, "debian12.lock", "debian13-other", first.name}
+    assert {path.name for path in (tmp_path / "fresh").iterdir()} == kept
