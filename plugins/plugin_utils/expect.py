@@ -68,6 +68,10 @@ class Rule:
         """All selectors of the rule."""
         raise NotImplementedError
 
+    def giving_back(self) -> tuple[Selector, ...]:
+        """The selectors whose records must come before others may have what they give back."""
+        return ()
+
     def begin(self) -> Check:
         """A fresh check of this rule."""
         raise NotImplementedError
@@ -143,6 +147,9 @@ class PairRule(Rule):
     def selectors(self) -> list[Selector]:
         # A record that ends one value and begins another, such as that of krealloc, ends first.
         return [*self.then, *self.first]
+
+    def giving_back(self) -> tuple[Selector, ...]:
+        return self.then
 
     def begin(self) -> Check:
         return _PairCheck(self)

@@ -511,8 +511,22 @@ def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, trace.CpuStats]
             host.add(
                 outcome,
                 "trace.txt",
-                f"{rule.name}: {text}" + ("" if outcome == "ok" else f" ({rule.means} {_place(rule)})"),
+                f"{rule.name}: {text}"
+                + ("" if outcome == "ok" else f" ({rule.means} {_place(rule)}){_order_in_doubt(host, rule)}"),
             )
+
+
+def _order_in_doubt(host: Host, rule: Rule) -> str:
+    """Why a rule about an order may fail without a fault: what gives something back is recorded after its call."""
+    late = {
+        one["function"]
+        for plan in host.plans
+        for one in plan["events"]
+        if one.get("moment") != "before" and one["event"] in {selector.event for selector in rule.giving_back()}
+    }
+    if not late or host.facts.get("cpus") == 1:
+        return ""
+    return f"; recorded after the call, when another CPU may have got the same already: {', '.join(sorted(late))}"
 
 
 def _place(rule: Rule) -> str:

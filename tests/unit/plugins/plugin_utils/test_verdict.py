@@ -1214,6 +1214,26 @@ def test_a_condition_of_the_wrong_type_is_no_result_with_its_place(
     assert "[expect.yml:" in row["reason"]
 
 
+@pytest.mark.parametrize(
+    ("cpus", "moment", "in_doubt"), [(2, "after", True), (2, "before", False), (1, "after", False)]
+)
+def test_an_order_that_may_be_that_of_the_records_alone_is_told(
+    run: RunDir, cpus: int, moment: str, in_doubt: bool
+) -> None:
+    plans = run.plans()
+    plans[0]["events"][1]["moment"] = moment
+    run.write("payloads.json", plans)
+    run.write("facts.json", {**FACTS, "cpus": cpus})
+    run.calls(CALLS[:-1])
+    run.witness([line for line in WITNESS if line != WITNESS[-2]])
+    each = (stats(0 if cpu else len(CALLS) - 1).replace("cpu0", f"cpu{cpu}") for cpu in range(cpus))
+    run.write("stats.txt", "".join(each))
+    row = run.row()
+    assert row["verdict"] == "FAIL"
+    (text,) = (text for text in said(row, "fail") if "freed: 1 of 2 values" in text)
+    assert ("recorded after the call, when another CPU may have got the same already: kfree" in text) == in_doubt
+
+
 def test_payloads_of_other_templates_may_name_their_replacements_as_they_like(run: RunDir) -> None:
     plans = run.plans()
     for plan in plans:
