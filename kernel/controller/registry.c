@@ -151,7 +151,7 @@ EXPORT_SYMBOL_GPL(kedr_payload_register);
  * waits for such a thread, and it may never wake. Whoever unloads can tell:
  * the counter of the event is then higher than the number of its records.
  *
- * The wait takes a good part of a second. One is enough for all payloads that
+ * The wait may take a good part of a second. One is enough for payloads that
  * are unloaded after the same target, as no thread enters a replacement once
  * the targets are gone.
  */
