@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
 
 HOST = "one"
@@ -45,11 +46,27 @@ class Evidence:
     def json(self, name: str) -> Any:
         return json.loads(self.text(name))
 
+    def write_run(self, about: dict[str, Any]) -> None:
+        """Write run.json with the checksum that belongs to it."""
+        if "sum" in about:
+            del about["sum"]
+            about["sum"] = rundir.seal(hashlib.sha256(), about)
+        self.write("run.json", json.dumps(about))
+
     def steps(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.text("steps.jsonl").splitlines()]
 
     def write_steps(self, steps: list[dict[str, Any]]) -> None:
         self.write("steps.jsonl", "".join(json.dumps(step, sort_keys=True) + "\n" for step in steps))
+
+    def _seal_steps(self, steps: list[dict[str, Any]]) -> None:
+        text = ""
+        for step in steps:
+            record = {key: value for key, value in step.items() if key != "sum"}
+            if "sum" in step:
+                record["sum"] = rundir.seal(hashlib.sha256(text.encode()), record)
+            text += json.dumps(record, sort_keys=True) + "\n"
+        self.write("steps.jsonl", text)
 
     def seal(self) -> None:
         """Let the records of the steps say of every file what it holds now, as if it had come so."""
@@ -62,6 +79,7 @@ class Evidence:
                 else:
                     del step["files"][name]
         self.write_steps(steps)
+        self._seal_steps(steps)
         if self.file("guest.json").exists() and "console" in (about := self.json("guest.json")):
             data = self.file("console.log").read_bytes()
             about["console"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -105,7 +123,7 @@ def remove(evidence: Evidence, each: str) -> None:
     if each == "console.log":  # what is still in the lab would be copied again
         about = evidence.json("run.json")
         about["hosts"][evidence.host]["console"] = str(evidence.file("gone.log"))
-        evidence.write("run.json", json.dumps(about))
+        evidence.write_run(about)
 
 
 @way
@@ -439,7 +457,7 @@ def guest_unknown(evidence: Evidence) -> None:
     """Neither was it kept whether the guest lived, nor can it be found out."""
     about = evidence.json("run.json")
     about["hosts"][evidence.host].update(pidfile=str(evidence.file("gone.pid")), pid=0)
-    evidence.write("run.json", json.dumps(about))
+    evidence.write_run(about)
     evidence.file("guest.json").unlink()
 
 
@@ -451,6 +469,42 @@ NOT_EVIDENCE = {
     "guest.json": "written by the control node when it judges",
 }
 """Files of a host in which a changed byte may go unnoticed, and why."""
+
+
+@way
+def pipe_instead(evidence: Evidence, each: str) -> None:
+    path = evidence.file(each)
+    path.unlink()
+    os.mkfifo(path)
+
+
+@way
+def link_to_zero(evidence: Evidence, each: str) -> None:
+    path = evidence.file(each)
+    path.unlink()
+    os.symlink("/dev/zero", path)
+
+
+@way
+def run_without_host(evidence: Evidence) -> None:
+    about = evidence.json("run.json")
+    about["hosts"] = {}
+    evidence.write_run(about)
+
+
+@way
+def step_moved(evidence: Evidence, step: str, before: str) -> None:
+    """The record of a step stands before that of another one."""
+    steps = evidence.steps()
+    (moved,) = [one for one in steps if one["step"] == step]
+    steps.remove(moved)
+    steps.insert([one["step"] for one in steps].index(before), moved)
+    evidence.write_steps(steps)
+
+
+@way
+def steps_twice(evidence: Evidence) -> None:
+    evidence.write_steps(evidence.steps() * 2)
 
 
 # -- a collection ------------------------------------------------------------------------------------
