@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.kedr.lab.plugins.plugin_utils import deadline, hostshell, ssh_alive, ssh_legacy
+from ansible_collections.kedr.lab.plugins.plugin_utils import deadline, hostshell, rundir, ssh_alive, ssh_legacy
 
 COLLECTION = "ansible_collections.kedr.lab"
 MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
@@ -144,8 +144,15 @@ def append_private(path: str, content: bytes) -> None:
 
 
 def append_step(host_dir: str, entry: Mapping[str, Any]) -> None:
-    """Append one line to ``steps.jsonl`` of `host_dir`; a line is written whole or not at all."""
-    append_private(os.path.join(host_dir, "steps.jsonl"), json.dumps(entry, sort_keys=True).encode() + b"\n")
+    """Append one line to ``steps.jsonl`` of `host_dir`; a line is written whole or not at all.
+
+    Its ``sum`` is a checksum of it and of all lines above it, so that none of them can be changed unnoticed.
+    """
+    path = os.path.join(host_dir, "steps.jsonl")
+    above = hashlib.sha256()
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        above.update(file.read())
+    append_private(path, json.dumps({**entry, "sum": rundir.seal(above, entry)}, sort_keys=True).encode() + b"\n")
 
 
 def contact(host_dir: str) -> Contact:

@@ -80,7 +80,14 @@ def _directory(path: str) -> str:
 
 def read(path: str) -> list[dict[str, Any]]:
     """The results of a run, as the schema describes them.  Raises ResultsError."""
-    return list(checked(os.path.join(path, "results.json") if os.path.isdir(path) else path, "results"))
+    name = os.path.join(path, "results.json") if os.path.isdir(path) else path
+    if os.path.exists(os.path.join(path, "run.json")) and not os.path.exists(name):
+        raise ResultsError(f"{path}: this run was never judged, so there is nothing to report: "
+                           "its playbook ended before, or still runs; kedr.lab.verdict judges it")
+    found = list(checked(name, "results"))
+    if not found:
+        raise ResultsError(f"{name}: holds the result of no host")
+    return found
 
 
 def checked(name: str, form: str) -> Any:

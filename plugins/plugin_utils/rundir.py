@@ -7,6 +7,7 @@ run.json keeps the command line of the run; what may be a secret in it is left o
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -113,7 +114,8 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
         with open(
             os.open(os.path.join(path, "run.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
         ) as stream:
-            json.dump({"run_id": run_id, **about}, stream, indent=1, sort_keys=True)
+            whole = {"run_id": run_id, **about}
+            json.dump({**whole, "sum": seal(hashlib.sha256(), whole)}, stream, indent=1, sort_keys=True)
             stream.write("\n")
         _point(runs_dir, run_id)
     except FileExistsError:
@@ -130,3 +132,10 @@ def _point(runs_dir: str, run_id: str) -> None:
         raise OSError(0, f"{link} is a directory of its own; move it away")
     os.symlink(run_id, temporary)
     os.replace(temporary, link)
+
+
+def seal(above: Any, record: Mapping[str, Any]) -> str:
+    """The checksum of a record, and of what stands above it in its file, whose SHA-256 so far is ``above``."""
+    digest = above.copy()
+    digest.update(json.dumps(record, sort_keys=True).encode())
+    return str(digest.hexdigest())

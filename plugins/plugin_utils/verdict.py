@@ -13,10 +13,12 @@ import json
 import os
 import re
 import shlex
+import stat
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BufferedReader
 from typing import Any, NamedTuple, TypeGuard
 
@@ -37,6 +39,9 @@ STEPS = (
     "release",
 )
 """The steps of a run in order; each must be there and be ok for OK."""
+
+ONCE = ("load", "trace", "target", "exercise", "unload_target", "collect", "unload", "release")
+"""Steps that a run does once."""
 
 ROW_KEYS = ("name", "system", "kernel", "arch", "group", "why", "variant")
 """What run.json says of a host that is a row of data/systems.yml; the last one is optional."""
@@ -87,6 +92,7 @@ class Host:
     findings: list[Finding] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)
     facts: dict[str, Any] = field(default_factory=dict)
     plans: list[dict[str, Any]] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
@@ -115,18 +121,27 @@ class Host:
 
 def _open(host: Host, name: str) -> BufferedReader:
     """Open a file of the host that is what was received.  Raises EvidenceError."""
+    host.opened.add(name)
     try:
-        stream = open(host.file(name), "rb")  # noqa: SIM115 - whoever asked for it closes it
+        # Without O_NONBLOCK a pipe in place of the file would be waited for.
+        stream = open(os.open(host.file(name), os.O_RDONLY | os.O_NONBLOCK), "rb")  # noqa: SIM115 - see whoever asked
     except FileNotFoundError:
         raise EvidenceError(name, "the file is not there") from None
     except OSError as error:
         raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
     try:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise EvidenceError(name, "not a regular file")
         _check_received(host, name, stream)
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def _look_at(host: Host, name: str) -> None:
+    """Raise EvidenceError unless a file is what was received, also where nothing is read from it."""
+    _open(host, name).close()
 
 
 def _check_received(host: Host, name: str, stream: BufferedReader) -> None:
@@ -155,10 +170,26 @@ def read_file(host: Host, name: str, limit: int = MAX_JSON) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def strict_json(text: str) -> Any:
+    """What JSON says, unless it says two things at once or holds what is not a number.  Raises ValueError."""
+    return json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in it")
+    return found
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a number")
+
+
 def read_json(host: Host, name: str, kind: type) -> Any:
     """The JSON of a file of the host, of this kind.  Raises EvidenceError."""
     try:
-        value = json.loads(read_file(host, name))
+        value = strict_json(read_file(host, name))
     except (ValueError, RecursionError) as error:
         raise EvidenceError(name, f"the file is not valid JSON: {str(error)[:200]}") from None
     if not isinstance(value, kind):
@@ -169,24 +200,35 @@ def read_json(host: Host, name: str, kind: type) -> Any:
 def read_run(run_dir: str) -> dict[str, Any]:
     """run.json of a run directory.  Raises EvidenceError."""
     info: dict[str, Any] = read_json(Host("", "", run_dir, {}), "run.json", dict)
+    told = info.pop("sum", None)
+    if told is not None and told != rundir.seal(hashlib.sha256(), info):
+        raise EvidenceError("run.json", "the file is not what was written: its checksum differs")
     if not isinstance(info.get("hosts"), dict):
         raise EvidenceError("run.json", "the file has no object 'hosts'")
     return info
 
 
 def _read_steps(host: Host) -> None:
+    """Read the records of the steps; each has a checksum of itself and of all that stands above it."""
+    above, sealed = hashlib.sha256(), []
     for number, line in enumerate(read_file(host, "steps.jsonl").splitlines(), 1):
         try:
-            step = json.loads(line)
+            step = strict_json(line)
         except (ValueError, RecursionError):
             step = None
         if not isinstance(step, dict) or not isinstance(step.get("step"), str) or step.get("status") not in _STATUSES:
             host.add("missing", "steps.jsonl", f"line {number} is not the record of a step")
             continue
+        sealed.append(step.get("sum") is not None)
+        if sealed[-1] and step["sum"] != rundir.seal(above, {key: step[key] for key in step if key != "sum"}):
+            host.add("missing", "steps.jsonl", f"line {number}, or one above it, is not what was written")
+        above.update(line.encode("utf-8", "surrogateescape") + b"\n")
         host.steps.append(step)
         files = step.get("files")
         for name, digest in files.items() if isinstance(files, dict) else ():
             host.files[name] = str(digest)
+    if any(sealed) and not all(sealed):
+        host.add("missing", "steps.jsonl", "a record of a step has no checksum")
 
 
 def _read_facts(host: Host) -> None:
@@ -261,8 +303,21 @@ def _judge_steps(host: Host) -> tuple[str, str] | None:
     if absent and decided is None:
         host.add("missing", "steps.jsonl", f"no record that these steps were done: {', '.join(absent)}")
     elif not absent and decided is None:
-        host.add("ok", "steps.jsonl", f"all {len(host.wanted)} steps done")
+        _judge_order(host)
     return decided
+
+
+def _judge_order(host: Host) -> None:
+    """All steps are done: were they done one after another, and those that load, work and unload once?"""
+    names = [step["step"] for step in host.steps]
+    last = [len(names) - 1 - names[::-1].index(name) for name in host.wanted]
+    again = [name for name in host.wanted if name in ONCE and names.count(name) > 1]
+    if again:
+        host.add("missing", "steps.jsonl", f"recorded more than once: {', '.join(again)}")
+    elif last != sorted(last):
+        host.add("missing", "steps.jsonl", "the steps are not recorded in the order in which they are done")
+    else:
+        host.add("ok", "steps.jsonl", f"all {len(host.wanted)} steps done")
 
 
 def _judge_step(host: Host, step: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -306,7 +361,8 @@ def _loading(host: Host, step: str) -> bool:
     names = [entry["step"] for entry in host.steps]
     order = {name: index for index, name in enumerate(host.wanted)}
     names = names[: names.index(step) + 1] if step in names else [*names, step]
-    return any(order.get(name, -1) >= order["load"] for name in names)
+    # A host is let go of whether or not anything was loaded there.
+    return any(name != "release" and order.get(name, -1) >= order["load"] for name in names)
 
 
 def _guest(host: Host) -> dict[str, Any]:
@@ -472,8 +528,10 @@ def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
     except trace.TraceError as error:
         raise EvidenceError("stats.txt", str(error)) from None
     cpus = host.facts.get("cpus")
-    if not stats or (isinstance(cpus, int) and len(stats) < cpus):
-        raise EvidenceError("stats.txt", f"counts of {len(stats)} CPUs, the host has {cpus or 'some'}")
+    if not isinstance(cpus, int) or isinstance(cpus, bool) or cpus < 1:
+        raise EvidenceError("facts.json", "no number 'cpus': it is not known of how many CPUs there must be records")
+    if len(stats) < cpus:
+        raise EvidenceError("stats.txt", f"counts of {len(stats)} CPUs, the host has {cpus}")
     host.lost = sum(count.lost for count in stats.values())
     for cpu, count in sorted(stats.items()):
         if count.lost:
@@ -667,10 +725,11 @@ def _judge_witness(host: Host, target: str) -> None:
     if not host.whole:
         return
     try:
-        lost = sum(count.lost for count in trace.parse_stats(read_file(host, "witness_stats.txt")).values())
+        stats = trace.parse_stats(read_file(host, "witness_stats.txt"))
         formats = trace.parse_formats(read_file(host, "formats.txt"))
     except trace.TraceError as error:
         raise EvidenceError("witness_stats.txt", str(error)) from None
+    lost, entries = (sum(getattr(count, key) for count in stats.values()) for key in ("lost", "entries"))
     if lost:
         host.add("missing", "witness_stats.txt", f"{lost} of the kernel's own events are lost: not compared")
     elif not witness.names_places(formats):
@@ -682,6 +741,8 @@ def _judge_witness(host: Host, target: str) -> None:
         if reader.malformed_count or reader.lost:
             bad = reader.malformed[0].line if reader.malformed else 0
             raise EvidenceError("witness.txt", f"line {bad} cannot be read")
+        if reader.records != entries:
+            raise EvidenceError("witness.txt", f"{reader.records} records; witness_stats.txt counts {entries}")
         _compare_witness(host, found, target)
 
 
@@ -859,6 +920,8 @@ def _judge_taint(host: Host, expect: Expect, after: Any) -> None:
     if not _is_taint(before) or not _is_taint(after):
         raise EvidenceError("end.json" if _is_taint(before) else "facts.json", "no number 'taint'")
     allowed = sum(expect.taint.may_add)
+    if before & ~after:
+        raise EvidenceError("end.json", f"taint {before} before, {after} after: flags never go but by a restart")
     wrong = after & ~before & ~allowed
     absent = [bit for bit in expect.taint.must_show if not after & bit]
     text = f"taint {before} before, {after} after"
@@ -886,12 +949,24 @@ def judge_gone(host: Host, expect: Expect) -> None:
     if vanished:
         text = f"loaded by this run, and gone before this run unloaded them: {', '.join(vanished)}"
         host.add("fail", "steps.jsonl", text)
+    _judge_loaded(host, expect)
     wanted = dict.fromkeys([*expect.gone, *(plan["module"] for plan in host.plans)])
     left = [name for name in wanted if name not in unloaded | absent]
     if left:
         host.add("missing", "steps.jsonl", f"no record that these modules are gone: {', '.join(left)}")
     elif not vanished:
         host.add("ok", "steps.jsonl", f"gone: {', '.join(wanted)}")
+
+
+def _judge_loaded(host: Host, expect: Expect) -> None:
+    """The steps that load name the target, afresh, and each payload."""
+    steps = ("load", "target")
+    fresh = _modules(host, steps, "changed_modules")
+    there = fresh | _modules(host, steps, "unchanged_modules")
+    absent = [name for name in (plan["module"] for plan in host.plans) if name not in there]
+    absent += [expect.target] if expect.target and expect.target not in fresh else []
+    if absent:
+        host.add("missing", "steps.jsonl", f"no record that this run loaded {', '.join(absent)}")
 
 
 def _modules(host: Host, steps: Sequence[str], key: str) -> set[str]:
@@ -913,6 +988,11 @@ def judge_host(
 ) -> dict[str, Any]:
     """Judge one host; returns its entry of results.json.  Never raises for what a host left behind."""
     host = Host(name, os.path.basename(os.path.normpath(run_dir)), os.path.join(run_dir, name), info, expect.target)
+    if not info:
+        host.add("missing", "run.json", "it does not name this host: what was known of it is not there")
+    watched = str(info.get("target") or expect.target)
+    if watched.replace("-", "_") != expect.target:
+        host.add("missing", expect.path, f"these are the expectations of {expect.target}; the run was of {watched}")
     try:
         verdict, reason = _judge(host, expect, policy)
     except (
@@ -960,6 +1040,8 @@ def decide(host: Host, expect: Expect, policy: splat.Policy, evidence: Evidence 
         restarted = attempt(host, lambda: _judge_boots(host))
         found = (evidence or _judge_evidence)(host, expect)
         decided = decided or found
+        for name in sorted(set(host.files) - host.opened):
+            attempt(host, partial(_look_at, host, name))
     died = attempt(host, lambda: _judge_guest(host, decided))
     if panic:
         where = decided[1] if decided else "after the last step"
@@ -1036,11 +1118,19 @@ def _judge_checks(host: Host, expect: Expect) -> None:
         for check in checks if isinstance(checks, list) else ():
             if isinstance(check, dict) and check.get("ok") is True:
                 seen.add(str(check.get("name")))
+            else:
+                host.add("fail", "steps.jsonl", f"the exercise's check {_check_name(check)} is not ok")
+        if step["step"] == "exercise" and isinstance(data, dict) and data.get("cut"):
+            host.add("fail", "steps.jsonl", "the output of the exercise was cut: what it said last is not known")
     absent = [name for name in expect.checks if name not in seen]
     if absent:
         host.add("missing", "steps.jsonl", f"the exercise did not check {', '.join(absent[:MAX_NAMED])}")
     else:
         host.add("ok", "steps.jsonl", f"the exercise made all {len(expect.checks)} checks that are expected of it")
+
+
+def _check_name(check: Any) -> str:
+    return plain(check.get("name") if isinstance(check, dict) else check, 100)
 
 
 def attempt(host: Host, judge: Callable[[], Any]) -> Any:

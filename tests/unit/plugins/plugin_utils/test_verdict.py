@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import subprocess
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils import action, report, rundir, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
@@ -312,6 +313,14 @@ class RunDir:
     def steps(self, steps: list[dict[str, Any]]) -> None:
         self.write("steps.jsonl", "".join(json.dumps(one) + "\n" for one in steps))
         self.received = False
+
+    def change_steps(self, change: Callable[[list[Any]], list[Any]]) -> None:
+        lines = (self.host / "steps.jsonl").read_text().splitlines()
+        self.steps(change([json.loads(line) for line in lines]))
+
+    def pipe(self, name: str) -> None:
+        (self.host / name).unlink()
+        os.mkfifo(self.host / name)
 
     def ended(self, name: str, status: str, **more: Any) -> None:
         """Every step up to `name` was ok, and `name` was not."""
@@ -1055,6 +1064,8 @@ def without(number: int) -> Spoil:
 
 
 FAILURES: dict[str, tuple[Spoil, str]] = {
+    "output that was cut": (text("steps.jsonl", '"checks": [', '"cut": true, "checks": ['), "the exercise was cut"),
+    "a check that was bad": (text("steps.jsonl", '"ok": true', '"ok": false'), "check write is not ok"),
     "a splat after the trace was collected": (
         text("dmesg.txt", "<1>[   12.000000]", "[   11.1] BUG: unable to handle page fault\n<1>[   12.000000]"),
         "1 lines of splats",
@@ -1142,7 +1153,6 @@ HOLES: dict[str, tuple[Spoil, str]] = {
         "1 records are earlier than the one before them on the same CPU",
     ),
     "a check that was not made": (text("steps.jsonl", '"name": "read"', '"name": "reads"'), "did not check read"),
-    "a check that was bad": (text("steps.jsonl", '"ok": true', '"ok": false'), "did not check write, read"),
     "an unreadable line": (calls("kfree(0000000000000000)", "kfree(0000000000000000"), "cannot be read"),
     "an unknown event": (calls("called_kfree: kfree(0000000000000000)", "sched_switch: x"), "no format file"),
     "no record": (lambda run: run.calls([]), "no record at all"),
@@ -1163,6 +1173,16 @@ HOLES: dict[str, tuple[Spoil, str]] = {
     "no module list": (text("end.json", '"modules"', '"moduls"'), "no list 'modules'"),
     "no kernel release": (text("facts.json", '"6.12.107+deb13-amd64"', '""'), "no 'release'"),
     "no payload": (lambda run: run.write("payloads.json", []), "no payload has an event"),
+    "a key that stands twice": (text("calls.json", "{", '{"a/b": 1, "a/b": 2, '), "a key stands twice in it"),
+    "a number that is none": (text("facts.json", '"cpus": 1', '"cpus": NaN'), "NaN is not a number"),
+    "an unknown number of CPUs": (text("facts.json", '"cpus": 1', '"cpus": "1"'), "no number 'cpus'"),
+    "less taint than before": (text("facts.json", '"taint": 0', '"taint": 512'), "flags never go but by a restart"),
+    "a witness that was cut": (text("witness_stats.txt", "entries: ", "entries: 9"), "witness_stats.txt counts 9"),
+    "steps in another order": (lambda run: run.change_steps(lambda steps: steps[::-1]), "not recorded in the order"),
+    "steps twice": (lambda run: run.change_steps(lambda steps: steps * 2), "recorded more than once: load, trace"),
+    "another target loaded": (text("steps.jsonl", '"changed_modules": ["cp_target"]', '"changed_modules": ["zram"]'),
+                              "no record that this run loaded cp_target"),
+    "a pipe": (lambda run: run.pipe("calls.json"), "calls.json: not a regular file"),
     "half a step": (lambda run: run.write("steps.jsonl", (run.host / "steps.jsonl").read_text() + '{"step'), "line 12"),
 }
 
@@ -1269,6 +1289,46 @@ def test_a_run_without_run_json_cannot_be_judged(run: RunDir) -> None:
         verdict.judge_run(str(run.path), [HOST], {HOST: EXPECT}, POLICY)
 
 
+def sealed(run: RunDir) -> list[str]:
+    """Write the steps of a run as the actions do, with checksums; returns the lines."""
+    path = run.host / "steps.jsonl"
+    run.receive()
+    steps = [json.loads(line) for line in path.read_text().splitlines()]
+    path.unlink()
+    for one in steps:
+        action.append_step(str(run.host), one)
+    return path.read_text().splitlines(keepends=True)
+
+
+def test_records_of_steps_that_have_their_checksums_are_ok(run: RunDir) -> None:
+    assert all('"sum": "' in line for line in sealed(run))
+    assert run.row()["verdict"] == "OK"
+
+
+@pytest.mark.parametrize("change", [
+    lambda lines: [*lines[:3], lines[3].replace('"seconds": 1', '"seconds": 2'), *lines[4:]],
+    lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]],
+    lambda lines: [*lines[:3], *lines[4:]],
+    lambda lines: [*lines[:3], lines[3].replace('"sum"', '"sun"'), *lines[4:]],
+])  # fmt: skip
+def test_a_changed_record_of_a_step_is_no_result(run: RunDir, change: Callable[[list[str]], list[str]]) -> None:
+    lines = sealed(run)
+    changed = change(lines)
+    assert changed != lines
+    run.write("steps.jsonl", "".join(changed))
+    row = run.row()
+    assert row["verdict"] == "NO-RESULT"
+    assert row["reason"].startswith("steps.jsonl: ")
+
+
+def test_a_run_json_that_was_changed_is_refused(tmp_path: pathlib.Path) -> None:
+    path = pathlib.Path(rundir.make_run(str(tmp_path), "r1", {"hosts": {HOST: {"embedded": True}}}))
+    assert verdict.read_run(str(path))["hosts"] == {HOST: {"embedded": True}}
+    (path / "run.json").write_text((path / "run.json").read_text().replace("true", "false"))
+    with pytest.raises(verdict.EvidenceError, match="its checksum differs"):
+        verdict.read_run(str(path))
+
+
 # -- hosts that mean harm ------------------------------------------------------------------------------
 
 NASTY = "\x1b]0;owned\x07\x1b[2J | <b> \udcff\u202e " + "A" * 100000
@@ -1277,7 +1337,7 @@ NASTY = "\x1b]0;owned\x07\x1b[2J | <b> \udcff\u202e " + "A" * 100000
 def test_what_a_host_says_harms_no_report_and_no_other_host(run: RunDir, tmp_path: pathlib.Path) -> None:
     facts = dict.fromkeys(("release", "machine", "system", "compiler"), NASTY.replace("\udcff", "\ufffe"))
     run.write("facts.json", {**FACTS, **facts})
-    run.steps([*(step(one) for one in verdict.STEPS), step(NASTY, "failed", reason=NASTY, seconds=float("nan"))])
+    run.steps([*(step(one) for one in verdict.STEPS), step(NASTY, "failed", reason=NASTY, seconds=1e300)])
     (run.host / "dmesg.txt").write_bytes(b"\x1b[2JBUG: \xff\xfe" + b"B" * 1000000)
     (row,) = run.judge()
     shown = report.terminal(report.matrix([row])) + report.markdown(report.matrix([row]))
