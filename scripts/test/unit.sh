@@ -6,4 +6,4 @@ set -u
 . "$(dirname "$0")/ansible-versions.sh"
 
 "$root/scripts/packages.sh" unit || exit 1
-each_ansible python -m pytest -q -n auto tests/unit
+each_ansible python -m pytest -q -n auto --dist loadfile tests/unit

@@ -38,7 +38,7 @@ HOSTS = tuple(
     "tests/distros/files tests/fleet/files tests/integration/targets tests/torture/kernel".split()
 )
 """The folders of such programs; some run in stand-ins and in build roots."""
-STAND_INS_IN_UNIT_TESTS = {"mke2fs", "mmdebstrap", "qemu-img"}
+STAND_INS_IN_UNIT_TESTS = {"mke2fs", "mmdebstrap"}
 """Programs of plugins that no unit test starts: where one gets there, something stands in."""
 NEVER_THERE = {"no-such-program"}
 UNIT = "scripts/test/unit.sh"
@@ -49,6 +49,7 @@ SERVES = {
     "scripts/test/ansible-versions.sh": UNIT,
 }  # fmt: skip
 """File, or first folder -> script that installs packages for it, where its name does not say which."""
+
 
 def table() -> dict[str, tuple[set[str], set[str]]]:
     """Return package -> (groups, programs) of scripts/packages.txt."""
