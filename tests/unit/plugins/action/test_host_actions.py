@@ -183,7 +183,7 @@ def test_a_host_that_is_lost_twice_is_not_tried_again(task: Task, quick: None) -
     task("exercise", script=__file__)
     began = time.monotonic()
     assert "could not be reached again" in task("trace_collect")["msg"]
-    assert 0.3 < time.monotonic() - began < 5
+    assert 0.3 < time.monotonic() - began < 60
     calls = len(task.calls)
     last = task("hold", state="absent")
     assert "more than once" in last["msg"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pathlib
 import re
 import re._parser as sre_parser
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,7 +53,7 @@ def test_every_denied_case_is_a_splat_in_a_log(prefix: str) -> None:
 
 
 def test_what_is_denied_is_not_taken_for_a_hole() -> None:
-    assert [case for _, case in DENIED if POLICY.is_hole(case)] == []
+    assert [case for _rule, case in DENIED if POLICY.is_hole(case)] == []
 
 
 @pytest.mark.parametrize(("rule", "case"), ALLOWED, ids=lambda value: getattr(value, "name", None))
@@ -515,23 +514,6 @@ def test_whatever_stands_around_it_a_splat_of_the_run_is_found(lines: list[str],
     lines = [line for line in lines if splat.message(line) not in (MARKER, END)]
     found = splat.scan([MARKER, *lines[:place], "BUG: here", *lines[place:], END], POLICY, MARKER, end=END)
     assert "BUG: here" in [one.text for one in found.splats]
-
-
-def test_a_long_log_takes_a_time_that_grows_with_its_length() -> None:
-    usual = [line[:200].ljust(200, ".") for line in USUAL.splitlines()] * 100
-    begun = time.process_time()
-    assert splat.scan(usual, POLICY, MARKER, whole=True).lines == len(usual)
-    assert (time.process_time() - begun) / len(usual) < 0.001
-
-
-@pytest.mark.parametrize(
-    "piece", ["a", " ", "1", "BUG ", "-> ", "initcall ", "workqueue :", "[<c0>] ", "(", "' ", "SLUB x: "]
-)
-def test_a_line_that_is_made_to_be_slow_is_not(piece: str) -> None:
-    begun = time.process_time()
-    for _, case in DENIED:
-        splat.judge((case[: len(case) // 2] + piece * splat.MAX_LINE)[: splat.MAX_LINE], POLICY)
-    assert (time.process_time() - begun) / len(DENIED) < 0.05
 
 
 def test_colours_of_a_console_hide_nothing() -> None:
