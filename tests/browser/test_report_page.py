@@ -101,8 +101,8 @@ def test_arrow_keys_move_between_cells(browser: Any) -> None:
         (Keys.ARROW_UP, "debian11-i386: render ok, debian11-i386"),
         (Keys.HOME, "debian11-i386: OK, debian11-i386: details"),
         (Keys.ARROW_LEFT, "debian11-i386: OK, debian11-i386: details"),
-        (Keys.END, "debian11-i386: unload ok, debian11-i386"),
-        (Keys.ARROW_DOWN, "debian12: unload ok, debian12"),
+        (Keys.END, "debian11-i386: release ok, debian11-i386"),
+        (Keys.ARROW_DOWN, "debian12: release ok, debian12"),
         (Keys.ARROW_DOWN, "debian13-two-cpus: target unreachable, debian13-two-cpus"),
     ]
     for key, cell in moves:
