@@ -95,4 +95,4 @@ def test_a_locked_kernel_loads_modules_that_are_signed_with_a_key_that_it_trusts
 
 def test_guests_are_gone_with_their_keys(matrix) -> None:
     assert [path for path in matrix[2].rglob("*") if path.name in ("guest.json", "module_key.pem", "host_key")] == []
-    assert json.loads((matrix[1] / "locked/guest.json").read_text()) == {"alive": True}
+    assert json.loads((matrix[1] / "locked/guest.json").read_text())["alive"] is True
