@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import pytest
+from processes import all_end
 
 ROOT = pathlib.Path(__file__).parents[3]
 SCRIPT = (ROOT / "scripts/test.sh").read_text()
@@ -86,14 +87,6 @@ def test_all_parts_run_though_one_fails_and_the_notes_stand_at_the_end(checkout)
     assert "debian12: verify unit mist sanity\n" in done.stdout
 
 
-def runs(pid):
-    """Does a process run?  One that has ended may wait for whoever is to hear of it."""
-    try:
-        return pathlib.Path("/proc", pid.strip(), "stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_what_the_parts_started_ends_with_the_run(checkout, number, status):
     folder, environ = checkout
@@ -107,5 +100,5 @@ def test_what_the_parts_started_ends_with_the_run(checkout, number, status):
         time.sleep(0.05)
     process.send_signal(number)
     assert process.wait(timeout=120) == status
-    assert not any(map(runs, pids))
+    assert all_end(map(int, pids))
     assert not (folder / "went-on").exists()

@@ -22,6 +22,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
 from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell, lab_uefi, signing
+from processes import all_end
 
 ROOT = pathlib.Path(base.__file__).resolve().parents[2]
 ACTIONS = ["kernel_facts", "host_packages", "host_reboot", "payload_render", "kmod_build", "kmod", "trace",
@@ -234,14 +235,11 @@ def test_a_deadline_that_is_none_is_refused(task: Task, limit: float) -> None:
 def test_a_host_that_does_not_answer_in_time_is_lost_and_nothing_runs_on_here(task: Task, tmp_path) -> None:
     script = tmp_path / "slow.sh"
     script.write_text(f"pwd >{tmp_path}/place; echo $$ >{tmp_path}/pid; sleep 60; echo check a ok\n")
-    began = time.monotonic()
-    result = task("exercise", script=str(script), deadline=1.5)
-    assert time.monotonic() - began < 30
+    result = task("exercise", script=str(script), deadline=6)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert "the host did not answer within 1.5 s (deadline)" in result["msg"]
+    assert "the host did not answer within 6 s (deadline)" in result["msg"]
     assert [step["status"] for step in task.steps] == ["unreachable"]
-    pid = int((tmp_path / "pid").read_text())
-    assert not os.path.exists(f"/proc/{pid}") or "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2]
+    assert all_end([int((tmp_path / "pid").read_text())])
     shutil.rmtree(pathlib.Path((tmp_path / "place").read_text().strip()).parent)
 
 

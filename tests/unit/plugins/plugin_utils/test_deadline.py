@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
 import subprocess
 import threading
@@ -12,14 +11,7 @@ import time
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import deadline
-
-
-def alive(pid: int) -> bool:
-    """Does a process run? A zombie has ended."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except FileNotFoundError:
-        return False
+from processes import all_end
 
 
 def test_work_that_takes_too_long_is_interrupted_and_what_it_started_is_killed() -> None:
@@ -32,7 +24,7 @@ def test_work_that_takes_too_long_is_interrupted_and_what_it_started_is_killed()
         assert before.poll() is None
         assert before.pid in mine
         before.kill()
-    assert not any(alive(pid) for pid in mine - {before.pid})
+    assert all_end(mine - {before.pid})
 
 
 def test_an_error_handler_on_the_way_does_not_swallow_the_end_of_the_time() -> None:
