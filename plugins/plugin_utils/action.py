@@ -122,15 +122,7 @@ def private_dirs(path: str) -> None:
 def write_private(path: str, content: bytes) -> None:
     """Write a file of the run directory (mode 0600), making its directory (0700); never half."""
     private_dirs(os.path.dirname(path))
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    rundir.write_file(path, content)
 
 
 def append_private(path: str, content: bytes) -> None:

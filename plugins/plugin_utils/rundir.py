@@ -139,3 +139,17 @@ def seal(above: Any, record: Mapping[str, Any]) -> str:
     digest = above.copy()
     digest.update(json.dumps(record, sort_keys=True).encode())
     return str(digest.hexdigest())
+
+
+def write_file(path: str, content: str | bytes) -> None:
+    """Write a file of the run directory (mode 0600) whole or not at all.  Raises OSError."""
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -7,7 +7,6 @@ something else already shows a failure.  Everything is read from ``RUN/HOST/``, 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import calls, rundir, sites, splat, trace, witness
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file as write_file
 
 STEPS = (
     "facts",
@@ -1286,17 +1286,3 @@ def _command(info: Mapping[str, Any]) -> str:
             kept += [word, rest]
     place = f"cd {shlex.quote(str(info['directory']))} && " if info.get("directory") else ""
     return place + (shlex.join(kept) if kept else "ansible-playbook playbooks/verify.yml")
-
-
-def write_file(path: str, content: str | bytes) -> None:
-    """Write a file of the run directory (mode 0600) whole or not at all.  Raises OSError."""
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            stream.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
