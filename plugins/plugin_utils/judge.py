@@ -344,7 +344,7 @@ def write(run_dir: str, results: Mapping[str, Any]) -> bool:
     except OSError:
         changed = True
     try:
-        verdict.write_file(path, text)
+        rundir.write_file(path, text)
     except OSError:
         for stale in (path, os.path.join(run_dir, PAGE)):
             with contextlib.suppress(OSError):

@@ -20,7 +20,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
     sites,
     summary,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS, write_file
+from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import plain as clean
 
 _MARKUP = {"<": "&lt;", "&": "&amp;", **{char: "\\" + char for char in "\\`*_[]|>#~!"}}

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple, TypeGuard
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import calls, rundir, sites, splat, trace, witness
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file as write_file
 
 STEPS = (
     "facts",

@@ -152,7 +152,7 @@ def test_results_that_cannot_be_written_leave_no_older_ones(
     def full(path: str, content: str) -> None:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr(judge.verdict, "write_file", full)
+    monkeypatch.setattr(judge.rundir, "write_file", full)
     with pytest.raises(OSError, match="No space left"):
         judge.write(path, {"run_id": RUN_ID, "targets": [], "hosts": []})
     assert not (collected.run.path / judge.NAME).exists()
