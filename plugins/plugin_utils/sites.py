@@ -333,6 +333,9 @@ def _check(report: Report) -> None:
         if (site.area, site.offset) in places:
             raise SitesError(f"{report.target}: the site at {site.area} 0x{site.offset:x} is listed twice")
         places.add((site.area, site.offset))
+        if site.offset >= report.text.get(site.area, (0, 0))[0]:
+            place = f"{site.area} 0x{site.offset:x}"
+            raise SitesError(f"{report.target}: the site at {place} is behind the end of its text")
         listed.setdefault(site.symbol, dict.fromkeys(KINDS, 0))[site.kind] += 1
     for symbol in sorted(set(listed) | set(report.functions)):
         named = report.functions.get(symbol)

@@ -81,13 +81,18 @@ class Malformed(NamedTuple):
 
 
 class CpuStats(NamedTuple):
-    """Ring buffer counts of one CPU.  ``None``: the kernel does not report this count."""
+    """Ring buffer counts of one CPU.  ``None``: the kernel does not report this count.
+
+    ``oldest`` and ``now`` are the times of the oldest page and of the reading, in nanoseconds as those of records.
+    """
 
     entries: int
     overrun: int
     commit_overrun: int
     dropped: int | None
     read: int | None
+    oldest: int | None = None
+    now: int | None = None
 
     @property
     def lost(self) -> int:
@@ -465,7 +470,7 @@ class TraceReader:
     (0: not said how many) that stand before its next record, until somebody takes them out.  ``entries`` is the
     number of records that the heading promises, None when there is no such heading.  ``backwards`` counts the
     records whose time is before that of the record above them of the same CPU; ``first_backwards`` is the first
-    one's line, 0 for none.
+    one's line, 0 for none.  ``earliest`` and ``latest`` are the times of the first and the last record of each CPU.
     """
 
     lines: Iterable[bytes]
@@ -481,7 +486,8 @@ class TraceReader:
     backwards: int = 0
     first_backwards: int = 0
     per_cpu: Counter[int] = field(default_factory=Counter)
-    _latest: dict[int, int] = field(default_factory=dict)
+    earliest: dict[int, int] = field(default_factory=dict)
+    latest: dict[int, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Record]:
         match, per_cpu, source = _HEAD.fullmatch, self.per_cpu, _Lines(self.lines)
@@ -496,11 +502,11 @@ class TraceReader:
             self.heads += 1
             comm, pid, cpu, flags, seconds, micro, event, text = head.groups()
             cpu_number = int(cpu)
-            time_ns = int(seconds) if micro is None else int(seconds) * 1_000_000_000 + int(micro) * 1000
-            if time_ns < self._latest.get(cpu_number, 0):
+            time_ns = _nanoseconds(seconds, micro)
+            if time_ns < self.latest.setdefault(cpu_number, self.earliest.setdefault(cpu_number, time_ns)):
                 self.backwards += 1
                 self.first_backwards = self.first_backwards or number
-            self._latest[cpu_number] = time_ns
+            self.latest[cpu_number] = time_ns
             known, fields = self._fields(event, text, source)
             if fields is None:
                 self._bad(number, self._why(event), line)
@@ -554,6 +560,11 @@ class TraceReader:
         self.malformed_count += 1
         if len(self.malformed) < MAX_KEPT:
             self.malformed.append(Malformed(number, reason, line.rstrip("\n")[:200]))
+
+
+def _nanoseconds(seconds: str, micro: str | None) -> int:
+    """A time as it is shown; clocks that count, and do not measure seconds, show no fraction."""
+    return int(seconds) if micro is None else int(seconds) * 1_000_000_000 + int(micro) * 1000
 
 
 _NO_FORMAT = EventFormat("", "", {}, "", re.compile(""), (), {}, ())
@@ -629,12 +640,14 @@ _STATS_KEYS = {
     "dropped events": "dropped",
     "read events": "read",
 }
+_STATS_TIMES = {"oldest event ts": "oldest", "now ts": "now"}
+_TIME = re.compile(r"(\d{1,20})(?:\.(\d{6}))?")
 
 
 def parse_stats(text: str) -> dict[int, CpuStats]:
     """Read blocks ``== cpuN`` followed by ``per_cpu/cpuN/stats``; returns the counts by CPU number.
 
-    Raises TraceError when a block lacks one of entries, overrun and commit overrun, or holds no number.
+    Raises TraceError when a block lacks one of entries, overrun and commit overrun, holds no number, or stands twice.
     """
     if text and not text.endswith("\n"):
         raise TraceError(text.count("\n") + 1, "the text is cut off")
@@ -642,6 +655,8 @@ def parse_stats(text: str) -> dict[int, CpuStats]:
     for line, name, block in blocks(text):
         if not re.fullmatch(r"cpu\d{1,5}", name):
             raise TraceError(line, f"'== {_cut(name)}' does not name a CPU; '== cpuN' is expected")
+        if int(name[3:]) in stats:
+            raise TraceError(line, f"{name} stands twice")
         counts: dict[str, int] = {}
         for offset, row in enumerate(block.split("\n"), 1):
             key, colon, value = row.partition(":")
@@ -649,16 +664,12 @@ def parse_stats(text: str) -> dict[int, CpuStats]:
                 if not re.fullmatch(r"\d{1,20}", value.strip()):
                     raise TraceError(line + offset, f"'{_cut(row)}' holds no count")
                 counts[_STATS_KEYS[key.strip()]] = int(value)
+            elif key.strip() in _STATS_TIMES and (time := _TIME.fullmatch(value.strip())):
+                counts[_STATS_TIMES[key.strip()]] = _nanoseconds(*time.groups())
         for key in ("entries", "overrun", "commit_overrun"):
             if key not in counts:
                 raise TraceError(line, f"{name} has no count '{key.replace('_', ' ')}'")
-        stats[int(name[3:])] = CpuStats(
-            counts["entries"],
-            counts["overrun"],
-            counts["commit_overrun"],
-            counts.get("dropped"),
-            counts.get("read"),
-        )
+        stats[int(name[3:])] = CpuStats(*(counts.get(key) for key in CpuStats._fields))  # type: ignore[arg-type]
     return stats
 
 

@@ -47,7 +47,7 @@ ROW_KEYS = ("name", "system", "kernel", "arch", "group", "why", "variant")
 
 VERDICTS = ("OK", "FAIL", "CRASH", "INFRA", "SKIP", "NO-RESULT")
 MAX_JSON = 32 << 20
-MAX_TEXT = 256 << 20
+MAX_LOG = 64 << 20
 MAX_NAMED = 10
 CONSOLE_LINES = 15
 
@@ -243,9 +243,14 @@ def read_plans(host: Host) -> None:
     plans = read_json(host, "payloads.json", list)
     for plan in plans:
         if not _is_plan(plan):
-            raise EvidenceError("payloads.json", "an entry is no plan of a payload")
+            raise EvidenceError("payloads.json", "an entry is not the plan of a payload")
     if not any(plan["events"] for plan in plans):
         raise EvidenceError("payloads.json", "no payload has an event: nothing was to be recorded")
+    for what in ("event", "function"):
+        names = Counter(event[what] for plan in plans for event in plan["events"])
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise EvidenceError("payloads.json", f"more than one payload has the {what} {twice[0]}")
     host.plans = plans
     for event in _planned(host):
         host.events[event] += 0
@@ -256,6 +261,7 @@ def _is_plan(plan: Any) -> bool:
         isinstance(plan, dict)
         and isinstance(plan.get("module"), str)
         and _rows(plan.get("events"), ("event", "function", "symbol"))
+        and all(event.get("moment", "after") in ("before", "after") for event in plan["events"])
         and _rows(plan.get("unresolved", []), ("function",))
     )
 
@@ -323,6 +329,8 @@ def _judge_step(host: Host, step: Mapping[str, Any]) -> tuple[str, str] | None:
     status, name = step["status"], step["step"]
     reason = _one_line(step.get("reason")) or "no reason given"
     if status == "ok":
+        if step.get("kind"):
+            host.add("missing", "steps.jsonl", f"{name} is recorded as ok and as {plain(step['kind'], 20)}: {reason}")
         return None
     if status == "unreachable":
         return _judge_lost(host, name, reason)
@@ -399,10 +407,10 @@ def _judge_boots(host: Host) -> tuple[str, str] | None:
 # -- the logs ----------------------------------------------------------------------------------------
 
 
-def _lines(stream: BufferedReader, limit: int = MAX_TEXT) -> Iterator[str]:
-    """Lines of a log in bounded memory."""
+def _lines(stream: BufferedReader) -> Iterator[str]:
+    """Lines of a log, up to MAX_LOG bytes, in bounded memory."""
     taken = 0
-    while taken < limit and (line := stream.readline(splat.MAX_LINE)):
+    while taken < MAX_LOG and (line := stream.readline(splat.MAX_LINE)):
         taken += len(line)
         yield line.decode("utf-8", "surrogateescape")
 
@@ -421,9 +429,13 @@ def _scan(host: Host, name: str, policy: splat.Policy) -> splat.Scan:
         found = splat.scan(
             _lines(stream), policy, _marker(host), whole=True, end=_end_marker(host), modules=_under_test(host)
         )
+        size = os.fstat(stream.fileno()).st_size
     if not found.lines:
         raise EvidenceError(name, "the file is empty: nothing shows whether the kernel complained")
     _note_splats(host, found, name)
+    if size > MAX_LOG:
+        text = f"the log has {size >> 20} MiB, of which the first {MAX_LOG >> 20} were looked through"
+        host.add("missing", name, text)
     return found
 
 
@@ -473,7 +485,7 @@ def _judge_console_kept(host: Host) -> None:
     if not isinstance(kept, dict) or not isinstance(kept.get("bytes"), int):
         return
     with _open(host, "console.log") as stream:
-        digest = hashlib.sha256(stream.read(min(kept["bytes"], MAX_TEXT))).hexdigest()
+        digest = hashlib.sha256(stream.read(max(0, min(kept["bytes"], MAX_LOG)))).hexdigest()
     if digest != kept.get("sha256"):
         raise EvidenceError("console.log", "the file is not what was kept of the console: its checksum differs")
 
@@ -502,6 +514,8 @@ def _note_splats(host: Host, found: splat.Scan, source: str) -> None:
         host.add("note", source, f"{found.after} lines of splats from after this run")
     for one in found.told[:MAX_NAMED]:
         host.add("note", source, f"line {one.line}, at level error or worse: {one.text}")
+    if found.told_total > MAX_NAMED:
+        host.add("note", source, f"{found.told_total} lines of these modules at level error or worse in all")
 
 
 def _console_tail(host: Host) -> list[str]:
@@ -669,10 +683,21 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
                 "trace.txt",
                 f"cpu{cpu}: {reader.per_cpu[cpu]} records; stats.txt counts {promised}",
             )
+        elif promised and stats is not None and not _in_time(stats[cpu], reader.earliest[cpu], reader.latest[cpu]):
+            host.add("missing", "trace.txt", f"cpu{cpu}: records of a time at which stats.txt says there were none")
     host.whole = len(host.findings) == before
     if host.whole:
         host.add("ok", "trace.txt", f"{reader.records} records, every line read")
     return host.whole
+
+
+def _in_time(stats: trace.CpuStats, first: int, last: int) -> bool:
+    """Were the records written since the oldest page of the buffer was begun, and before it was looked at?
+
+    A CPU may read the clock of another a little off, so a second more is allowed.
+    """
+    slack = 1_000_000_000
+    return (stats.oldest or 0) <= first + slack and (stats.now is None or last <= stats.now + slack)
 
 
 # -- the payloads' own counters ----------------------------------------------------------------------
@@ -890,6 +915,9 @@ def judge_end(host: Host, expect: Expect, targets: Sequence[str] = ()) -> None:
     modules = end.get("modules")
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise EvidenceError("end.json", "no list 'modules': it is not known what is still loaded")
+    if _number(end.get("uptime")) < _number(host.facts.get("uptime")):
+        times = f"up for {plain(end.get('uptime'), 20)} s, at the beginning {plain(host.facts.get('uptime'), 20)} s"
+        host.add("missing", "end.json", f"{times}: these are not of one run")
     for target in targets or (expect.target,):
         if target in modules:
             host.add("fail", "end.json", f"{target} was still loaded when the trace was collected")
@@ -1096,6 +1124,7 @@ def _loaded(host: Host) -> bool:
 def _judge_evidence(host: Host, expect: Expect) -> tuple[str, str] | None:
     """What verify has: the exercise's checks, the trace as text and what it must show."""
     attempt(host, lambda: _judge_checks(host, expect))
+    _judge_agreement(host)
     stats = attempt(host, lambda: _judge_stats(host))
     if host.plans:
         attempt(host, lambda: judge_sites(host, expect))
@@ -1126,6 +1155,21 @@ def _judge_checks(host: Host, expect: Expect) -> None:
         host.add("missing", "steps.jsonl", f"the exercise did not check {', '.join(absent[:MAX_NAMED])}")
     else:
         host.add("ok", "steps.jsonl", f"the exercise made all {len(expect.checks)} checks that are expected of it")
+
+
+def _judge_agreement(host: Host) -> None:
+    """Do the steps that trace and collect agree with what they brought, and with the name of the run?"""
+    for step in host.steps:
+        data = step.get("data")
+        if step["step"] not in ("trace", "collect") or not isinstance(data, dict):
+            continue
+        missing = data.get("missing")
+        if missing:
+            named = ", ".join(map(str, missing)) if isinstance(missing, list) else missing
+            host.add("missing", "steps.jsonl", f"collect: not there on the host: {plain(named, 300)}")
+        if data.get("instance") is True and host.run_id not in str(data.get("tracing_dir")):
+            place = plain(data.get("tracing_dir"), 200)
+            host.add("missing", "steps.jsonl", f"trace: the trace instance {place} is not one of this run")
 
 
 def _check_name(check: Any) -> str:

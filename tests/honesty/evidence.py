@@ -195,6 +195,11 @@ def step_data(evidence: Evidence, step: str, value: dict[str, Any]) -> None:
 
 
 @way
+def step_is_ok_and_failed(evidence: Evidence, each: str) -> None:
+    step_says(evidence, each, {"kind": "FAIL"})
+
+
+@way
 def without_step(evidence: Evidence, each: str) -> None:
     evidence.write_steps([step for step in evidence.steps() if step["step"] != each])
 
@@ -281,6 +286,14 @@ def console_until_marker(evidence: Evidence) -> None:
 def log_cleared(evidence: Evidence) -> None:
     """Only the last line of the kernel's log is left, as after dmesg -C."""
     evidence.write("dmesg.txt", evidence.text("dmesg.txt").splitlines(keepends=True)[-1])
+
+
+@way
+def log_grows(evidence: Evidence, file: str, mebibytes: int) -> None:
+    """Put harmless lines behind the first one."""
+    first, rest = evidence.text(file).split("\n", 1)
+    line = "x" * 4095 + "\n"
+    evidence.write(file, f"{first}\n{line * (mebibytes << 8)}{rest}")
 
 
 # -- the trace ---------------------------------------------------------------------------------------

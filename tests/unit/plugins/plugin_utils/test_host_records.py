@@ -58,7 +58,8 @@ def test_pages_of_a_host_that_died_are_read_as_far_as_they_came(host: Path) -> N
 
 
 def write_sites(host: Path, *lines: str) -> None:
-    (host / "sites.txt").write_text("".join(f"{line}\n" for line in ("target ext4", *lines)))
+    areas = [f"text {area} 0x1000 scanned 4000" for area in ("core", "init")]
+    (host / "sites.txt").write_text("".join(f"{line}\n" for line in ("target ext4", *areas, *lines)))
     events = [
         {"event": "kfree", "function": "kfree", "symbol": "kfree", "moment": "before"},
         {"event": "kmalloc", "function": "kmalloc", "symbol": "_km"},
@@ -95,7 +96,7 @@ def test_a_report_of_sites_that_cannot_be_read_is_said_and_costs_no_record(host:
     found, rows = read(host)
     assert len(rows) > 700
     (problem,) = found.problems
-    assert "sites.txt: line 2" in problem and "no call site is known" in problem
+    assert "sites.txt: line 4" in problem and "no call site is known" in problem
     assert {row["moment"] for row in rows if row["event"] == "kfree"} == {"before"}
 
 

@@ -32,6 +32,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     image_dir,
     load_image,
 )
+from processes import all_end
 
 # A machine that writes its console, answers its control socket and ends when asked to. MODE says how it behaves.
 QEMU = """
@@ -388,7 +389,7 @@ def test_an_interrupted_start_leaves_no_machine_behind(lab, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         start(lab, specs("one", "two"))
     assert len(pids) == 2
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert all_end(pids)
     assert lab.guests() == []
 
 

@@ -442,7 +442,8 @@ read events: 3
 
 def test_loss_is_the_sum_of_all_that_cannot_be_read_any_more() -> None:
     stats = trace.parse_stats(STATS + "== cpu1\nentries: 0\noverrun: 0\ncommit overrun: 0\n")
-    assert stats == {0: trace.CpuStats(12, 1, 2, 4, 3), 1: trace.CpuStats(0, 0, 0, None, None)}
+    times = (5_169_188_503_000, 5_170_000_000_000)
+    assert stats == {0: trace.CpuStats(12, 1, 2, 4, 3, *times), 1: trace.CpuStats(0, 0, 0, None, None)}
     assert (stats[0].lost, stats[1].lost) == (7, 0)
 
 
@@ -453,8 +454,9 @@ def test_loss_is_the_sum_of_all_that_cannot_be_read_any_more() -> None:
         ("== cpu0\nentries: x\n", "holds no count"),
         ("== cpu\n", "does not name a CPU"),
         ("entries: 1\n", "before the first"),
+        (STATS + STATS, "line 10: cpu0 stands twice"),
     ],
 )
-def test_statistics_that_lack_a_count_are_refused(text: str, reason: str) -> None:
+def test_statistics_that_lack_a_count_or_say_two_things_are_refused(text: str, reason: str) -> None:
     with pytest.raises(trace.TraceError, match=reason):
         trace.parse_stats(text)

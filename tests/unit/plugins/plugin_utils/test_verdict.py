@@ -1180,8 +1180,49 @@ HOLES: dict[str, tuple[Spoil, str]] = {
     "a witness that was cut": (text("witness_stats.txt", "entries: ", "entries: 9"), "witness_stats.txt counts 9"),
     "steps in another order": (lambda run: run.change_steps(lambda steps: steps[::-1]), "not recorded in the order"),
     "steps twice": (lambda run: run.change_steps(lambda steps: steps * 2), "recorded more than once: load, trace"),
-    "another target loaded": (text("steps.jsonl", '"changed_modules": ["cp_target"]', '"changed_modules": ["zram"]'),
-                              "no record that this run loaded cp_target"),
+    "another target loaded": (
+        text("steps.jsonl", '"changed_modules": ["cp_target"]', '"changed_modules": ["zram"]'),
+        "no record that this run loaded cp_target",
+    ),
+    "a time of another run": (
+        lambda run: (
+            run.write("facts.json", {**FACTS, "uptime": 50.0}),
+            run.write("end.json", {"taint": 12288, "modules": MODULES, "uptime": 2.5}),
+        ),
+        "up for 2.5 s, at the beginning 50.0 s: these are not of one run",
+    ),
+    "records from before the buffer": (
+        lambda run: run.write("stats.txt", f"{stats(14)}oldest event ts:  5169.188503\n"),
+        "records of a time at which stats.txt says there were none",
+    ),
+    "records from behind its end": (
+        lambda run: run.write("stats.txt", f"{stats(14)}now ts:     1.188503\n"),
+        "records of a time at which stats.txt says there were none",
+    ),
+    "one CPU twice": (lambda run: run.write("stats.txt", stats(14) * 2), "cpu0 stands twice"),
+    "another instance": (
+        lambda run: run.change_steps(
+            lambda steps: [
+                {**one, "data": {**one["data"], "instance": True, "tracing_dir": "/t/kedr-7"}}
+                if one["step"] == "trace"
+                else one
+                for one in steps
+            ]
+        ),
+        "the trace instance /t/kedr-7 is not one of this run",
+    ),
+    "something that was not there": (
+        text("steps.jsonl", '"counters": 12', '"counters": 12, "missing": ["event a:b"]'),
+        "collect: not there on the host: event a:b",
+    ),
+    "a step ok and failed": (
+        lambda run: run.change_steps(lambda steps: [{**one, "kind": "FAIL"} for one in steps]),
+        "facts is recorded as ok and as FAIL",
+    ),
+    "an event twice": (text("payloads.json", '"event": "called_up"', '"event": "called_down"'), "has the event"),
+    "a function twice": (text("payloads.json", '"function": "up"', '"function": "down"'), "has the function down"),
+    "no moment known": (text("payloads.json", '"moment": "after"', '"moment": "now"'), "not the plan of a payload"),
+    "a site outside the text": (text("sites.txt", "core 0x14", "core 0xfff014"), "is behind the end of its text"),
     "a pipe": (lambda run: run.pipe("calls.json"), "calls.json: not a regular file"),
     "half a step": (lambda run: run.write("steps.jsonl", (run.host / "steps.jsonl").read_text() + '{"step'), "line 12"),
 }
@@ -1282,6 +1323,28 @@ def test_splats_from_before_the_run_do_not_decide(run: RunDir) -> None:
     row = run.row()
     assert row["verdict"] == "OK"
     assert "dmesg.txt: 1 lines of splats from before this run" in said(row, "note")
+
+
+def test_a_log_is_looked_through_up_to_a_limit_and_the_verdict_says_so(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "MAX_LOG", 1 << 20)
+    run.write("dmesg.txt", DMESG + "x" * (1 << 20) + "\n")
+    assert run.row()["reason"] == "dmesg.txt: the log has 1 MiB, of which the first 1 were looked through"
+    run.write("dmesg.txt", DMESG.replace("cfake: 2", "BUG: KASAN 2") + "x" * (1 << 20) + "\n")
+    run.received = False
+    assert run.row()["verdict"] == "FAIL"
+
+
+def test_errors_of_the_modules_under_test_are_told_and_counted(run: RunDir) -> None:
+    begin, rest = DMESG.split("cfake: 2 devices", 1)
+    line = "cp_target: no such block\n<3>[   11.000000] "
+    run.write("dmesg.txt", f"{begin}cfake: 2 devices\n<3>[   11.000000] {line * 14}{line[:24]}{rest}")
+    row = run.row()
+    assert row["verdict"] == "OK"
+    notes = [text for text in said(row, "note") if "level error" in text]
+    assert len(notes) == verdict.MAX_NAMED + 1
+    assert notes[-1] == "dmesg.txt: 15 lines of these modules at level error or worse in all"
 
 
 def test_a_run_without_run_json_cannot_be_judged(run: RunDir) -> None:
@@ -1412,7 +1475,11 @@ def test_modules_of_the_run_are_none_of_others(run: RunDir) -> None:
 
 def test_a_kernel_that_takes_signed_modules_only_is_skipped(run: RunDir) -> None:
     reason = "module.sig_enforce is on: only signed modules are loaded"
-    run.steps([*(step(name) for name in ("facts", "render", "build")),
-               step("load", status="failed", kind="SKIP", reason=reason)])
+    run.steps(
+        [
+            *(step(name) for name in ("facts", "render", "build")),
+            step("load", status="failed", kind="SKIP", reason=reason),
+        ]
+    )
     row = run.row()
     assert (row["verdict"], row["reason"]) == ("SKIP", f"load: {reason}")
