@@ -9,8 +9,8 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 # The parts with guests and simulated hosts, and the others, which share the home folder of ansible-test.
-guests='e2e honesty distros fleet'
-others='lint types unit mist sanity integration runner kernels browser fresh'
+guests='e2e honesty fleet'
+others='lint types unit mist sanity integration runner kernels browser distros fresh'
 
 work=$(mktemp -d) || exit 1
 KEDR_NOTES=$work/notes

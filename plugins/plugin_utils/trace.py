@@ -144,6 +144,7 @@ _SIGNED = re.compile(
 )
 """Types that have a sign: format files of 2.6.31 do not say so themselves."""
 _LITERAL = re.compile(r'\s*"((?:[^"\\]|\\.)*)"')
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _TEXT_END = re.compile('",')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -260,7 +261,7 @@ def _split_source(number: int, rest: str) -> tuple[str, list[str]]:
 def _split_value(number: int, rest: str) -> tuple[str, list[str]]:
     """``"text", a, b`` -> (text, [a, b]), where the text stands there as it is printed, with quotes and backslashes.
 
-    It ends where as many arguments follow as it has conversions; that is so at one place only.
+    It ends at the first place behind which as many arguments follow as it has conversions.
     """
     if not rest.startswith('"'):
         raise TraceError(number, "'print fmt:' does not begin with a string")
@@ -287,9 +288,12 @@ def _unescape(found: re.Match[str]) -> str:
 
 
 def _split_arguments(text: str) -> list[str] | None:
-    """Split C arguments at the commas that are in no parentheses and no string; None: one of these does not end."""
+    """Split C arguments at the commas that are in no brackets and no string; None: these are not arguments.
+
+    They are not where a bracket or a string does not end, or a backslash stands outside of strings.
+    """
     arguments = [""]
-    depth = 0
+    open_brackets: list[str] = []
     quote = ""
     escaped = False
     for char in text:
@@ -299,17 +303,18 @@ def _split_arguments(text: str) -> list[str] | None:
             escaped = char == "\\" and not escaped
         elif char in "\"'":
             quote = char
-        elif char in "([{":
-            depth += 1
+        elif char in _BRACKETS:
+            open_brackets.append(_BRACKETS[char])
         elif char in ")]}":
-            depth -= 1
-            if depth < 0:
+            if not open_brackets or open_brackets.pop() != char:
                 return None
-        elif char == "," and depth == 0:
+        elif char == "\\":
+            return None
+        elif char == "," and not open_brackets:
             arguments.append("")
             continue
         arguments[-1] += char
-    return None if quote or depth else [argument.strip() for argument in arguments]
+    return None if quote or open_brackets else [argument.strip() for argument in arguments]
 
 
 def _compile(

@@ -241,6 +241,12 @@ def test_any_text_of_a_format_is_read_as_the_kernel_writes_it(parts: list[tuple[
     assert len(known.names) == len(parts)
 
 
+def test_text_that_could_be_the_beginning_of_arguments_is_text() -> None:
+    """It is in brackets of one kind that end in another, and leaves a backslash outside of strings."""
+    argument = '__print_flags(REC->f, "|", { 1, "a\\"," }, { 2, "b" })'
+    assert trace.parse_format(COMMON + f'print fmt: "%s",((", {argument}\n', "s", "e").fmt == '%s",(('
+
+
 def test_a_backslash_in_a_format_is_printed_as_one() -> None:
     written = COMMON + 'print fmt: "a\\nb\\x41 "%d"", REC->a\n'
     assert trace.parse_format(written, "s", "e").parse('a\\nb\\x41 "7"') == {"a": 7}
