@@ -29,7 +29,7 @@ SYSTEMS = {
     "ubuntu24.04": ("ubuntu", "noble", "main,universe"),
 }
 """Name -> distribution, suite, components."""
-ALL = "verify lint types unit mist sanity integration runner kernels browser distros fleet e2e"
+ALL = "verify lint types unit mist sanity integration runner kernels browser distros fleet e2e honesty"
 PACKAGES = "git,make,ca-certificates"
 APT_OPTIONS = re.compile(r'Acquire::(https?::[^ ]+|Check-Valid-Until|Check-Date|Retries) "[^"]+";\Z')
 CERTIFICATES = pathlib.Path("/usr/local/share/ca-certificates")
