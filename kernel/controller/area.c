@@ -21,7 +21,7 @@
 #include "controller.h"
 
 #ifndef CONFIG_KALLSYMS
-#error "this kernel was built without CONFIG_KALLSYMS: without the symbols of a module nobody knows where its functions start; use a kernel that has it"
+#error "this kernel was built without CONFIG_KALLSYMS: use one that has the symbols of modules"
 #endif
 
 /* The trampoline of a static call is named after the call, behind this. */

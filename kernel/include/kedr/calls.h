@@ -108,6 +108,7 @@ static inline u64 kedr_calls_of(const struct kedr_calls *calls)
 	unsigned long halves = local_read(&calls->halves);
 	unsigned long low;
 
+	/* The CPU that counts writes low first: halves may be one behind, never ahead. */
 	smp_rmb();
 	low = local_read(&calls->low);
 	if ((low >> (BITS_PER_LONG - 1)) != (halves & 1))
