@@ -368,7 +368,7 @@ def _strings(data: np.ndarray, nuls: np.ndarray, group: _Group, column: Column) 
     start = np.minimum(start, group.end)
     stop = np.minimum(start + length, group.end)
     if column.kind == "bytes":
-        whole = memoryview(data)
+        whole = data.data
         return pa.array([whole[a:b].hex() for a, b in zip(start.tolist(), stop.tolist(), strict=True)], pa.string())
     if len(nuls):
         found = nuls[np.minimum(np.searchsorted(nuls, start), len(nuls) - 1)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pathlib
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -133,6 +134,35 @@ def test_a_target_that_cannot_be_patched_wholly_is_not_loaded_and_the_reason_is_
     assert "was a kprobe set on it?" in said
     rmmod(lab, "my_payload1")
     assert "my_payload1" not in loaded_modules(lab, HOST)
+
+
+def place_in(ko: pathlib.Path, function: str, report: str, symbol: str) -> str:
+    """The call site of `symbol` in a function of the core text, as FUNCTION+OFFSET."""
+    listed = subprocess.run(["nm", "-n", ko], capture_output=True, text=True, check=True).stdout
+    start = next(int(line.split()[0], 16) for line in listed.splitlines() if line.endswith(f" t {function}"))
+    (found,) = parse_report(report).values()
+    offset = min(site.offset for site in found.sites if site.symbol == symbol and site.offset >= start)
+    return f"{function}+{offset - start}"
+
+
+def test_a_kprobe_that_waits_for_the_target_is_set_on_patched_text_and_both_see_each_call(lab, insmod, modules) -> None:
+    insmod("cp_controller", "target_name=cp_target")
+    insmod("my_payload3")
+    insmod("cp_target")
+    place = place_in(modules["cp_target"], "cfake_open", lab.ssh(HOST, f"cat {REPORT}"), "down_interruptible")
+    rmmod(lab, "cp_target")
+    events = "/sys/kernel/tracing/kprobe_events"
+    lab.ssh(HOST, f"echo p:kedr_test/site cp_target:{place} >{events}; echo 1 >{events[:-13]}events/kedr_test/enable")
+    try:
+        said = insmod("cp_target")
+        assert "cp_target" in loaded_modules(lab, HOST), said
+        before = calls(lab, "my_payload3", "called_down_interruptible")
+        lab.ssh(HOST, "for one in 1 2 3; do : </dev/cfake0; done")
+        assert calls(lab, "my_payload3", "called_down_interruptible") - before == 3
+        assert lab.ssh(HOST, "cat /sys/kernel/tracing/kprobe_profile").split() == ["site", "3", "0"]
+        rmmod(lab, "cp_target")
+    finally:
+        lab.ssh(HOST, f"echo 0 >{events[:-13]}events/kedr_test/enable; echo >{events}")
 
 
 def test_a_target_with_a_byte_that_is_no_instruction_is_not_loaded_and_the_bytes_are_shown(lab, insmod) -> None:
