@@ -21,9 +21,9 @@ from .stream_host import BEHAVIOURS, PAGE, packet
 
 PROGRAM = pathlib.Path(__file__).parent / "stream_host.py"
 GOOD = ("good", "good-gzip", "good-zstd", "slow-start", "stumbling", "loud")
-LIMITS = stream.Limits(start=12.0, silence=6.0, packet=8.0, attempts=1, bytes=20 << 20)
+LIMITS = stream.Limits(start=30.0, silence=15.0, packet=20.0, attempts=1, bytes=20 << 20)
 HOSTILE = {
-    "silent": "it did not stream within 12 s",
+    "silent": "it did not stream within 30 s",
     "gone": "the connection ended before the trace did (ssh: connect to host gone: \\x1b[1mConnection refused)",
     "chatter": "the host does not answer, it only talks",
     "failing": "no �� trace \\x1b[2J\\x1b]0;title\\x07 here",
@@ -31,7 +31,7 @@ HOSTILE = {
     "endless-lines": "the host sent a line that means nothing: xyz",
     "endless-line": "the host sent a line without end",
     "endless-beats": "the host only talks",
-    "endless-end": "no packet came for 8 s after the end",
+    "endless-end": "no packet came for 20 s after the end",
     "endless-pages": "the host sent more than 20971520 bytes of trace",
     "invalid-utf8": "the host sent a line that means nothing: ��� \\x1b[2J",
     "wrong-sum": "a packet of cpu0:1 was damaged on the way: its checksum differs",
@@ -44,7 +44,7 @@ HOSTILE = {
     "twice": "a packet names pages that it does not hold: cpu0:1,cpu0:1",
     "nonsense-pages": "the trace that came cannot be read: page 0 claims ",
     "huge-packet": "the host sent a packet that makes no sense: packet pages cpu0:1 1 999999999 999999999 -",
-    "unfinished": "nothing came for 6 s",
+    "unfinished": "nothing came for 15 s",
     "early": "a packet of pages came where none was expected",
     "bomb-gzip": "a packet does not hold the 4096 bytes that were announced",
     "bomb-zstd": "a packet does not hold the 4096 bytes that were announced",
@@ -88,8 +88,9 @@ class Outcome:
             self.live_at = time.monotonic() - begun
 
         def until(hosts: stream.Hosts) -> bool:
-            counts = [each.records.total() for each in hosts.values()]  # asks for the live count, as a condition does
-            return time.monotonic() - begun > 7 and any(counts)
+            counts = {name: each.records.total() for name, each in hosts.items()}  # as a condition on records does
+            came = counts["stumbling"] == 4 and all(counts[name] == 6 for name in GOOD if name.startswith("good"))
+            return time.monotonic() - begun > (7 if came else 90)
 
         stream.collect(list(self.hosts.values()), until, self.lines.append, final=True, on_live=on_live, limits=LIMITS)
         self.memory = peak() - before
@@ -126,7 +127,7 @@ def test_files_are_private(outcome: Outcome) -> None:
 
 def test_a_lost_connection_is_taken_up_again_and_told(outcome: Outcome) -> None:
     stumbling = outcome.hosts["stumbling"]
-    assert stumbling.complete and stumbling.lost_connections == 1
+    assert (stumbling.error, stumbling.complete, stumbling.lost_connections) == ("", True, 1)
     assert (outcome.place / "stumbling" / "raw" / "cpu0.pages").read_bytes() == PAGE * 2  # nothing twice
     assert sums.damage(str(outcome.place / "stumbling")) == {}
     (line,) = (line for line in outcome.lines if "taken up again" in line and "stumbling" in line)
