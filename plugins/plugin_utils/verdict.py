@@ -851,7 +851,7 @@ def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, s
         host.add(
             "ok",
             "sites.txt",
-            f"{total} call sites of {len(symbols)} functions, as the relocations name them, lead to the replacements",
+            f"{total} call sites of {len(symbols)} functions, where the relocations name them, lead to the replacements",
         )
     _note_unreached(host, expected, symbols)
     for symbol, count in sorted(report.noinstr.items()):

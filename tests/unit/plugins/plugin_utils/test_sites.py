@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import sites
-from ansible_collections.kedr.lab.plugins.plugin_utils.sites import Key
+from ansible_collections.kedr.lab.plugins.plugin_utils.sites import Key, Place
 
 SOURCE = r"""
 extern void kfree(const void *);
@@ -57,6 +57,29 @@ def test_calls_and_tail_jumps_are_counted_by_area(tmp_path: pathlib.Path, flags:
     assert found.pointers == {"kfree": 3}
     assert not found.others
     assert found.text["init"] > 0
+
+
+LAYOUT = r"""
+__asm__(".section .init.text,\"ax\"\n\t.balign 16\n\tcall up\n"
+        ".section .text.late,\"ax\"\n\t.balign 64\n\tcall up\n\tje up\n"
+        ".section .init.rest,\"ax\"\n\t.balign 8\n\tnop\n\tjmp up\n"
+        ".section .text.last,\"ax\"\n\tjmp up\n"
+        ".text\n\tnop\n\tcall up\n");
+"""
+
+
+@pytest.mark.parametrize("flags", [("-m64", "-mcmodel=kernel"), ("-m32",)], ids=["x86_64", "i386"])
+def test_a_place_is_where_the_kernel_puts_it(tmp_path: pathlib.Path, flags: tuple[str, ...]) -> None:
+    """Sections of an area follow each other as in the file, each aligned; the compiler's .text comes first."""
+    found = count(build(tmp_path, LAYOUT, *flags), "up")
+    assert sorted(found.places) == [
+        Place("up", "call", "core", 1),
+        Place("up", "call", "core", 64),
+        Place("up", "call", "init", 0),
+        Place("up", "jcc", "core", 69),
+        Place("up", "jmp", "core", 75),
+        Place("up", "jmp", "init", 9),
+    ]
 
 
 UNREACHED = r"""
@@ -180,7 +203,11 @@ function up call 0 jmp 0
 """
 SYMBOLS = {"__kmalloc": "__kmalloc_noprof", "kfree": "kfree", "up": "up"}
 EXPECTED = sites.Expected(
-    {Key("__kmalloc_noprof", "call", "init"): 1, Key("kfree", "call", "core"): 1, Key("kfree", "jmp", "core"): 1}
+    [
+        Place("__kmalloc_noprof", "call", "init", 0x42),
+        Place("kfree", "call", "core", 0x10),
+        Place("kfree", "jmp", "core", 0x25),
+    ]
 )
 
 
@@ -221,10 +248,11 @@ def test_what_few_targets_have_is_read_too() -> None:
     assert report.branches("kfree") == {"call": 1, "jmp": 1}
     assert report.branches("never_named") == {"call": 0, "jmp": 0}
     assert (report.static_calls, report.noinstr) == ({"up": 2}, {"up": 1})
-    expected = sites.Expected({**EXPECTED.sites, Key("up", "jcc", "core"): 1}, trampolines={"up": 2})
+    expected = sites.Expected([*EXPECTED.places, Place("up", "jcc", "core", 0x30)], trampolines={"up": 2})
     assert sites.compare(expected, report, SYMBOLS) == []
     assert sites.compare(EXPECTED, report, SYMBOLS) == [
         "up: 1 jcc sites patched in the core text, the relocations name 0",
+        "up: the jcc at core 0x30 is not where a relocation names it",
         "up: 2 trampolines of static calls reported, the relocations name 0",
     ]
 
@@ -243,6 +271,7 @@ def test_equal_sites_differ_in_nothing() -> None:
             "kfree: 0 jmp sites patched in the core text, the relocations name 1",
         ),
         ("site kfree jmp core 0x25", "site kfree jmp init 0x25", "kfree: 0 jmp sites patched in the core text"),
+        ("kfree call core 0x10", "kfree call core 0x11", "the call at core 0x11 is not where a relocation names it"),
         ("function up call 0 jmp 0\n", "", "up: the controller reports nothing about it"),
         (
             "function up call 0 jmp 0",
