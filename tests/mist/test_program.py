@@ -227,7 +227,11 @@ def test_interrupt_ends_quietly(folder: Path) -> None:
     write_files(folder, PLAIN)
     os.mkfifo(folder / "pipe")
     with (
-        subprocess.Popen([PROGRAM, "t", "pipe"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running,
+        subprocess.Popen(
+            [PROGRAM, "t", "pipe"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # What a shell starts in the background ignores the signal, and so would what is started here.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as running,
         # The program reads the pipe once this open returns; it never gets to the end.
         (folder / "pipe").open("wb", buffering=0) as pipe,
     ):
