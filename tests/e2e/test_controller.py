@@ -140,7 +140,7 @@ def place_in(ko: pathlib.Path, function: str, report: str, symbol: str) -> str:
     """The call site of `symbol` in a function of the core text, as FUNCTION+OFFSET."""
     listed = subprocess.run(["nm", "-n", ko], capture_output=True, text=True, check=True).stdout
     start = next(int(line.split()[0], 16) for line in listed.splitlines() if line.endswith(f" t {function}"))
-    (found,) = parse_report(report).values()
+    found = parse_report(report)["cp_target"]
     offset = min(site.offset for site in found.sites if site.symbol == symbol and site.offset >= start)
     return f"{function}+{offset - start}"
 
