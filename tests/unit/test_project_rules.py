@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +102,10 @@ def test_the_makefile_names_every_part_of_the_tests() -> None:
     assert parts
     for part in parts:
         assert f"test-{part}" in makefile, part
+
+
+@pytest.mark.parametrize("playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_ansible_reads_a_playbook_without_a_warning(playbook: Path) -> None:
+    command = ["ansible-playbook", "-i", "host,", "--syntax-check", playbook]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
