@@ -848,11 +848,8 @@ def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, s
     if not total:
         host.add("missing", "sites.txt", "the target calls none of the functions: nothing to intercept")
     elif not differences:
-        host.add(
-            "ok",
-            "sites.txt",
-            f"{total} call sites of {len(symbols)} functions, where the relocations name them, lead to the replacements",
-        )
+        text = f"{total} call sites of {len(symbols)} functions, where the relocations name them"
+        host.add("ok", "sites.txt", f"{text}, lead to the replacements")
     _note_unreached(host, expected, symbols)
     for symbol, count in sorted(report.noinstr.items()):
         text = f"{symbol}: {count} of its call sites are in code that must not be instrumented: records may be wrong"
