@@ -2,6 +2,9 @@
 # shellcheck shell=sh disable=SC2034
 # Read by the other scripts: messages and places. $0 is a script in scripts/ or in a folder of it.
 
+# What Ansible says is shown as it comes, also where it goes through a pipe or into a file.
+export PYTHONUNBUFFERED=1
+
 say() { printf 'kedr.lab: %s\n' "$*" >&2; }
 
 die() {

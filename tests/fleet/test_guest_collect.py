@@ -67,7 +67,8 @@ class Collect:
         with open(self.place / f"{run}.log", "w") as log:
             return subprocess.Popen(
                 ["ansible-playbook", *self.arguments(run, variables)], cwd=ROOT,
-                env={**os.environ, "KEDR_LAB_DIR": str(self.lab.directory), "ANSIBLE_FORCE_COLOR": "0"},
+                env={**os.environ, "KEDR_LAB_DIR": str(self.lab.directory), "ANSIBLE_FORCE_COLOR": "0",
+                     "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
