@@ -2,9 +2,6 @@
 # shellcheck shell=sh disable=SC2034
 # Read by the other scripts: messages and places. $0 is a script in scripts/ or in a folder of it.
 
-# What Ansible says is shown as it comes, also where it goes through a pipe or into a file.
-export PYTHONUNBUFFERED=1
-
 say() { printf 'kedr.lab: %s\n' "$*" >&2; }
 
 die() {
@@ -52,4 +49,6 @@ case $KEDR_CACHE in /*) ;; *) KEDR_CACHE=$PWD/$KEDR_CACHE ;; esac
 mkdir -p "$KEDR_CACHE" || die "cannot make the cache folder $KEDR_CACHE; set KEDR_CACHE to a folder that can be written"
 ANSIBLE_CONFIG=$root/ansible.cfg
 PYTHONDONTWRITEBYTECODE=1
-export KEDR_CACHE ANSIBLE_CONFIG PYTHONDONTWRITEBYTECODE
+# What Ansible says is shown as it comes, also through a pipe or into a file.
+PYTHONUNBUFFERED=1
+export KEDR_CACHE ANSIBLE_CONFIG PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
