@@ -8,7 +8,8 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
-# The parts with guests and simulated hosts, and the others, which share the home folder of ansible-test.
+# The parts that wait for guests and simulated hosts most of the time, and the others; those of ansible-test share its
+# home folder, so they are not beside each other.
 guests='e2e honesty fleet'
 others='lint types unit mist sanity integration runner kernels browser distros fresh'
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import is_running
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON, MAX_LOG
 
 
 def keep_guests(run_dir: str, hosts: Sequence[str], known: Mapping[str, Any]) -> None:
@@ -50,11 +50,11 @@ def _copy_console(console: str, kept: str) -> None:
 
 
 def _measure(kept: str) -> dict[str, Any]:
-    """Length and checksum of the console as it is now; a guest that goes on writes behind that."""
+    """Length and checksum of the console as it is now, as far as it is looked through; a guest writes behind that."""
     try:
         with open(kept, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            return {"bytes": size, "sha256": hashlib.sha256(stream.read(size)).hexdigest()}
+            begin = stream.read(MAX_LOG)
+        return {"bytes": len(begin), "sha256": hashlib.sha256(begin).hexdigest()}
     except OSError:
         return {}
 

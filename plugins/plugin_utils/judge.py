@@ -217,8 +217,8 @@ def _targets(info: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _is_flight_recorder(host: verdict.Host) -> bool:
     """Was it chosen that the buffer overwrites its oldest records?  The kernel's own default is no choice."""
-    begun = [step.get("data") for step in host.steps if step["step"] == "trace"]
-    return any(isinstance(data, dict) and data.get("overwrite") is True for data in begun)
+    begun = [verdict.data_of(step) for step in host.steps if step["step"] == "trace"]
+    return any(data.get("overwrite") is True for data in begun)
 
 
 # -- hosts -------------------------------------------------------------------------------------------

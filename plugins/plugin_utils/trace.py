@@ -508,7 +508,10 @@ class TraceReader:
             comm, pid, cpu, flags, seconds, micro, event, text = head.groups()
             cpu_number = int(cpu)
             time_ns = _nanoseconds(seconds, micro)
-            if time_ns < self.latest.setdefault(cpu_number, self.earliest.setdefault(cpu_number, time_ns)):
+            above = self.latest.get(cpu_number)
+            if above is None:
+                self.earliest[cpu_number] = time_ns
+            elif time_ns < above:
                 self.backwards += 1
                 self.first_backwards = self.first_backwards or number
             self.latest[cpu_number] = time_ns

@@ -284,6 +284,12 @@ def _unresolved(host: Host) -> list[dict[str, Any]]:
     ]
 
 
+def data_of(step: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step recorded of its own; nothing where it recorded none, or no object."""
+    data = step.get("data")
+    return data if isinstance(data, dict) else {}
+
+
 def _number(value: Any) -> float:
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
     return float(value) if good else 0.0
@@ -675,20 +681,22 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
         host.add("missing", "trace.txt", "no record at all")
     if reader.entries is not None and reader.entries != reader.records + reader.malformed_count:
         host.add("missing", "trace.txt", f"{reader.records} records; its heading promises {reader.entries}")
-    for cpu in sorted(set(stats or {}) | set(reader.per_cpu)) if stats is not None else ():
-        promised = stats[cpu].entries if stats is not None and cpu in stats else 0
-        if promised != reader.per_cpu[cpu]:
-            host.add(
-                "missing",
-                "trace.txt",
-                f"cpu{cpu}: {reader.per_cpu[cpu]} records; stats.txt counts {promised}",
-            )
-        elif promised and stats is not None and not _in_time(stats[cpu], reader.earliest[cpu], reader.latest[cpu]):
-            host.add("missing", "trace.txt", f"cpu{cpu}: records of a time at which stats.txt says there were none")
+    if stats is not None:
+        _judge_cpus(host, reader, stats)
     host.whole = len(host.findings) == before
     if host.whole:
         host.add("ok", "trace.txt", f"{reader.records} records, every line read")
     return host.whole
+
+
+def _judge_cpus(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuStats]) -> None:
+    """Has each CPU as many records as the kernel counted there, and of the time that it tells?"""
+    for cpu in sorted(set(stats) | set(reader.per_cpu)):
+        found, promised = reader.per_cpu[cpu], stats[cpu].entries if cpu in stats else 0
+        if promised != found:
+            host.add("missing", "trace.txt", f"cpu{cpu}: {found} records; stats.txt counts {promised}")
+        elif promised and not _in_time(stats[cpu], reader.earliest[cpu], reader.latest[cpu]):
+            host.add("missing", "trace.txt", f"cpu{cpu}: records of a time at which stats.txt says there were none")
 
 
 def _in_time(stats: trace.CpuStats, first: int, last: int) -> bool:
@@ -732,10 +740,9 @@ def _judge_calls(host: Host) -> None:
 
 
 def _counters(step: Mapping[str, Any]) -> int:
-    data = step.get("data")
-    if step["step"] != "collect" or step["status"] != "ok" or not isinstance(data, dict):
+    if step["step"] != "collect" or step["status"] != "ok":
         return 0
-    return int(_number(data.get("counters")))
+    return int(_number(data_of(step).get("counters")))
 
 
 # -- the kernel's own events -------------------------------------------------------------------------
@@ -771,8 +778,7 @@ def _judge_witness(host: Host, target: str) -> None:
 
 
 def _witness_events(step: Mapping[str, Any]) -> bool:
-    data = step.get("data")
-    return step["step"] == "trace" and step["status"] == "ok" and isinstance(data, dict) and bool(data.get("witness"))
+    return step["step"] == "trace" and step["status"] == "ok" and bool(data_of(step).get("witness"))
 
 
 def _compare_witness(host: Host, found: witness.Witness, target: str) -> None:
@@ -833,8 +839,7 @@ def _add_sites(host: Host, function: str, counts: Mapping[str, int]) -> None:
 def _why_no_file(host: Host, target: str) -> str:
     """Why the step that loaded a target of the host could not bring its file; nothing when it did."""
     for step in host.steps:
-        data = step.get("data")
-        reasons = data.get("no_file") if step["step"] == "target" and isinstance(data, dict) else None
+        reasons = data_of(step).get("no_file") if step["step"] == "target" else None
         if isinstance(reasons, dict) and reasons.get(target):
             return str(reasons[target])
     return ""
@@ -997,9 +1002,8 @@ def _modules(host: Host, steps: Sequence[str], key: str) -> set[str]:
     """The modules that some steps name under a key of their data."""
     found: set[str] = set()
     for step in host.steps:
-        data = step.get("data")
-        if step["step"] in steps and step["status"] == "ok" and isinstance(data, dict):
-            names = data.get(key)
+        if step["step"] in steps and step["status"] == "ok":
+            names = data_of(step).get(key)
             found.update(name for name in (names if isinstance(names, list) else ()) if isinstance(name, str))
     return found
 
@@ -1138,14 +1142,14 @@ def _judge_checks(host: Host, expect: Expect) -> None:
     """Did the exercise make every check that is expected of it?"""
     seen: set[str] = set()
     for step in host.steps:
-        data = step.get("data")
-        checks = data.get("checks") if step["step"] == "exercise" and isinstance(data, dict) else None
+        data = data_of(step) if step["step"] == "exercise" else {}
+        checks = data.get("checks")
         for check in checks if isinstance(checks, list) else ():
             if isinstance(check, dict) and check.get("ok") is True:
                 seen.add(str(check.get("name")))
             else:
                 host.add("fail", "steps.jsonl", f"the exercise's check {_check_name(check)} is not ok")
-        if step["step"] == "exercise" and isinstance(data, dict) and data.get("cut"):
+        if data.get("cut"):
             host.add("fail", "steps.jsonl", "the output of the exercise was cut: what it said last is not known")
     absent = [name for name in expect.checks if name not in seen]
     if absent:
@@ -1157,9 +1161,7 @@ def _judge_checks(host: Host, expect: Expect) -> None:
 def _judge_agreement(host: Host) -> None:
     """Do the steps that trace and collect agree with what they brought, and with the name of the run?"""
     for step in host.steps:
-        data = step.get("data")
-        if step["step"] not in ("trace", "collect") or not isinstance(data, dict):
-            continue
+        data = data_of(step) if step["step"] in ("trace", "collect") else {}
         missing = data.get("missing")
         if missing:
             named = ", ".join(map(str, missing)) if isinstance(missing, list) else missing

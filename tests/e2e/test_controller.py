@@ -20,6 +20,7 @@ REFUSED = ("veto", "undecodable")
 TARGETS = ("jcc", "corners", "leaver")
 PAYLOADS = ("lingerer", "thousands")
 REPORT = "/sys/kernel/kedr/report"
+TRACING = "/sys/kernel/tracing"
 PARAMETER = "/sys/module/cp_controller/parameters/target_name"
 
 
@@ -151,18 +152,18 @@ def test_a_kprobe_that_waits_for_the_target_is_set_on_patched_text_and_both_see_
     insmod("cp_target")
     place = place_in(modules["cp_target"], "cfake_open", lab.ssh(HOST, f"cat {REPORT}"), "down_interruptible")
     rmmod(lab, "cp_target")
-    events = "/sys/kernel/tracing/kprobe_events"
-    lab.ssh(HOST, f"echo p:kedr_test/site cp_target:{place} >{events}; echo 1 >{events[:-13]}events/kedr_test/enable")
+    probe = f"echo p:kedr_test/site cp_target:{place} >kprobe_events; echo 1 >events/kedr_test/enable"
+    lab.ssh(HOST, f"cd {TRACING} && {probe}")
     try:
         said = insmod("cp_target")
         assert "cp_target" in loaded_modules(lab, HOST), said
         before = calls(lab, "my_payload3", "called_down_interruptible")
         lab.ssh(HOST, "for one in 1 2 3; do : </dev/cfake0; done")
         assert calls(lab, "my_payload3", "called_down_interruptible") - before == 3
-        assert lab.ssh(HOST, "cat /sys/kernel/tracing/kprobe_profile").split() == ["site", "3", "0"]
+        assert lab.ssh(HOST, f"cat {TRACING}/kprobe_profile").split() == ["site", "3", "0"]
         rmmod(lab, "cp_target")
     finally:
-        lab.ssh(HOST, f"echo 0 >{events[:-13]}events/kedr_test/enable; echo >{events}")
+        lab.ssh(HOST, f"cd {TRACING} && echo 0 >events/kedr_test/enable; echo >kprobe_events")
 
 
 def test_a_target_with_a_byte_that_is_no_instruction_is_not_loaded_and_the_bytes_are_shown(lab, insmod) -> None:
