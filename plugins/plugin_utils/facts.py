@@ -95,7 +95,8 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 def kernel_compiler(version: str) -> str:
     """Return the compiler that ``/proc/version`` names, or nothing."""
-    match = re.search(r"\(((?:\S*gcc|\S*clang|\S*linux-gnu)[^()]*(?:\([^()]*\)[^()]*)*)\)", version)
+    named = r"\S*gcc|\S*linux-gnu|(?:[^()@]|\([^()]*\))*?clang"  # distributions write their names before clang's
+    match = re.search(rf"\(((?:{named})[^()]*(?:\([^()]*\)[^()]*)*)\)", version)
     return _plain(match.group(1).strip()) if match else ""
 
 

@@ -38,6 +38,17 @@ def test_what_this_machine_answers_becomes_facts() -> None:
     assert found["leftovers"] == {"modules": [], "instances": [], "programs": []}
 
 
+@pytest.mark.parametrize(("named", "compiler"), [
+    ("(x@y) (gcc version 4.4.1 (Ubuntu 4.4.1-4ubuntu8) ) #5", "gcc version 4.4.1 (Ubuntu 4.4.1-4ubuntu8)"),
+    ("(x@y) (clang version 19.1.0, LLD 19.1.0) #1", "clang version 19.1.0, LLD 19.1.0"),
+    ("(x@clang-box) (Debian clang version 17 (++x), LLD 17) #1", "Debian clang version 17 (++x), LLD 17"),
+    ("(x@y) (Android (113, +pgo) clang version 18.0.0, LLD 18) #1", "Android (113, +pgo) clang version 18.0.0, LLD 18"),
+    ("(x@y) #1", ""),
+])  # fmt: skip
+def test_the_compiler_of_a_kernel_is_found_whatever_is_written_before_its_name(named: str, compiler: str) -> None:
+    assert facts.kernel_compiler(f"Linux version 6.12.1 {named} SMP") == compiler
+
+
 def test_texts_of_a_host_are_read() -> None:
     found = facts.facts_of_answer(answer(
         OS_RELEASE='NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n# x\n',
