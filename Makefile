@@ -9,7 +9,7 @@ help:
 	@echo 'make matrix      the same on every kernel of data/systems.yml, each in a guest of its own'
 	@echo 'make test        all tests; one part: make test-lint, test-types, test-unit, test-mist,'
 	@echo '                 test-sanity, test-integration, test-runner, test-kernels, test-browser, test-distros,'
-	@echo '                 test-fleet, test-e2e, test-honesty, test-fresh'
+	@echo '                 test-fleet, test-e2e, test-honesty, test-security, test-fresh'
 	@echo 'make test-cloud  a guest of a cloud image; not in make test, its first boot takes minutes without KVM'
 	@echo 'make test-image  the image of the execution environment; not in make test, it takes minutes and needs podman'
 	@echo 'make test-spark  the table of records in Spark; not in make test, it is half a gigabyte and needs Java'
