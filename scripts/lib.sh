@@ -46,7 +46,8 @@ root=$(cd "$(dirname "$0")" && while [ ! -f galaxy.yml ] && [ "$PWD" != / ]; do 
 [ -f "$root/galaxy.yml" ] || die "$0 is not inside a checkout of kedr.lab"
 KEDR_CACHE=${KEDR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kedr-lab}
 case $KEDR_CACHE in /*) ;; *) KEDR_CACHE=$PWD/$KEDR_CACHE ;; esac
-mkdir -p "$KEDR_CACHE" || die "cannot make the cache folder $KEDR_CACHE; set KEDR_CACHE to a folder that can be written"
+# Nobody else may write there: what is in it is loaded into kernels.
+(umask 022 && mkdir -p "$KEDR_CACHE") || die "cannot make the cache folder $KEDR_CACHE; set KEDR_CACHE to a folder that can be written"
 ANSIBLE_CONFIG=$root/ansible.cfg
 PYTHONDONTWRITEBYTECODE=1
 # What Ansible says is shown as it comes, also through a pipe or into a file.

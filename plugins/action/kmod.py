@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, kmods, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell, kmods, signing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
 
 _FORETELL = """
@@ -63,19 +63,33 @@ class ActionModule(HostAction):
             parameters = [kmods.parameter(*pair) for pair in (entry["params"] or {}).items()]
         except ValueError as error:
             raise StepError("INFRA", f"{name}: {hostshell.printable(str(error))}") from error
-        content = self.read_file(self.path(entry["ko"]), "a built module") if entry["ko"] else b""
-        return Wanted(name, self._signed(name, content), parameters)
+        path = self.path(entry["ko"]) if entry["ko"] else ""
+        content = self.read_file(path, "a built module") if path else b""
+        return Wanted(name, self._signed(name, path, content), parameters)
 
-    def _signed(self, name: str, content: bytes) -> bytes:
+    def _signed(self, name: str, path: str, content: bytes) -> bytes:
         key, certificate = self.options["signing_key"], self.options["signing_cert"]
         if bool(key) != bool(certificate):
             raise StepError("INFRA", "signing_key and signing_cert (kedr_signing_key, kedr_signing_cert) go together")
         if not key or not content or signing.is_signed(content):
             return content
+        self._may_be_signed(name, path)
         try:
             return signing.sign(content, self.path(key), self.path(certificate))
         except signing.SigningError as error:
             raise StepError("INFRA", f"{name}: {hostshell.printable(str(error), 500)}") from error
+
+    def _may_be_signed(self, name: str, path: str) -> None:
+        """Raise StepError when a host built the module that could have built anything to have it signed."""
+        try:
+            maker = build.maker(path)
+        except ValueError as error:
+            raise StepError("INFRA", hostshell.printable(str(error), 500)) from error
+        if maker and not maker.trusted and not self.options["sign_untrusted"]:
+            raise StepError("INFRA", f"{name} was built on {maker.name}, which the inventory does not mark as a "
+                                     "builder, so it is not signed: that host may have built anything. Build with "
+                                     "kedr_build_root or kedr_build_host, give no kedr_signing_key, or take that risk "
+                                     "with kedr_sign_untrusted: true")
 
     def _foretell(self, names: list[str], present: bool) -> dict[str, Any]:
         """Say what would change, by one trip that only reads."""

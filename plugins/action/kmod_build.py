@@ -8,12 +8,14 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, deadline, hostshell
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, deadline, hostshell, ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, marked, module_name
 
 OWN_MOUNTS = ("unshare", "-m", "--propagation=unchanged")
 ENTER_ROOT = (
@@ -39,10 +41,11 @@ class ActionModule(HostAction):
         if clang:
             raise StepError("INFRA", f"the kernel of this host was built with {clang}; its modules must be built with "
                                      "LLVM=1, which kedr.lab does not do yet: use a kernel that was built with gcc")
-        self.cache_dir = self.path(self.options["cache_dir"])
+        self.builder = self._builder()
+        self.cache_dir = self._own(self.options["cache_dir"], "the cache")
         self.common, self.modules = self._sources()
         try:
-            self.keys = build.content_keys(self.facts, self.common, self.modules)
+            self.keys = build.content_keys(self.facts, self.builder, self.common, self.modules)
         except ValueError as error:
             raise StepError("INFRA", str(error)) from error
         if self.check_mode():
@@ -59,6 +62,32 @@ class ActionModule(HostAction):
             raise StepError("INFRA", f"the cache {self.cache_dir} cannot be used: {error.strerror}: "
                                      f"{error.filename}") from error
         return self._result(entries)
+
+    def _builder(self) -> build.Builder:
+        """Return who builds for this host: its build root, the host that the task is delegated to, or itself."""
+        if self.options["build_root"]:
+            tree = self._own(self.options["build_root"], "the build root")
+            return build.Builder("root", os.path.realpath(tree), "", True)
+        name = str(self._task.delegate_to or self.host_name())
+        address = f"{self._connection.transport} {self._play_context.remote_addr} {self._play_context.port}"
+        return build.Builder("host", name, address, self._is_builder(name))
+
+    def _is_builder(self, name: str) -> bool:
+        """Return whether the inventory marks host `name` as a builder; what the host says of itself does not count."""
+        others = self.task_vars.get("hostvars", {})
+        own = name == self.host_name()
+        if not own and name not in others:
+            return False
+        variables = self.task_vars if own else others[name]
+        return marked(variables.get("kedr_builder")) and "kedr_builder" not in variables.get("ansible_facts", {})
+
+    def _own(self, path: str, what: str) -> str:
+        path = self.path(path)
+        try:
+            ownership.check(path, what)
+        except ownership.OwnershipError as error:
+            raise StepError("INFRA", str(error)) from error
+        return path
 
     def _sources(self) -> tuple[dict[str, bytes], list[build.Module]]:
         kernel_dir = self.path(self.options["kernel_dir"])
@@ -93,8 +122,13 @@ class ActionModule(HostAction):
         return {"changed": bool(names), "msg": msg, "modules": {}, "load": []}
 
     def _permitted(self) -> None:
-        """Raise Refused when the build would run on a host that is not marked as a test host."""
-        if not self.options["build_root"] and not self.is_test_host():
+        """Raise when the build would run on a host that is marked neither as a builder nor as this test host itself."""
+        if self.builder.trusted:
+            return
+        if self.builder.name != self.host_name():
+            raise StepError("INFRA", f"{self.builder.name} is to build for this host and is not marked as a builder: "
+                                     "set kedr_builder: true for it in the inventory (a boolean)")
+        if not self.is_test_host():
             raise Refused
 
     def _build_missing(self) -> None:
@@ -129,6 +163,8 @@ class ActionModule(HostAction):
                 raise StepError("INFRA", f"{root}: no headers of kernel {release} in this build root; install "
                                          f"them there: {host_facts.headers_package(self.facts)}")
             return tree
+        if self.elsewhere():
+            return f"/lib/modules/{release}/build"
         if not self.facts.get("kernel_tree"):
             raise StepError("INFRA", f"the host has no headers of its kernel {release}; install them: "
                                      f"{host_facts.headers_package(self.facts)}")
@@ -139,7 +175,13 @@ class ActionModule(HostAction):
         return str(self.facts["kernel_tree"])
 
     def _build_on_host(self, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
-        return self.ask(hostshell.load_script("kmod_build"), values, tar)
+        try:
+            return self.ask(hostshell.load_script("kmod_build"), values, tar)
+        except AnsibleConnectionFailure as error:
+            if not self.elsewhere():
+                raise
+            raise StepError("INFRA", f"lost contact with {self.builder.name}, which builds for this host: "
+                                     f"{hostshell.printable(str(error), 1000)}") from error
 
     def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
         """Build by chroot in a mount namespace of its own; nothing is left in `root`."""
@@ -167,7 +209,9 @@ class ActionModule(HostAction):
         self._keep_log(answer, missing)
         said = answer.text("said").splitlines()
         files = hostshell.read_tar(answer.blobs["result.tar"]) if "result.tar" in answer.blobs else {}
-        made = {name: self.facts.get(name, "") for name in build.MACHINE_FACTS}
+        made = {"by": self.builder._asdict(), "compiler": hostshell.printable(answer.one("compiler"), 200),
+                "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                **{f"kernel_{name}": self.facts.get(name, "") for name in build.MACHINE_FACTS}}
         if probed and "broken-tree" not in said and build.CONFIG_HEADER in files:
             build.store(self.cache_dir, self.keys[build.PROBES], build.PROBES,
                         {"config.h": files[build.CONFIG_HEADER]}, made)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.release import __version__ as ansible_version
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect, load_expect
@@ -27,6 +28,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS
 
 EACH_FOR_ITSELF = ("free", "host_pinned", "ansible.builtin.free", "ansible.builtin.host_pinned")
 """Strategies by which every host does a task that is to be done once."""
+
+OF_THE_INVENTORY = ("kedr_", "cp_controller_", "cp_target_", "host_", "lab_", "payloads_", "trace_")
+"""How variables begin by which this collection is told what to do."""
 
 
 class ActionModule(ControlAction):
@@ -46,7 +50,8 @@ class ActionModule(ControlAction):
             return {"changed": True, "run_id": run_id, "run_dir": path}
         hostvars = task_vars.get("hostvars", {})
         known = {name: self._about(hostvars, name) for name in hosts if name != "localhost"}
-        mistakes = _mistakes(known) if options["expectations"] else []
+        mistakes = _said_by_hosts({name: hostvars[name] for name in known if name in hostvars})
+        mistakes += _mistakes(known) if options["expectations"] else []
         if mistakes:
             return {"failed": True, "msg": "\n".join(mistakes)}
         about = {
@@ -88,6 +93,16 @@ class ActionModule(ControlAction):
             "expect": self.path(expect) if expect else default_expect(target),
             **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
         }
+
+
+def _said_by_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Variables that only the inventory may set and that came from hosts, as facts that Ansible has gathered."""
+    return [
+        f"{name} says {hostshell.printable(str(fact), 80)} of itself in its facts, and only the inventory may say "
+        "that: remove it from the host's facts, and from Ansible's fact cache"
+        for name, variables in hosts.items()
+        for fact in variables.get("ansible_facts", {}) if str(fact).startswith(OF_THE_INVENTORY)
+    ]
 
 
 def _number(value: Any) -> int:

@@ -56,12 +56,19 @@ options:
       - Private key on the control node, a PEM file without a passphrase. It stays there.
       - Each module that has O(modules[].ko) and no signature yet is signed with it.
       - Where the kernel takes signed modules only, its owner must have enrolled the certificate.
+      - What a host has built that C(kedr_builder) does not mark as a builder is refused, but for O(sign_untrusted).
     type: path
     default: ''
   signing_cert:
     description: Certificate of O(signing_key), a PEM file.
     type: path
     default: ''
+  sign_untrusted:
+    description:
+      - Whether O(signing_key) also signs what a host has built that the inventory does not mark as a builder.
+      - The risk is that who controls such a host gets anything signed, for every machine that trusts the key.
+    type: bool
+    default: false
   timeout:
     description:
       - Seconds that loading or unloading one module may take.

@@ -11,10 +11,15 @@ version_added: 0.1.0
 description:
   - Builds modules in the order given, each against the exported symbols of those it needs.
   - A built module is kept under a key of its content, namely kernel, compiler, configuration, sources and what it
-    needs; hosts with the same kernel share it, and only what changed is built again.
-  - Builds on the host in a private directory that is removed, or in a root tree on the control node.
+    needs, and under who built it. Only what changed is built again.
+  - Builds in a root tree on the control node, on the host that the task is delegated to, or on the host itself; on a
+    host in a private directory that is removed.
+  - Hosts with the same kernel share what their common root tree or build host has built. What a host has built is never
+    used on another one, and is signed with M(kedr.lab.kmod) only if C(kedr_builder=true) marks the host as a builder.
+  - C(manifest.json) beside a built module says who built it, with which compiler, and when.
   - Fails for a kernel that clang has built, before anything is built. Use a kernel that was built with gcc.
-  - Building on the host is refused unless the inventory sets C(kedr_test_host=true) for it.
+  - Building on the host itself is refused unless the inventory sets C(kedr_test_host=true) or C(kedr_builder=true) for
+    it, and building on another one unless it sets C(kedr_builder=true) for that.
 options:
   facts:
     description: Facts of the kernel, as returned by M(kedr.lab.kernel_facts).
@@ -79,6 +84,16 @@ EXAMPLES = r"""
       - name: cp_controller
         source: "{{ playbook_dir }}/../kernel/controller"
   register: built
+
+- name: Build the controller on another host, which has the headers of this host's kernel
+  kedr.lab.kmod_build:
+    facts: "{{ looked.facts }}"
+    kernel_dir: "{{ playbook_dir }}/../kernel"
+    cache_dir: ~/.cache/kedr-lab
+    modules:
+      - name: cp_controller
+        source: "{{ playbook_dir }}/../kernel/controller"
+  delegate_to: builder
 """
 
 RETURN = r"""

@@ -17,7 +17,14 @@ from typing import Any, NamedTuple
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.kedr.lab.plugins.plugin_utils import deadline, hostshell, rundir, ssh_alive, ssh_legacy
+from ansible_collections.kedr.lab.plugins.plugin_utils import (
+    deadline,
+    hostshell,
+    ownership,
+    rundir,
+    ssh_alive,
+    ssh_legacy,
+)
 
 COLLECTION = "ansible_collections.kedr.lab"
 MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
@@ -111,23 +118,15 @@ def refusal(value: Any) -> str:
     return TEXT_MARK if isinstance(value, str) and value.strip() else UNMARKED
 
 
-def private_dirs(path: str) -> None:
-    """Make the directory `path` and those above it that are missing, all with mode 0700."""
-    if not os.path.isdir(path):
-        private_dirs(os.path.dirname(path))
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-
-
 def write_private(path: str, content: bytes) -> None:
     """Write a file of the run directory (mode 0600), making its directory (0700); never half."""
-    private_dirs(os.path.dirname(path))
+    ownership.make(os.path.dirname(path))
     rundir.write_file(path, content)
 
 
 def append_private(path: str, content: bytes) -> None:
     """Append to a file of the run directory (mode 0600), making its directory (0700), in one write."""
-    private_dirs(os.path.dirname(path))
+    ownership.make(os.path.dirname(path))
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(handle, content)
@@ -317,6 +316,10 @@ class HostAction(ActionBase):
         if not HOST_NAME.match(name):
             raise AnsibleActionFail(f"the host name '{hostshell.printable(name, 80)}' cannot name a directory: "
                                     "rename the host in the inventory, or run without run_dir")
+        try:
+            ownership.check(self.path(run_dir), "the run directory")
+        except ownership.OwnershipError as error:
+            raise AnsibleActionFail(str(error)) from error
         return os.path.join(self.path(run_dir), name)
 
     def _record(self, status: str, kind: str, reason: str, started: float, clock: float,
@@ -338,6 +341,10 @@ class HostAction(ActionBase):
     def host_name(self) -> str:
         """Return the host's name in the inventory."""
         return str(self.task_vars.get("inventory_hostname", "localhost"))
+
+    def elsewhere(self) -> bool:
+        """Return whether the task is delegated: it speaks to another host than the one that it is about."""
+        return (self._task.delegate_to or self.host_name()) != self.host_name()
 
     def check_mode(self) -> bool:
         """Return whether nothing may be changed."""
@@ -387,7 +394,7 @@ class HostAction(ActionBase):
         when its answer is not whole, AnsibleConnectionFailure when contact was lost or the time is over.
         """
         self.prepare_connection()
-        if self.contact.losses and not self.contact.back:
+        if self.contact.losses and not self.contact.back and not self.elsewhere():
             self._come_back()
         return self._round_trip(hostshell.frame(program, values, data), seconds or self.seconds_allowed())
 
@@ -447,7 +454,7 @@ class HostAction(ActionBase):
                 self._connection.reset()
 
     def _note_boot(self, answer: hostshell.Answer) -> None:
-        boot = answer.one("boot")
+        boot = "" if self.elsewhere() else answer.one("boot")
         if BOOT_ID.match(boot) and self.boots[-1:] != [boot]:
             self.boots.append(boot)
 

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Built modules by content key: keys, the cache and its locks, the stage that is sent to be built.
 
-A key says everything a module depends on: kernel, compiler, configuration, sources, what it needs.
-An entry of the cache is a directory named by its key, written beside and renamed, with a manifest
-of the hashes of its files; an entry that does not agree with its manifest is not there.
+A key says everything a module depends on: kernel, compiler, configuration, sources, what it needs, and who builds it.
+What a host built is found by that host only, because it may have built something else than it was asked for; what a
+builder that the inventory trusts has built is found by all that name it. An entry of the cache is a directory named by
+its key, written beside and renamed, with a manifest of the hashes of its files and of who made them; an entry that does
+not agree with its manifest is not there.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-FORMAT = 1
+from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+
+FORMAT = 2
 """Counted up when the meaning of a key or of an entry changes."""
 MACHINE_FACTS = ("release", "machine", "build", "compiler", "config_sum")
 """Facts of a host that decide what a build gives."""
@@ -32,6 +36,19 @@ _SOURCE = re.compile(r"(.*\.(c|h|S|sh)|(.*/)?(Kbuild|Makefile))\Z")
 _ERROR = re.compile(
     r"(: (fatal )?error[: ]|: Error:|^ERROR: |undefined!|No space left on device|\*\*\* No rule|: not found$)"
 )
+
+
+class Builder(NamedTuple):
+    """Who builds: a tree of the control node (kind ``root``) or a host of the inventory (kind ``host``).
+
+    `name` is the tree's path or the host's name, `address` how the host is reached. Only what a `trusted` builder made
+    may be signed.
+    """
+
+    kind: str
+    name: str
+    address: str
+    trusted: bool
 
 
 class Module(NamedTuple):
@@ -91,13 +108,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def content_keys(facts: Mapping[str, Any], common: Mapping[str, bytes],
+def content_keys(facts: Mapping[str, Any], builder: Builder, common: Mapping[str, bytes],
                  modules: Sequence[Module]) -> dict[str, str]:
-    """Return the key of every module and of PROBES; a module's needs must stand before it.
+    """Return the key of every module and of PROBES as `builder` makes them; a module's needs must stand before it.
 
     Raises ValueError naming a need that does not.
     """
-    machine = {name: facts.get(name, "") for name in MACHINE_FACTS}
+    machine = {"builder": builder, **{name: facts.get(name, "") for name in MACHINE_FACTS}}
     keys = {PROBES: digest([FORMAT, machine, {path: data for path, data in common.items()
                                               if PROBES_INPUT.match(path)}])}
     for module in modules:
@@ -113,8 +130,7 @@ def look_up(cache_dir: str, key: str) -> Entry | None:
     """Return the entry of `key`, or nothing when it is absent or not what its manifest says."""
     path = os.path.join(cache_dir, "modules", key)
     try:
-        with open(os.path.join(path, "manifest.json"), encoding="utf-8") as file:
-            files = json.load(file)["files"]
+        files = _manifest(path)["files"]
         for name, expected in files.items():
             with open(os.path.join(path, name), "rb") as content:
                 if hashlib.file_digest(content, "sha256").hexdigest() != expected:
@@ -124,10 +140,31 @@ def look_up(cache_dir: str, key: str) -> Entry | None:
     return Entry(path, key, dict(files))
 
 
+def _manifest(path: str) -> Any:
+    with open(os.path.join(path, "manifest.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def maker(path: str) -> Builder | None:
+    """Return who built the module file `path` of the cache; nothing for a file that no build made.
+
+    Raises ValueError when the manifest beside it does not say it.
+    """
+    try:
+        return Builder(**_manifest(os.path.dirname(path))["made"]["by"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: the manifest beside it does not say who built it: {error}") from error
+
+
 def store(cache_dir: str, key: str, name: str, files: Mapping[str, bytes], made: Mapping[str, Any]) -> Entry:
-    """Write the entry of `key` whole and return it; what stood there is replaced. Raises OSError."""
+    """Write the entry of `key` whole and return it; what stood there is replaced. Raises OSError.
+
+    `made` tells where it comes from: ``by`` (fields of a Builder), ``compiler``, ``at`` (UTC), facts of the kernel.
+    """
     place = os.path.join(cache_dir, "modules")
-    os.makedirs(place, exist_ok=True)
+    ownership.make(place, 0o755)
     temporary = os.path.join(place, f".{key}.{secrets.token_hex(6)}")
     hashes = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     manifest = {"name": name, "key": key, "files": hashes, "made": dict(made)}
@@ -161,7 +198,7 @@ def _put_in_place(temporary: str, final: str) -> None:
 def locked(cache_dir: str, keys: Sequence[str]) -> Iterator[None]:
     """Hold the locks of `keys`, taken in one order by everybody; released even when killed."""
     place = os.path.join(cache_dir, "locks")
-    os.makedirs(place, exist_ok=True)
+    ownership.make(place, 0o755)
     with contextlib.ExitStack() as stack:
         for key in sorted(set(keys)):
             file = stack.enter_context(open(os.path.join(place, key), "wb"))

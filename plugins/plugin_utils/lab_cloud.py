@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import yaml
+from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import read_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     CloudSpec,
@@ -288,7 +289,7 @@ def ensure_cloud(spec: CloudSpec, cache: str, progress: Progress, refresh: bool 
     final = image_dir(cache, spec)
     try:
         for name in ("images", "downloads"):
-            os.makedirs(os.path.join(cache, name), exist_ok=True)
+            ownership.make(os.path.join(cache, name), 0o755)
         image = read_image(final)
         if image is None or refresh:
             label = f"image {spec.key}"

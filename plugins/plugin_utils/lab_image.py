@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     ImageSpec,
     LabError,
@@ -258,8 +259,8 @@ def ensure_image(spec: ImageSpec, cache: str, progress: Progress, refresh: bool 
     final = image_dir(cache, spec)
     images = os.path.dirname(final)
     try:
-        os.makedirs(os.path.join(cache, "logs"), exist_ok=True)
-        os.makedirs(images, exist_ok=True)
+        ownership.make(os.path.join(cache, "logs"), 0o755)
+        ownership.make(images, 0o755)
     except OSError as error:
         raise LabError(f"the cache directory {cache} cannot be used: {error.strerror}") from error
     image = None if refresh else read_image(final)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+
 Progress = Callable[[str], None]
 """Gets one line of plain text for the user, without a newline."""
 
@@ -300,11 +302,21 @@ def load_guests(data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> lis
 
 
 def cache_root(option: str, environ: Mapping[str, str]) -> str:
-    """Cache directory: the option, else $KEDR_CACHE, $XDG_CACHE_HOME/kedr-lab, ~/.cache/kedr-lab."""
-    if option or environ.get("KEDR_CACHE"):
-        return os.path.abspath(os.path.expanduser(option or environ["KEDR_CACHE"]))
+    """Cache directory: the option, else $KEDR_CACHE, $XDG_CACHE_HOME/kedr-lab, ~/.cache/kedr-lab.
+
+    LabError when somebody else could change what is in it.
+    """
     home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.abspath(os.path.join(home, "kedr-lab"))
+    path = os.path.abspath(os.path.expanduser(option or environ.get("KEDR_CACHE") or os.path.join(home, "kedr-lab")))
+    _check_own(path, "the cache")
+    return path
+
+
+def _check_own(path: str, what: str) -> None:
+    try:
+        ownership.check(path, what)
+    except ownership.OwnershipError as error:
+        raise LabError(str(error)) from error
 
 
 def image_dir(cache: str, spec: ImageSpec | CloudSpec) -> str:
@@ -317,6 +329,7 @@ def private_dir(path: str) -> str:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.makedirs(path, mode=0o700, exist_ok=True)
+        _check_own(path, "the directory")
         os.chmod(path, 0o700)
     except OSError as error:
         raise LabError(f"cannot make the directory {path}: {error.strerror}") from error

@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 HIDDEN = "…"
@@ -107,7 +109,9 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
     check_hosts(about["hosts"])
     path = os.path.join(runs_dir, run_id)
     try:
-        os.makedirs(runs_dir, exist_ok=True)
+        ownership.check(runs_dir, "the directory of runs")
+        ownership.make(os.path.abspath(runs_dir), 0o755)
+        ownership.check(path, "the run directory")
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
         os.chmod(path, 0o700)
@@ -118,6 +122,8 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
             json.dump({**whole, "sum": seal(hashlib.sha256(), whole)}, stream, indent=1, sort_keys=True)
             stream.write("\n")
         _point(runs_dir, run_id)
+    except ownership.OwnershipError as error:
+        raise RunError(str(error)) from None
     except FileExistsError:
         raise RunError(f"{path} exists already; give another run_id, or none") from None
     except OSError as error:

@@ -26,6 +26,7 @@ watch() {
 for k_tool in make gcc ld tar; do
 	have "$k_tool" || stop INFRA "$k_tool is missing where the modules are built"
 done
+value compiler "$(gcc --version 2>/dev/null | sed 1q)"
 private_dir programs_run
 unpack
 # shellcheck disable=SC2086  # names of modules hold no blanks

@@ -37,15 +37,18 @@ class Task:
         self.runs = runs
         self.calls: list[bytes] = []
         self.answer: Any = None
+        self.delegate_to: str | None = None
         self.inventory: dict[str, Any] = {"inventory_hostname": "one", "kedr_test_host": True}
 
     def __call__(self, name: str, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.action.{name}")
         args = {"run_dir": str(self.runs / "r1"), **options}
-        task = mock.Mock(args=args, action=f"kedr.lab.{name}", check_mode=check, diff=diff, async_val=0)
-        connection = mock.Mock(**{"has_option.return_value": False})
+        task = mock.Mock(args=args, action=f"kedr.lab.{name}", check_mode=check, diff=diff, async_val=0,
+                         delegate_to=self.delegate_to)
+        connection = mock.Mock(transport="local", **{"has_option.return_value": False})
         templar = mock.Mock(**{"template.side_effect": lambda text: text})
-        made = module.ActionModule(task, connection, mock.Mock(), DataLoader(), templar, mock.Mock())
+        play = mock.Mock(remote_addr=self.delegate_to or self.inventory["inventory_hostname"], port=None)
+        made = module.ActionModule(task, connection, play, DataLoader(), templar, mock.Mock())
         made._low_level_execute_command = self.execute
         return made.run(task_vars=self.inventory)
 
@@ -369,9 +372,13 @@ class Built:
             path.write_text(name)
         self.cache = tmp_path / "cache"
 
-    def __call__(self, said: str, files: dict[str, bytes], log: str = "", **options: Any) -> dict[str, Any]:
-        self.task.answer = (f"v status 0\ntext said\n{_bars(said)}.\ntext one.log\n{_bars(log)}.\n"
-                            + _tar(files) if said else RuntimeError("no trip was expected"))
+    def __call__(self, said: Any, files: dict[str, bytes], log: str = "", **options: Any) -> dict[str, Any]:
+        self.task.answer = RuntimeError("no trip was expected")
+        if isinstance(said, Exception):
+            self.task.answer = said
+        elif said:
+            self.task.answer = (f"v status 0\nv boot {BOOT}\ntext said\n{_bars(said)}.\ntext one.log\n{_bars(log)}.\n"
+                                + _tar(files))
         facts = {**FACTS, "kernel_tree": "/lib/modules/6.12.1/build", "tools": {"make": True, "gcc": True, "ld": True}}
         return self.task("kmod_build", **{
             "facts": facts, "kernel_dir": str(self.kernel), "cache_dir": str(self.cache),
@@ -497,6 +504,32 @@ def test_a_host_that_sends_no_module_though_it_built_one_is_not_believed(built: 
     assert build.look_up(str(built.cache), "x") is None
 
 
+def test_a_build_host_that_is_lost_is_not_taken_for_the_host_itself(built: Built) -> None:
+    built.task.delegate_to = "builder"
+    built.task.inventory["hostvars"] = {"builder": {"kedr_builder": True}}
+    result = built(LOST, {})
+    assert (result["kind"], built.task.steps[-1]["status"]) == ("INFRA", "failed")
+    assert "lost contact with builder, which builds for this host" in result["msg"]
+
+
+def test_the_boot_of_a_build_host_is_not_one_of_the_host(built: Built) -> None:
+    built.task.delegate_to = "builder"
+    built.task.inventory["hostvars"] = {"builder": {"kedr_builder": True}}
+    assert built("built one 3", GOOD)["changed"] is True
+    assert built.task.steps[-1]["boot"] == ""
+
+
+@pytest.mark.parametrize("hostvars", [
+    {}, {"builder": {}}, {"builder": {"kedr_builder": True, "ansible_facts": {"kedr_builder": True}}},
+])
+def test_only_a_host_that_the_inventory_itself_marks_builds_for_others(built: Built, hostvars: dict) -> None:
+    built.task.delegate_to = "builder"
+    built.task.inventory["hostvars"] = hostvars
+    result = built("built one 3", GOOD)
+    assert (result["kind"], built.task.calls) == ("INFRA", [])
+    assert "set kedr_builder: true for it in the inventory" in result["msg"]
+
+
 def test_modules_are_reported_as_loaded_or_already_there(task: Task) -> None:
     task.answer = "v changed zram\nv unchanged loop\n"
     result = task("kmod", modules=[{"name": "loop"}, {"name": "zram", "params": {"num_devices": 2}}], diff=True)
@@ -582,6 +615,22 @@ def test_a_module_is_signed_here_and_the_key_is_not_sent(
     assert b"key.pem" not in program
     assert b"PRIVATE KEY" not in program
     assert not [path for path in task.runs.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(("by", "options", "signed"), [
+    (build.Builder("root", "/tree", "", True), {}, True),
+    (build.Builder("host", "one", "ssh one 22", True), {}, True),
+    (build.Builder("host", "one", "ssh one 22", False), {}, False),
+    (build.Builder("host", "one", "ssh one 22", False), {"sign_untrusted": True}, True),
+])
+def test_what_an_unmarked_host_built_is_signed_only_if_that_risk_is_taken(
+        task: Task, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, by: build.Builder, options: dict,
+        signed: bool) -> None:
+    ko = build.store(str(tmp_path), "k1", "one", {"one.ko": b"ELF of one"}, {"by": by._asdict()}).file("one.ko")
+    monkeypatch.setattr(signing, "sign", mock.Mock(side_effect=signing.SigningError("it came to signing")))
+    result = task("kmod", modules=[{"name": "one", "ko": ko}], signing_key="k", signing_cert="c", **options)
+    assert (result["kind"], task.calls) == ("INFRA", [])
+    assert ("it came to signing" if signed else "kedr_sign_untrusted: true") in result["msg"]
 
 
 @pytest.mark.parametrize(("users", "words"), [

@@ -53,6 +53,27 @@ def do(plugin: Any, args: dict[str, Any], base: pathlib.Path, check: bool = Fals
     return result
 
 
+@pytest.mark.parametrize("fact", ["kedr_builder", "kedr_exercise", "cp_target_source", "host_install_packages"])
+def test_what_only_the_inventory_may_say_is_refused_from_a_host(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, fact: str
+) -> None:
+    monkeypatch.setitem(HOSTVARS, "two", {"ansible_facts": {"hostname": "two", fact: True}, fact: True})
+    result = do(run_action, {"runs_dir": "runs", "run_id": "r1"}, tmp_path)
+    assert result["failed"] is True
+    assert f"two says {fact} of itself in its facts" in result["msg"]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["runs", "runs/r1"])
+def test_a_run_is_not_kept_where_others_could_change_it(tmp_path: pathlib.Path, name: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / name).chmod(0o777)
+    result = do(run_action, {"runs_dir": "runs", "run_id": "r1"}, tmp_path)
+    assert result["failed"] is True
+    assert f"chmod go-w {tmp_path / name}" in result["msg"]
+    assert not list((tmp_path / name).glob("*.json"))
+
+
 @pytest.mark.parametrize("module", [run_module, verdict_module])
 def test_the_documentation_can_be_read(module: Any) -> None:
     assert yaml.safe_load(module.EXAMPLES)

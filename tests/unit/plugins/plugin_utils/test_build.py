@@ -14,6 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import build
 from ansible_collections.kedr.lab.plugins.plugin_utils.build import Module
 
 FACTS = {"release": "6.12", "machine": "x86_64", "build": "#1", "compiler": "gcc 14", "config_sum": "1-2", "cpus": 2}
+BUILDER = build.Builder("host", "one", "ssh one 22", False)
 COMMON = {"build.sh": b"b", "include/kedr/payload.h": b"h", "probes/always.c": b"p"}
 CONTROLLER = Module("cp_controller", {"Kbuild": b"k", "main.c": b"1"}, ())
 ONE = Module("one", {"Kbuild": b"k", "payload.c": b"1"}, ("cp_controller",))
@@ -21,10 +22,11 @@ TWO = Module("two", {"Kbuild": b"k", "payload.c": b"2"}, ("cp_controller",))
 ALL = [CONTROLLER, ONE, TWO]
 
 
-def changed(facts: dict | None = None, common: dict | None = None, modules: list | None = None) -> set[str]:
+def changed(facts: dict | None = None, common: dict | None = None, modules: list | None = None,
+            builder: build.Builder = BUILDER) -> set[str]:
     """Names whose key differs from the usual one."""
-    usual = build.content_keys(FACTS, COMMON, ALL)
-    now = build.content_keys(facts or FACTS, common or COMMON, modules or ALL)
+    usual = build.content_keys(FACTS, BUILDER, COMMON, ALL)
+    now = build.content_keys(facts or FACTS, builder, common or COMMON, modules or ALL)
     return {name for name in usual if usual[name] != now[name]}
 
 
@@ -42,6 +44,12 @@ def test_another_kernel_compiler_or_configuration_changes_every_key(name: str) -
     assert changed(facts={**FACTS, name: "other"}) == {"cp_controller", "one", "two", build.PROBES}
 
 
+@pytest.mark.parametrize("field", build.Builder._fields)
+def test_what_another_builder_makes_has_other_keys(field: str) -> None:
+    other = BUILDER._replace(**{field: "other"})
+    assert changed(builder=other) == {"cp_controller", "one", "two", build.PROBES}
+
+
 def test_a_fact_that_no_build_depends_on_changes_no_key() -> None:
     assert changed(facts={**FACTS, "cpus": 64}) == set()
 
@@ -53,7 +61,7 @@ def test_the_probes_depend_on_no_header_of_ours() -> None:
 
 def test_a_need_must_stand_before_the_module() -> None:
     with pytest.raises(ValueError, match="one needs cp_controller"):
-        build.content_keys(FACTS, COMMON, [ONE, CONTROLLER])
+        build.content_keys(FACTS, BUILDER, COMMON, [ONE, CONTROLLER])
 
 
 def test_only_sources_are_read_and_products_of_a_build_are_not(tmp_path: pathlib.Path) -> None:
@@ -79,6 +87,21 @@ def test_what_is_stored_is_found(tmp_path: pathlib.Path) -> None:
     assert pathlib.Path(found.file("one.ko")).read_bytes() == b"ko"
     assert os.access(found.file("user/tool"), os.X_OK)
     assert build.look_up(str(tmp_path), "k2") is None
+
+
+def test_a_built_module_tells_who_made_it_and_any_other_file_does_not(tmp_path: pathlib.Path) -> None:
+    made = {"by": BUILDER._asdict(), "at": "2026-01-31T12:00:00Z"}
+    entry = build.store(str(tmp_path), "k1", "one", {"one.ko": b"ko"}, made)
+    assert build.maker(entry.file("one.ko")) == BUILDER
+    (tmp_path / "own.ko").write_bytes(b"ko")
+    assert build.maker(str(tmp_path / "own.ko")) is None
+
+
+@pytest.mark.parametrize("made", [{}, {"by": "me"}, {"by": {"kind": "root"}}, {"by": {**BUILDER._asdict(), "x": 1}}])
+def test_a_manifest_that_does_not_say_who_made_the_module_is_not_believed(tmp_path: pathlib.Path, made: dict) -> None:
+    entry = build.store(str(tmp_path), "k1", "one", {"one.ko": b"ko"}, made)
+    with pytest.raises(ValueError, match="does not say who built it"):
+        build.maker(entry.file("one.ko"))
 
 
 @pytest.mark.parametrize("damage", [

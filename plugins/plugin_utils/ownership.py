@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories of the control node that are believed: nobody else may change what they hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+
+class OwnershipError(Exception):
+    """A directory that somebody else could change; the text says whose it is and what to do."""
+
+
+def ours() -> set[int]:
+    """Return the user ids that are believed: root, who runs this, and who has started it through sudo."""
+    caller = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+    return {0, os.geteuid(), *([int(caller)] if caller.isascii() and caller.isdigit() else [])}
+
+
+def check(path: str, what: str) -> None:
+    """Raise OwnershipError when somebody else could change what `path` holds, or put another directory in its place.
+
+    One that is not there yet passes if nobody can make it first. `what` names it in the error.
+    """
+    real = os.path.realpath(path)
+    for place in {path, real}:
+        if os.path.lexists(place) and os.lstat(place).st_uid not in ours():
+            raise OwnershipError(f"{what} {path} belongs to user {os.lstat(place).st_uid}, who could change what is in "
+                                 "it: choose another directory, or make it yours after a look at its content")
+    if os.path.exists(real) and os.stat(real).st_mode & 0o022:
+        raise OwnershipError(f"{what} {path} can be changed by other users: look at its content, and then "
+                             f"chmod go-w {path}")
+    above = real
+    while above != os.path.dirname(above):
+        above = os.path.dirname(above)
+        if os.path.isdir(above) and os.stat(above).st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            raise OwnershipError(f"{what} {path} lies in {above}, which every user can change: choose another "
+                                 "directory")
+
+
+def make(path: str, mode: int = 0o700) -> None:
+    """Make the directory `path` and those above it that are missing, all with `mode`. Raises OSError."""
+    if not os.path.isdir(path):
+        make(os.path.dirname(path), mode)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, mode)
