@@ -46,8 +46,14 @@ root=$(cd "$(dirname "$0")" && while [ ! -f galaxy.yml ] && [ "$PWD" != / ]; do 
 [ -f "$root/galaxy.yml" ] || die "$0 is not inside a checkout of kedr.lab"
 KEDR_CACHE=${KEDR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kedr-lab}
 case $KEDR_CACHE in /*) ;; *) KEDR_CACHE=$PWD/$KEDR_CACHE ;; esac
-# Nobody else may write there: what is in it is loaded into kernels.
 (umask 022 && mkdir -p "$KEDR_CACHE") || die "cannot make the cache folder $KEDR_CACHE; set KEDR_CACHE to a folder that can be written"
+# What is in it is run, and loaded into kernels: nobody else may write there. It may be that of who called through sudo.
+case " 0 $(id -u) ${SUDO_UID-} " in
+*" $(stat -c %u "$KEDR_CACHE") "*) ;;
+*) die "the cache folder $KEDR_CACHE belongs to another user; set KEDR_CACHE to one of your own" ;;
+esac
+[ -z "$(find "$KEDR_CACHE/" -maxdepth 0 -perm /022)" ] ||
+    die "other users can write to the cache folder $KEDR_CACHE; look at its content, and then chmod go-w $KEDR_CACHE"
 ANSIBLE_CONFIG=$root/ansible.cfg
 PYTHONDONTWRITEBYTECODE=1
 # What Ansible says is shown as it comes, also through a pipe or into a file.
