@@ -15,6 +15,7 @@ description:
     socket. Its SSH server is reachable on the loopback address only, with a key made for this lab, and
     its host key is known before the first connection.
   - An oops of the guest's kernel is a panic, and a panic ends the guest.
+  - QEMU has a sandbox and is never root. It runs as who called, also through C(sudo); for root as C(nobody).
   - A guest of a cloud image is told by a seed for cloud-init who it is, which host key it has and who may log in; it
     counts as started when cloud-init says that it is done. Modules for it are built in it.
 author:
@@ -58,6 +59,13 @@ options:
       cpu:
         description: QEMU's processor model; C(host) or C(max) when empty.
         type: str
+      network:
+        description:
+          - V(restricted) lets the guest reach nothing; its SSH server is reached all the same. V(open) lets it reach
+            what the control node's user reaches, services on the loopback address included.
+          - V(open) for cloud images when it is not given, else V(restricted).
+        type: str
+        choices: [restricted, open]
       module_key:
         description:
           - Start by UEFI, with a certificate in the firmware's C(db) that is made for this start, so that the

@@ -28,6 +28,7 @@ from typing import IO, Any
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import read_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import qemu_user
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     CloudSpec,
     LabError,
@@ -264,7 +265,11 @@ class Download:
 def disk_format(path: str) -> tuple[str, int]:
     """Return (``qcow2`` or ``raw``, size of the disk in bytes); LabError when it is no disk of its own."""
     tool = find_tool("qemu-img", "qemu-utils")
-    done = subprocess.run([tool, "info", "--output=json", path], capture_output=True, text=True, check=False)
+    with open(path, "rb") as disk:
+        done = subprocess.run(
+            [tool, "info", "--output=json", f"/proc/self/fd/{disk.fileno()}"], capture_output=True, text=True,
+            check=False, pass_fds=[disk.fileno()], **qemu_user(),
+        )  # fmt: skip
     if done.returncode != 0:
         raise LabError(f"qemu-img cannot read it: {done.stderr.strip()}")
     told = json.loads(done.stdout)
@@ -351,6 +356,7 @@ def _fetch(spec: CloudSpec, part: str, algorithm: str, expected: str, progress: 
 
 
 def _describe(spec: CloudSpec, part: str, algorithm: str, expected: str, started: float) -> dict[str, Any]:
+    os.chmod(part, 0o444)
     try:
         kind, size = disk_format(part)
     except LabError as error:
@@ -381,7 +387,6 @@ def _store(part: str, final: str, image: Mapping[str, Any]) -> None:
         os.chmod(work, 0o755)
         with open(part, "rb") as stream:
             os.fsync(stream.fileno())
-        os.chmod(part, 0o444)
         os.rename(part, os.path.join(work, str(image["disk"])))
         write_private(os.path.join(work, "image.json"), json.dumps(image, indent=1).encode() + b"\n")
         os.chmod(os.path.join(work, "image.json"), 0o644)

@@ -23,6 +23,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     choose_accelerator,
     free_port,
     guest_arguments,
+    guest_files,
+    handed_over,
     is_running,
     kill,
     make_overlay,
@@ -41,7 +43,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     find_tool,
     lock,
     private_dir,
-    socket_dir,
     write_private,
 )
 
@@ -64,8 +65,8 @@ _NETWORK = {"KEDR_ADDRESS": "10.0.2.15/24", "KEDR_GATEWAY": "10.0.2.2", "KEDR_NA
 
 # What goes with a guest; its console and QEMU's log stay.
 _GUEST_FILES = (
-    "guest.json", "initramfs", "overlay.qcow2", "host_key", "host_key.pub", "qemu.pid", "seed.iso", "uefi-variables",
-    "module_key.pem", "module_cert.pem",
+    "guest.json", "initramfs", "overlay.qcow2", "host_key", "host_key.pub", "qemu.pid", "qmp", "seed.iso",
+    "uefi-variables", "module_key.pem", "module_cert.pem",
 )  # fmt: skip
 
 _SSHD_CONFIG = """\
@@ -254,13 +255,12 @@ class Lab:
         own = private_dir(os.path.join(self.directory, spec.name))
         consoles = private_dir(os.path.join(console_root, spec.name)) if console_root else own
         cloud = isinstance(spec.image, CloudSpec)
-        files = GuestFiles(
-            directory=own,
+        files = guest_files(
+            own,
             kernel="" if cloud else os.path.join(directory, "vmlinuz"),
             disk=os.path.join(directory, image["disk"] if cloud else "disk.raw"),
-            disk_format=image["format"] if cloud else "raw",
             console=os.path.join(consoles, "console.log"),
-            qmp=os.path.join(socket_dir(self.directory, spec.name), "qmp"),
+            disk_format=image["format"] if cloud else "raw",
         )
         tool = find_tool(spec.image.qemu, "qemu-system-x86")
         tree = os.path.join(directory, "tree")
@@ -306,7 +306,7 @@ class Lab:
             kill(guest.pid, guest.pidfile, signal.SIGKILL)
             if not wait_gone(guest.pid, guest.pidfile, 10):
                 raise LabError(f"guest {guest.name}: its QEMU process {guest.pid} cannot be ended")
-        self._forget(guest.name, guest.qmp)
+        self._forget(guest.name)
 
     def _power_off(self, guest: Guest) -> None:
         command = [*self.ssh(guest.port), "poweroff"]
@@ -318,15 +318,11 @@ class Lab:
             return
         wait_gone(guest.pid, guest.pidfile, POWEROFF_SECONDS)
 
-    def _forget(self, name: str, qmp: str) -> None:
+    def _forget(self, name: str) -> None:
         own = os.path.join(self.directory, name)
         for file in _GUEST_FILES:
             if os.path.lexists(os.path.join(own, file)):
                 os.unlink(os.path.join(own, file))
-        if os.path.lexists(qmp):
-            os.unlink(qmp)
-        if os.path.dirname(qmp) != own and os.path.isdir(os.path.dirname(qmp)):
-            shutil.rmtree(os.path.dirname(qmp), ignore_errors=True)
 
     # Connections and the inventory
 
@@ -412,9 +408,11 @@ class _Boot:
         for path in (self.files.console, self.files.pidfile, self.files.qmp):
             if os.path.lexists(path):
                 os.unlink(path)
-        arguments = guest_arguments(self.spec, self.files, self.port, self.accelerator[0])
-        self.command = [self.tool, *arguments]
-        self.qemu = spawn(self.command, self.files.log)
+        with handed_over(self.files) as (names, given, numbers):
+            arguments = guest_arguments(self.spec, names, self.port, self.accelerator[0])
+            self.command = [self.tool, *given, *arguments]
+            self.qemu = spawn(self.command, self.files.log, numbers)
+        write_private(self.files.pidfile, b"%d\n" % self.qemu.pid)
         self._record()
 
     def _record(self) -> None:
@@ -527,7 +525,7 @@ class _Boot:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
-        self.lab._forget(self.spec.name, self.files.qmp)
+        self.lab._forget(self.spec.name)
 
 
 def _ssh_path(path: str) -> str:

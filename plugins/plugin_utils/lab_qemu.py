@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import re
 import shlex
 import signal
@@ -13,8 +14,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     CloudSpec,
@@ -32,6 +34,9 @@ PROBE_SECONDS = 20.0
 PROBE_TOKEN = b"kedr-lab: probe reached user space"
 ACCELERATORS = ("auto", "kvm", "tcg")
 KVM = "/dev/kvm"
+
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+"""QEMU may gain no privileges, start no programs, and change neither priorities nor affinities."""
 
 # An oops must not let the guest live on, and with -no-reboot a panic ends QEMU.
 CMDLINE = "console=ttyS0 panic=-1 oops=panic"
@@ -55,47 +60,110 @@ _ACCEL = {"kvm": ["-accel", "kvm"], "tcg": ["-accel", "tcg,thread=multi,tb-size=
 
 @dataclass(frozen=True)
 class GuestFiles:
-    """Paths of one guest's files; ``kernel`` and ``disk`` are shared, the rest is its own.
+    """Files of one guest: paths, or the names that its QEMU has for them. ``kernel`` and ``disk`` are shared.
 
-    Without a kernel the machine's firmware boots the disk, which then is a cloud image.
+    Without a kernel the machine's firmware boots the disk, which then is a cloud image. ``initrd`` and ``seed`` hold
+    the guest's secrets, ``overlay`` lies above the disk, ``uefi_variables`` is the firmware's memory, ``log`` has what
+    QEMU itself says. The path of ``pidfile`` in a process's arguments is also how the process is known as ours.
     """
 
     directory: str
     kernel: str
     disk: str
     console: str
+    initrd: str
+    overlay: str
+    seed: str
+    uefi_variables: str
     qmp: str
+    pidfile: str
+    log: str
     disk_format: str = "raw"
 
-    @property
-    def initrd(self) -> str:
-        """Initramfs with this guest's secrets in it."""
-        return os.path.join(self.directory, "initramfs")
 
-    @property
-    def overlay(self) -> str:
-        """Copy-on-write disk above the image's disk."""
-        return os.path.join(self.directory, "overlay.qcow2")
+_OWN = {
+    "initrd": "initramfs", "overlay": "overlay.qcow2", "seed": "seed.iso", "uefi_variables": "uefi-variables",
+    "qmp": "qmp", "pidfile": "qemu.pid", "log": "qemu.log",
+}  # fmt: skip
 
-    @property
-    def seed(self) -> str:
-        """Disk from which cloud-init learns who the guest is, with the guest's secrets."""
-        return os.path.join(self.directory, "seed.iso")
 
-    @property
-    def uefi_variables(self) -> str:
-        """The guest's own copy of its firmware's memory."""
-        return os.path.join(self.directory, "uefi-variables")
+def guest_files(directory: str, kernel: str, disk: str, console: str, disk_format: str = "raw") -> GuestFiles:
+    """Return the paths of a guest whose own files are in a directory."""
+    own = {field: os.path.join(directory, name) for field, name in _OWN.items()}
+    return GuestFiles(directory, kernel, disk, console, disk_format=disk_format, **own)
 
-    @property
-    def pidfile(self) -> str:
-        """Written by QEMU; its path in a process's arguments is also how the process is known as ours."""
-        return os.path.join(self.directory, "qemu.pid")
 
-    @property
-    def log(self) -> str:
-        """What QEMU itself says."""
-        return os.path.join(self.directory, "qemu.log")
+# QEMU opens what it writes to read-only at first.
+_FLAGS = {
+    "kernel": [os.O_RDONLY], "initrd": [os.O_RDONLY], "disk": [os.O_RDONLY], "overlay": [os.O_RDONLY, os.O_RDWR],
+    "seed": [os.O_RDONLY], "uefi_variables": [os.O_RDONLY, os.O_RDWR],
+    "console": [os.O_WRONLY | os.O_CREAT | os.O_TRUNC], "pidfile": [os.O_RDONLY | os.O_CREAT],
+}  # fmt: skip
+_BY_NAME = ("kernel", "initrd")
+"""QEMU takes these as no descriptors and opens them anew, so its user must be allowed to read them."""
+
+
+def qemu_user() -> dict[str, Any]:
+    """Return the options of Popen that take root's powers from QEMU: it is who called through sudo, else nobody.
+
+    Nobody gets the group of /dev/kvm. A caller who is not root stays as he is.
+    """
+    if os.geteuid() != 0:
+        return {}
+    try:
+        caller = int(os.environ.get("SUDO_UID") or 0)
+        entry = pwd.getpwuid(caller) if caller else pwd.getpwnam("nobody")
+    except (KeyError, ValueError) as error:
+        raise LabError(f"the control node has no user for QEMU: {error.args[0]}") from error
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    if not caller and os.path.exists(KVM) and os.stat(KVM).st_gid:
+        groups.append(os.stat(KVM).st_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
+
+
+@contextlib.contextmanager
+def handed_over(files: GuestFiles) -> Iterator[tuple[GuestFiles, list[str], list[int]]]:
+    """Open a guest's files for its QEMU, whose user may not reach them.
+
+    Gives the names that QEMU has for them, the arguments that tell it of the descriptors, and the descriptors.
+    """
+    names, arguments, numbers = {}, [], []
+    with contextlib.ExitStack() as opened:
+        for field, modes in _FLAGS.items():
+            path = getattr(files, field)
+            if not path or not (modes[0] & os.O_CREAT or os.path.exists(path)):
+                continue
+            given = [_opened(path, flags, opened) for flags in modes]
+            numbers += given
+            if field in _BY_NAME:
+                names[field] = f"/proc/self/fd/{given[0]}"
+            else:
+                names[field] = f"/dev/fdset/{given[0]}"
+                what = f"set={given[0]},opaque={_option(path)}"
+                arguments += [word for number in given for word in ("-add-fd", f"fd={number},{what}")]
+        if "initrd" in names:
+            os.chown(files.initrd, qemu_user().get("user", -1), -1)
+        control = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        with _short_name(files.qmp) as short:
+            control.bind(short)
+        names["qmp"] = str(control.fileno())
+        yield replace(files, **names), arguments, [*numbers, control.fileno()]
+
+
+def _opened(path: str, flags: int, opened: contextlib.ExitStack) -> int:
+    number = os.open(path, flags, 0o600)
+    opened.callback(os.close, number)
+    return number
+
+
+@contextlib.contextmanager
+def _short_name(path: str) -> Iterator[str]:
+    """Give a name for a path that is too long for a socket (107 bytes)."""
+    directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+    finally:
+        os.close(directory)
 
 
 def _option(value: str) -> str:
@@ -103,11 +171,15 @@ def _option(value: str) -> str:
     return value.replace(",", ",,")
 
 
+_BARE = (
+    "-sandbox", SANDBOX, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc",
+)  # fmt: skip
+
+
 def machine_arguments(kernel: str, initrd: str, cmdline: str, accelerator: str, cpu: str = "") -> list[str]:
     """Return the part of the command line that a guest and a probe have in common."""
     return [
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc",
-        *_ACCEL[accelerator], "-cpu", cpu or _CPU[accelerator],
+        *_BARE, "-no-reboot", *_ACCEL[accelerator], "-cpu", cpu or _CPU[accelerator],
         "-kernel", kernel, "-initrd", initrd, "-append", cmdline,
     ]  # fmt: skip
 
@@ -118,8 +190,7 @@ def disk_arguments(spec: GuestSpec, files: GuestFiles, accelerator: str) -> list
     The guest may restart itself, into a new kernel for instance. A panic that it tells of ends QEMU.
     """
     arguments = [
-        "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc",
-        *_ACCEL[accelerator], "-cpu", spec.cpu or _CPU[accelerator],
+        *_BARE, *_ACCEL[accelerator], "-cpu", spec.cpu or _CPU[accelerator],
         "-drive", f"if=none,id=seed,format=raw,readonly=on,file={_option(files.seed)}",
         "-device", "virtio-blk-pci,drive=seed", "-device", "pvpanic", "-action", "panic=shutdown",
     ]  # fmt: skip
@@ -148,6 +219,7 @@ def uefi_firmware() -> tuple[str, str]:
 def guest_arguments(spec: GuestSpec, files: GuestFiles, port: int, accelerator: str) -> list[str]:
     """Return QEMU's arguments for a guest whose SSH server is to be at ``port`` of the loopback address."""
     cmdline = f"{CMDLINE} {spec.cmdline}".strip()
+    restrict = "on" if spec.network == "restricted" else "off"
     if files.kernel:
         machine = machine_arguments(files.kernel, files.initrd, cmdline, accelerator, spec.cpu)
         machine += uefi_arguments(files) if spec.module_key else []
@@ -157,13 +229,13 @@ def guest_arguments(spec: GuestSpec, files: GuestFiles, port: int, accelerator: 
         "-name", f"guest={_option(spec.name)}",
         *machine,
         "-smp", str(spec.cpus), "-m", f"{spec.memory}M",
-        "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={_option(files.overlay)}",
+        "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={_option(files.overlay)},"
+        f"backing.driver={files.disk_format},backing.file.filename={_option(files.disk)}",
         "-device", "virtio-blk-pci,drive=disk" + ("" if files.kernel else ",bootindex=1"),
-        "-netdev", f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22",
+        "-netdev", f"user,id=net,ipv6=off,restrict={restrict},hostfwd=tcp:127.0.0.1:{port}-:22",
         "-device", "virtio-net-pci,netdev=net,romfile=",
         "-chardev", f"file,id=console,path={_option(files.console)}", "-serial", "chardev:console",
-        "-qmp", f"unix:{_option(files.qmp)},server=on,wait=off",
-        "-pidfile", files.pidfile,
+        "-chardev", f"socket,id=qmp,fd={files.qmp},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip
 
 
@@ -182,28 +254,35 @@ def boot_id() -> str:
         return stream.read().strip()
 
 
+def probe_arguments(files: GuestFiles) -> list[str]:
+    """Return QEMU's arguments for a guest under KVM that says that it runs, and ends."""
+    if files.kernel:
+        machine = machine_arguments(files.kernel, files.initrd, f"{CMDLINE} quiet kedr.probe", "kvm")
+    else:
+        machine = [
+            *_BARE, "-no-reboot", *_ACCEL["kvm"], "-cpu", _CPU["kvm"],
+            "-drive", f"if=ide,format=raw,file={files.overlay}",
+        ]  # fmt: skip
+    console = f"file,id=console,path={files.console}"
+    return [*machine, "-m", "512M", "-chardev", console, "-serial", "chardev:console"]
+
+
 def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool, str]:
     """Boot the kernel with hardware acceleration up to its first user process; returns (works, why).
 
     Without a kernel a boot record runs, after the machine's firmware: all that can be had before a cloud image runs.
     """
     with tempfile.TemporaryDirectory(dir=work, prefix=".probe-") as directory:
-        initrd, console = os.path.join(directory, "initramfs"), os.path.join(directory, "console.log")
+        files = guest_files(directory, kernel, "", os.path.join(directory, "console.log"))
         if kernel:
-            write_private(initrd, initramfs)
-            arguments = machine_arguments(kernel, initrd, f"{CMDLINE} quiet kedr.probe", "kvm")
+            write_private(files.initrd, initramfs)
         else:
-            write_private(initrd, (_BOOT_RECORD + PROBE_TOKEN).ljust(510, b"\0") + b"\x55\xaa" + bytes(2**20))
-            arguments = [
-                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc",
-                *_ACCEL["kvm"], "-cpu", _CPU["kvm"], "-drive", f"if=ide,format=raw,file={_option(initrd)}",
-            ]  # fmt: skip
-        process = subprocess.Popen(
-            [tool, *arguments, "-m", "512M", "-chardev", f"file,id=console,path={_option(console)}",
-             "-serial", "chardev:console"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            start_new_session=True,
-        )  # fmt: skip
+            write_private(files.overlay, (_BOOT_RECORD + PROBE_TOKEN).ljust(510, b"\0") + b"\x55\xaa" + bytes(2**20))
+        with handed_over(files) as (names, given, numbers):
+            process = subprocess.Popen(
+                [tool, *given, *probe_arguments(names)], pass_fds=numbers, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, **qemu_user(),
+            )  # fmt: skip
         try:
             dummy, said = process.communicate(timeout=PROBE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -214,7 +293,7 @@ def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool
             process.kill()
             process.wait()
             raise
-        with contextlib.suppress(OSError), open(console, "rb") as stream:
+        with contextlib.suppress(OSError), open(files.console, "rb") as stream:
             if PROBE_TOKEN in stream.read():
                 return True, "a probe guest ran under KVM"
         text = said.decode(errors="replace").strip().splitlines()
@@ -235,7 +314,7 @@ def choose_accelerator(
         return "tcg", f"{KVM} is missing or may not be used by this user"
     path = os.path.join(cache, "accelerator.json")
     weaker = os.path.join(cache, "accelerator-firmware.json")
-    key = f"{boot_id()} {qemu_version(tool)} {os.getuid()}"
+    key = f"{boot_id()} {qemu_version(tool)} {qemu_user().get('user', os.getuid())}"
     with lock(os.path.join(cache, ".accelerator.lock"), lambda: progress("waiting for another probe of KVM")):
         known = _known_probe(path, key) or (None if kernel else _known_probe(weaker, key))
         if known:
@@ -259,10 +338,13 @@ def _known_probe(path: str, key: str) -> tuple[str, str] | None:
 
 
 def make_overlay(files: GuestFiles, size_mb: int = 0) -> None:
-    """Make a fresh overlay; whatever an earlier guest wrote is gone. ``size_mb``: its size, else the disk's."""
+    """Make a fresh overlay; whatever an earlier guest wrote is gone. ``size_mb``: its size, else the disk's.
+
+    A disk whose overlay has a size of its own is not opened: a vendor made it.
+    """
     tool = find_tool("qemu-img", "qemu-utils")
-    command = [tool, "create", "-q", "-f", "qcow2", "-b", files.disk, "-F", files.disk_format, files.overlay]
-    command += [f"{size_mb}M"] if size_mb else []
+    command = [tool, "create", "-q", "-f", "qcow2", "-b", files.disk, "-F", files.disk_format]
+    command += ["-u", files.overlay, f"{size_mb}M"] if size_mb else [files.overlay]
     if os.path.lexists(files.overlay):
         os.unlink(files.overlay)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -278,14 +360,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def spawn(command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
-    """Start QEMU so that it outlives us and a Ctrl-C; its files are private, its messages go to ``log``."""
+def spawn(command: Sequence[str], log: str, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start QEMU with open descriptors so that it outlives us and a Ctrl-C; its messages go to ``log``."""
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.write(handle, os.fsencode(shlex.join(command)) + b"\n")
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True, umask=0o077
-        )
+            command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True, umask=0o077,
+            pass_fds=numbers, **qemu_user(),
+        )  # fmt: skip
     finally:
         os.close(handle)
 
@@ -302,21 +385,25 @@ def is_running(pid: int, pidfile: str) -> bool:
             arguments = stream.read().split(b"\0")
     except (OSError, IndexError):
         return False
-    return state not in (b"Z", b"X") and os.fsencode(pidfile) in arguments
+    mark = os.fsencode(_option(pidfile))
+    return state not in (b"Z", b"X") and any(argument.endswith(mark) for argument in arguments)
 
 
 def qmp_quit(path: str, seconds: float = 5.0) -> bool:
     """Ask QEMU to end through its control socket; False when it cannot be asked."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link, _short_name(path) as name:
             link.settimeout(seconds)
-            link.connect(path)
+            link.connect(name)
             stream = link.makefile("rwb")
             stream.readline()
             for command in ("qmp_capabilities", "quit"):
                 stream.write(json.dumps({"execute": command}).encode() + b"\n")
                 stream.flush()
-                if b'"return"' not in stream.readline():
+                answer = stream.readline()
+                while b'"event"' in answer:
+                    answer = stream.readline()
+                if b'"return"' not in answer:
                     return False
             return True
     except OSError:

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -32,6 +31,9 @@ FIRMWARES = ("bios", "uefi")
 BASE_PACKAGES = (
     "busybox-static", "gcc", "iproute2", "kmod", "libc6-dev", "make", "openssh-server", "procps",
 )  # fmt: skip
+
+NETWORKS = ("restricted", "open")
+"""What a guest may reach: nothing, or all that the control node's user can, its loopback services too."""
 
 _KERNELS = {"amd64": "linux-image-amd64", "i386": "linux-image-686-pae"}
 _QEMU = {"amd64": "qemu-system-x86_64", "i386": "qemu-system-x86_64"}
@@ -228,7 +230,7 @@ def load_image(data: Any, mirror: Any = ()) -> ImageSpec | CloudSpec:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """One guest. ``memory`` is in MiB; ``cmdline`` is added to the kernel's command line.
+    """One guest. ``memory`` is in MiB; ``cmdline`` is added to the kernel's command line; ``network`` is of NETWORKS.
 
     With ``module_key`` the guest starts by UEFI and trusts a key, made for this start, for modules.
     """
@@ -240,6 +242,7 @@ class GuestSpec:
     cmdline: str = ""
     cpu: str = ""
     module_key: bool = False
+    network: str = "restricted"
 
     @classmethod
     def load(cls, data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> GuestSpec:
@@ -262,6 +265,9 @@ class GuestSpec:
         module_key = _boolean(merged.get("module_key", False), f"{what}: module_key")
         if module_key and isinstance(image, CloudSpec):
             raise LabInputError(f"{what}: module_key cannot be set, its cloud image starts as its vendor wants")
+        network = str(merged.get("network") or ("open" if isinstance(image, CloudSpec) else cls.network))
+        if network not in NETWORKS:
+            raise LabInputError(f"{what}: network {network!r} is not one of {', '.join(NETWORKS)}")
         return cls(
             name=name,
             image=image,
@@ -270,6 +276,7 @@ class GuestSpec:
             cmdline=cmdline,
             cpu=cpu,
             module_key=module_key,
+            network=network,
         )
 
     @property
@@ -277,6 +284,7 @@ class GuestSpec:
         """Changes when a running guest is no longer what is asked for."""
         content = [self.image.key, self.memory, self.cpus, self.cmdline, self.cpu, getattr(self.image, "firmware", "")]
         content += ["module key"] if self.module_key else []
+        content += [self.network]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -346,24 +354,6 @@ def write_private(path: str, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def socket_dir(lab_dir: str, name: str) -> str:
-    """Directory short enough for a unix socket's path (107 bytes): the guest's own, else one for this user."""
-    own = os.path.join(lab_dir, name)
-    if len(os.fsencode(os.path.join(own, "qmp"))) <= 100:
-        return own
-    digest = hashlib.sha256(os.fsencode(own)).hexdigest()[:16]
-    base = os.environ.get("XDG_RUNTIME_DIR", "")
-    if not base or len(base) > 60 or not os.path.isdir(base):
-        base = "/tmp"
-    path = os.path.join(base, f"kedr-lab-{os.getuid()}-{digest}")
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    state = os.lstat(path)
-    if state.st_uid != os.getuid() or not stat.S_ISDIR(state.st_mode) or state.st_mode & 0o077:
-        raise LabError(f"{path} belongs to somebody else or is open to others; remove it")
-    return path
 
 
 @contextlib.contextmanager

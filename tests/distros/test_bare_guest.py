@@ -35,7 +35,8 @@ PYTHON = "mkdir -p /standin/python; tar xzf - -C /standin; install -m 755 /stand
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A Debian 13 guest as the lab makes it, from which compiler, make and headers are taken."""
-    started = start_lab(tmp_path_factory.mktemp("bare") / "lab", [{"name": "bare", "memory": 1536}])
+    bare = {"name": "bare", "memory": 1536, "network": "open"}
+    started = start_lab(tmp_path_factory.mktemp("bare") / "lab", [bare])
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
     options = ['Acquire::Languages "none";', *apt_proxy_options(dump)]
     started.ssh("bare", PURGE, stdin="\n".join(options).encode(), limit=900)

@@ -27,7 +27,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import (
     seed_files,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import make_ssh_key
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import GuestFiles, guest_arguments
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import guest_arguments, guest_files
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, GuestSpec, LabError, load_image
 
 DISK = bytes(510) + b"\x55\xaa" + random.Random(0).randbytes(300_000)
@@ -451,7 +451,7 @@ def test_the_seed_is_a_disk_with_cloud_inits_label_that_only_its_owner_reads(key
 
 def test_a_cloud_guest_boots_from_its_disk_with_the_seed_beside_it() -> None:
     image = {"cloud": {"url": "https://h/a.qcow2", "sha256": SUM}}
-    files = GuestFiles(directory="/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c", qmp="/q")
+    files = guest_files("/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c")
     arguments = guest_arguments(GuestSpec.load({"name": "one", "image": image}, {}), files, 2222, "tcg")
     assert "-kernel" not in arguments
     assert "-no-reboot" not in arguments
@@ -465,7 +465,7 @@ def test_uefi_needs_its_firmware_and_a_memory_of_the_guests_own(tmp_path, monkey
 
     image = {"cloud": {"url": "https://h/a.qcow2", "sha256": SUM, "firmware": "uefi"}}
     spec = GuestSpec.load({"name": "one", "image": image}, {})
-    files = GuestFiles(directory="/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c", qmp="/q")
+    files = guest_files("/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c")
     code, variables = tmp_path / "code.fd", tmp_path / "vars.fd"
     monkeypatch.setattr(lab_qemu, "_UEFI", ((str(code), str(variables)),))
     with pytest.raises(LabError, match="install the package ovmf"):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from unittest import mock
 
 import pytest
 import yaml
@@ -19,9 +20,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import lab_guest, lab_qem
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Lab, guest_archive, guest_script
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     CMDLINE,
-    GuestFiles,
     choose_accelerator,
     guest_arguments,
+    guest_files,
     is_running,
     qmp_quit,
 )
@@ -42,8 +43,10 @@ if "--version" in arguments:
     print("QEMU emulator version 9.9.9")
     sys.exit()
 def option(name, part=""):
-    value = arguments[arguments.index(name) + 1]
-    return next(word[len(part):] for word in value.split(",") if word.startswith(part))
+    values = [word for place, word in enumerate(arguments) if arguments[place - 1] == name]
+    return next(word[len(part):] for value in values for word in value.split(",") if word.startswith(part))
+def given(path):
+    return open(int(path.removeprefix("/dev/fdset/")), "w")
 mode = open(os.environ["MODE"]).read()
 tries = os.environ["MODE"] + ".tries"
 open(tries, "a").write("x")
@@ -54,11 +57,10 @@ if mode == "port" and len(open(tries).read()) == 1:
 if "-append" in arguments and "kedr.probe" in option("-append"):
     if mode == "hang":
         time.sleep(60)
-    open(option("-chardev", "path="), "w").write("kedr-lab: probe reached user space" if mode == "good" else "")
+    given(option("-chardev", "path=")).write("kedr-lab: probe reached user space" if mode == "good" else "")
     sys.exit()
-open(option("-pidfile"), "w").write(str(os.getpid()))
 name = option("-name", "guest=")
-console = open(option("-chardev", "path="), "w")
+console = given(option("-chardev", "path="))
 if mode == "panic":
     console.write("Kernel panic - not syncing: no root\\n" + "trace\\n" * 30)
     sys.exit()
@@ -66,15 +68,14 @@ console.write("[0.0] Linux\\n")
 if mode != "silent":
     console.write("kedr-lab: guest %s is ready for logins\\n" % name)
 console.flush()
-server = socket.socket(socket.AF_UNIX)
-server.bind(option("-qmp", "unix:"))
+server = socket.socket(fileno=int(option("-chardev", "fd=")))
 server.listen()
 while True:
     link = server.accept()[0].makefile("rwb")
     link.write(b'{"QMP": {}}\\n'), link.flush()
     for line in link:
         if mode != "deaf":
-            link.write(b'{"return": {}}\\n'), link.flush()
+            link.write(b'{"event": "SHUTDOWN"}\\n{"return": {}}\\n'), link.flush()
             if json.loads(line)["execute"] == "quit":
                 sys.exit()
 """
@@ -111,12 +112,15 @@ def machine(tmp_path, monkeypatch):
     mode.write_text("good")
     monkeypatch.setenv("MODE", str(mode))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(lab_qemu, "qemu_user", dict)  # only root finds the stand-ins
     monkeypatch.setattr(lab_guest, "base_initramfs", lambda *arguments: b"")
     monkeypatch.setattr(lab_guest, "POWEROFF_SECONDS", 0.3)
     directory = image_dir(str(tmp_path / "cache"), ImageSpec.load({}))
     os.makedirs(directory)
     with open(os.path.join(directory, "image.json"), "w") as stream:
         json.dump({"release": "6.1.0-9-amd64"}, stream)
+    for name in ("vmlinuz", "disk.raw"):
+        open(os.path.join(directory, name), "w").close()
     return mode
 
 
@@ -177,7 +181,9 @@ def test_a_guest_that_trusts_a_key_starts_by_uefi_and_names_the_key_which_goes_w
     certificate = subprocess.run(
         ["openssl", "x509", "-in", variables["kedr_signing_cert"], "-outform", "der"], check=True, capture_output=True
     ).stdout
-    (memory,) = (word.partition("file=")[2] for word in guest.command if "pflash" in word and "readonly" not in word)
+    (given,) = (word.partition("file=")[2] for word in guest.command if "pflash" in word and "readonly" not in word)
+    told = f"set={given.removeprefix('/dev/fdset/')},opaque="
+    (memory,) = {word.partition(told)[2] for word in guest.command if told in word}
     with open(memory, "rb") as stream:
         assert stream.read() == b"trusts " + certificate
     assert stat.S_IMODE(os.stat(variables["kedr_signing_key"]).st_mode) == 0o600
@@ -201,6 +207,7 @@ def cloud_image(tmp_path):
     os.makedirs(directory)
     with open(os.path.join(directory, "image.json"), "w") as stream:
         json.dump({"release": "", "disk": "disk.qcow2", "format": "qcow2", "virtual_mb": 3072}, stream)
+    open(os.path.join(directory, "disk.qcow2"), "w").close()
 
 
 def test_a_cloud_guest_is_ready_when_cloud_init_says_so_and_tells_its_kernel(lab, cloud_image, machine):
@@ -412,7 +419,7 @@ def test_ssh_gets_paths_with_spaces_and_percent_signs_as_they_are(tmp_path):
 
 
 def files(directory="/lab/one"):
-    return GuestFiles(directory, "/k", "/d", f"{directory}/console.log", f"{directory}/qmp")
+    return guest_files(directory, "/k", "/d", f"{directory}/console.log")
 
 
 def value(arguments, name):
@@ -441,7 +448,72 @@ def test_a_comma_in_a_path_does_not_end_an_option():
     arguments = guest_arguments(specs("one")[0], files("/a,b"), 1, "tcg")
     assert "path=/a,,b/console.log" in value(arguments, "-chardev")
     assert "file=/a,,b/overlay.qcow2" in value(arguments, "-drive")
-    assert value(arguments, "-pidfile") == "/a,b/qemu.pid"
+
+
+def test_qemu_gets_its_files_open_and_the_names_that_it_has_for_them(tmp_path):
+    directory = tmp_path / "a,b" / ("x" * 120)
+    directory.mkdir(parents=True)
+    made = guest_files(str(directory), "", str(tmp_path / "disk"), str(directory / "console.log"), "qcow2")
+    for path in (made.disk, made.overlay, made.seed):
+        open(path, "w").close()
+    with lab_qemu.handed_over(made) as (names, arguments, numbers):
+        text = " ".join(guest_arguments(specs("one", image=CLOUD)[0], names, 1, "tcg"))
+        assert all(os.get_inheritable(number) is False for number in numbers)
+    assert str(tmp_path) not in text
+    assert f"backing.driver=qcow2,backing.file.filename={names.disk}" in text
+    assert (names.kernel, names.qmp) == ("", str(numbers[-1]))
+    told = [word.split(",opaque=")[1] for word in arguments if "opaque=" in word]
+    both_ways = [made.overlay, made.overlay]
+    expected = [made.disk, *both_ways, made.seed, made.console, made.pidfile]
+    assert told == [path.replace(",", ",,") for path in expected]
+    assert {stat.S_IMODE(os.stat(path).st_mode) for path in (made.console, made.pidfile)} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("uid", "caller", "kvm", "expected"),
+    [
+        (1000, "", 20, {}),
+        (1000, "7", 20, {}),
+        (0, "1000", 20, {"user": 1000, "group": 50, "extra_groups": [50, 60]}),
+        (0, "", 20, {"user": 99, "group": 98, "extra_groups": [98, 20]}),
+        (0, "0", 0, {"user": 99, "group": 98, "extra_groups": [98]}),
+    ],
+)
+def test_qemu_runs_as_who_called_and_never_as_root(monkeypatch, uid, caller, kvm, expected):
+    users = {1000: mock.Mock(pw_uid=1000, pw_gid=50, pw_name="ann")}
+    nobody = mock.Mock(pw_uid=99, pw_gid=98, pw_name="nobody")
+    groups = {"ann": [50, 60], "nobody": [98]}
+    monkeypatch.setenv("SUDO_UID", caller)
+    monkeypatch.setattr(lab_qemu.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(lab_qemu.pwd, "getpwuid", users.__getitem__)
+    monkeypatch.setattr(lab_qemu.pwd, "getpwnam", {"nobody": nobody}.__getitem__)
+    monkeypatch.setattr(lab_qemu.os, "getgrouplist", lambda name, group: list(groups[name]))
+    monkeypatch.setattr(lab_qemu.os, "stat", lambda path: mock.Mock(st_gid=kvm))
+    monkeypatch.setattr(lab_qemu.os.path, "exists", lambda path: True)
+    assert lab_qemu.qemu_user() == expected
+
+
+@pytest.mark.parametrize("caller", ["4294967294", "ann"])
+def test_a_caller_whom_the_control_node_does_not_know_is_told(monkeypatch, caller):
+    monkeypatch.setenv("SUDO_UID", caller)
+    monkeypatch.setattr(lab_qemu.os, "geteuid", lambda: 0)
+    with pytest.raises(LabError, match=rf"has no user for QEMU: .*{caller}"):
+        lab_qemu.qemu_user()
+
+
+@pytest.mark.parametrize("image", [{}, CLOUD])
+def test_every_machine_and_every_probe_has_a_sandbox(image):
+    paths = guest_files("/l", "" if image else "/k", "/d", "/c")
+    arguments = guest_arguments(specs("one", image=image)[0], paths, 1, "tcg")
+    assert value(arguments, "-sandbox") == "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+    for kernel in ("/k", ""):
+        assert "-sandbox" in lab_qemu.probe_arguments(guest_files("/l", kernel, "", "/c"))
+
+
+def test_a_guest_is_shut_in_unless_its_network_is_open():
+    shut, wide = (guest_arguments(specs("one", network=name)[0], files(), 1, "tcg") for name in ("restricted", "open"))
+    assert "restrict=on,hostfwd=" in value(shut, "-netdev")
+    assert "restrict=off,hostfwd=" in value(wide, "-netdev")
 
 
 def test_hardware_acceleration_passes_the_processor_through():

@@ -21,7 +21,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     load_guests,
     lock,
     private_dir,
-    socket_dir,
     write_private,
 )
 
@@ -134,6 +133,7 @@ def test_a_name_that_is_no_safe_file_and_host_name_is_refused(name):
         ({"cmdline": "a\nb"}, "not printable ASCII"),
         ({"cpu": "max -device x"}, "is not a QEMU processor model"),
         ({"memroy": 1}, "guest g: unknown option 'memroy'"),
+        ({"network": "wide"}, "network 'wide' is not one of restricted, open"),
         ({"module_key": 1}, "module_key: 1 is neither true nor false"),
         (
             {"module_key": True, "image": {"cloud": {"url": "file:///i", "sha256": "0" * 64}}},
@@ -163,7 +163,15 @@ def test_the_digest_of_a_guest_changes_with_what_a_running_guest_cannot_change()
     plain = GuestSpec.load({"name": "a"}, DEFAULTS)
     assert GuestSpec.load({"name": "a", "cmdline": "quiet"}, DEFAULTS).digest != plain.digest
     assert GuestSpec.load({"name": "a", "image": {"suite": "bookworm"}}, DEFAULTS).digest != plain.digest
+    assert GuestSpec.load({"name": "a", "network": "open"}, DEFAULTS).digest != plain.digest
     assert GuestSpec.load({"name": "b"}, DEFAULTS).digest == plain.digest
+
+
+def test_a_guest_that_is_built_here_is_shut_in_and_one_of_a_vendor_needs_its_repositories():
+    cloud = {"cloud": {"url": "https://h/i", "sha256": "0" * 64}}
+    assert GuestSpec.load({"name": "a"}, DEFAULTS).network == "restricted"
+    assert GuestSpec.load({"name": "a", "image": cloud}, DEFAULTS).network == "open"
+    assert GuestSpec.load({"name": "a", "image": cloud, "network": "restricted"}, DEFAULTS).network == "restricted"
 
 
 def test_the_cache_is_the_option_then_the_environment_then_home():
@@ -172,35 +180,6 @@ def test_the_cache_is_the_option_then_the_environment_then_home():
     assert cache_root("", both) == "/c"
     assert cache_root("", {"XDG_CACHE_HOME": "/x"}) == "/x/kedr-lab"
     assert cache_root("", {}) == os.path.expanduser("~/.cache/kedr-lab")
-
-
-def test_a_short_lab_directory_holds_its_own_sockets(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    assert socket_dir("/l", "g") == "/l/g"
-
-
-def test_a_long_lab_directory_gets_a_short_private_place_for_sockets(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path) if len(str(tmp_path)) <= 60 else "")
-    path = socket_dir("/" + "x" * 120, "g")
-    try:
-        assert len(path) < 100
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
-        assert socket_dir("/" + "x" * 120, "g") == path
-        assert socket_dir("/" + "x" * 120, "h") != path
-    finally:
-        os.rmdir(path)
-        os.rmdir(socket_dir("/" + "x" * 120, "h"))
-
-
-def test_a_socket_place_open_to_others_is_refused(monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    path = socket_dir("/" + "y" * 120, "g")
-    try:
-        os.chmod(path, 0o755)
-        with pytest.raises(LabError, match="open to others"):
-            socket_dir("/" + "y" * 120, "g")
-    finally:
-        os.rmdir(path)
 
 
 def test_private_files_and_directories_are_closed_to_others(tmp_path):
