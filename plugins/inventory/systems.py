@@ -16,6 +16,8 @@ description:
     with neither stands in reports only.
   - Further groups are the first word of C(system) (C(debian)), all of C(system) (C(debian_11)), the kernel
     series (C(kernel_5_10)), the architecture (C(x86_64), C(i386)) and the row's C(group).
+  - Rows are data. A row names no files but those beside its file, no options but those that are listed in
+    C(docs/matrix.md), and text in it is never a template.
   - Mistakes are told with file and line.
 author:
   - The kedr.lab authors (@kedr-lab)
@@ -74,8 +76,12 @@ options:
         type: dict
       remote:
         description:
-          - Inventory variables of a host that is there already, such as C(ansible_host). Nothing is loaded there
-            unless C(kedr_test_host) is true.
+          - Inventory variables of a host that is there already. Nothing is loaded there unless C(kedr_test_host) is
+            true.
+          - Allowed are C(ansible_host), C(ansible_port), C(ansible_user), C(ansible_ssh_private_key_file),
+            C(ansible_ssh_executable) (C(/usr/bin/ssh) or C(/usr/bin/ssh1)), C(ansible_become),
+            C(ansible_become_method) (C(sudo) or C(su)), C(ansible_become_user), C(host_install_packages),
+            C(kedr_test_host) and C(kedr_upgrade_kernel). Any other belongs into an inventory of your own.
         type: dict
       ssh:
         description:
@@ -89,20 +95,20 @@ options:
         description: When the row was last run where it was written, or V(never).
         type: str
       target:
-        description: Kernel module to be watched, loaded by its name; C(cp_target) when not given.
+        description: Name of the kernel module to be watched; C(cp_target) when not given.
         type: str
       target_params:
         description: Parameters of the target.
         type: dict
       payloads:
-        description: Descriptions of payloads, relative to the file.
+        description: Descriptions of payloads, in the directory of the file or below.
         type: list
         elements: str
       expect:
-        description: What the run must show, a file relative to this one.
+        description: What the run must show, a file in the directory of this one or below.
         type: str
       exercise:
-        description: Shell program that makes the target work, a file relative to this one.
+        description: Shell program that makes the target work, a file in the directory of this one or below.
         type: str
 """
 

@@ -56,7 +56,9 @@ options:
         default: []
       apt_options:
         description:
-          - Lines of apt configuration for the build, such as C(Acquire::Check-Valid-Until "false").
+          - Lines of apt configuration for the build, such as C(Acquire::Check-Valid-Until "false"). Allowed are
+            C(Check-Date), C(Check-Valid-Until), C(Languages "none") and C(Retries) of C(Acquire), and C(Timeout) and
+            C(Proxy) of C(Acquire::http) and C(Acquire::https).
         type: list
         elements: str
         default: []
@@ -73,6 +75,8 @@ options:
         description:
           - Absolute path of a directory with C(boot), C(usr/lib/modules) and C(usr/src) of a kernel that is in no
             package, such as C(scripts/debug-kernel.sh) makes. No kernel package is installed then.
+          - It must lie in C(kernels) of the cache, and nobody but root and who builds the image may be able to change
+            it.
           - The last part of the path stands for the content; another kernel needs another name.
         type: path
         default: ''
@@ -108,7 +112,9 @@ options:
     default: ''
   mirror:
     description:
-      - Mirror URIs or whole one-line apt sources. When empty, what C(mmdebstrap) chooses for the suite.
+      - Mirror URIs of C(http), C(https), C(file) or C(copy), or whole one-line apt sources C(deb [options] URI suite
+        components) with the options C(arch), C(check-valid-until) and C(signed-by), a file of C(/usr/share/keyrings) or
+        C(/etc/apt/keyrings). When empty, what C(mmdebstrap) chooses for the suite. Signatures are always checked.
       - The proxies that the machine's apt is set up with are used; they are not left in the image.
     type: list
     elements: str

@@ -11,6 +11,7 @@ import re
 import selectors
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -21,9 +22,12 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     ImageSpec,
     LabError,
+    LabInputError,
     Progress,
     find_tool,
     image_dir,
+    is_inside,
+    kernels_dir,
     lock,
     write_private,
 )
@@ -116,7 +120,7 @@ def mmdebstrap_command(spec: ImageSpec, tree: str, tool: str, apt_options: Seque
         command += [f"--setup-hook=sed -n {shlex.quote(pattern)} {file} > {file}.d/{pocket}.list"]
     if spec.kernel_tree:
         command += [f'--customize-hook=cp -a {shlex.quote(spec.kernel_tree)}/. "$1"/']
-    command += [f"--customize-hook={_CLEAN}", spec.suite, tree, *spec.mirror]
+    command += [f"--customize-hook={_CLEAN}", "--", spec.suite, tree, *spec.mirror]
     return command
 
 
@@ -217,6 +221,26 @@ def _check_space(cache: str) -> None:
         )
 
 
+def _others_can_write(state: os.stat_result) -> bool:
+    """Tell whether somebody else than root and we can change a file; a link is changed by its owner only."""
+    mode = 0 if stat.S_ISLNK(state.st_mode) else state.st_mode
+    foreign_group = mode & stat.S_IWGRP and state.st_gid not in (0, os.getegid())
+    return state.st_uid not in (0, os.geteuid()) or bool(mode & stat.S_IWOTH or foreign_group)
+
+
+def check_kernel_tree(kernel: str, cache: str) -> None:
+    """Refuse a kernel's tree of another place, one with more than a kernel in it, and one that others can write to."""
+    what = f"image: kernel_tree {kernel}"
+    if not is_inside(kernel, kernels_dir(cache)):
+        raise LabInputError(f"{what} is not in {kernels_dir(cache)}, where kernels that are in no package belong")
+    if not os.path.isdir(kernel) or set(os.listdir(kernel)) != {"boot", "usr"}:
+        raise LabInputError(f"{what} must be a directory with boot and usr, and nothing else")
+    for place, directories, files in os.walk(kernel):
+        for path in [place, *(os.path.join(place, name) for name in directories + files)]:
+            if _others_can_write(os.lstat(path)):
+                raise LabInputError(f"{what}: {path} can be changed by others; nothing is taken from there")
+
+
 def _build(spec: ImageSpec, work: str, log: _Log) -> dict[str, Any]:
     """Fill the directory ``work`` with a whole image; returns its description."""
     started = time.time()
@@ -287,6 +311,8 @@ def _replace(spec: ImageSpec, cache: str, final: str, log: _Log) -> dict[str, An
     images = os.path.dirname(final)
     for stale in glob.glob(os.path.join(glob.escape(images), f".{spec.key}.*.part")):
         _remove(stale)
+    if spec.kernel_tree:
+        check_kernel_tree(spec.kernel_tree, cache)
     _check_space(cache)
     work = tempfile.mkdtemp(prefix=f".{spec.key}.", suffix=".part", dir=images)
     os.chmod(work, 0o755)

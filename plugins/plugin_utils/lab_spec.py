@@ -42,6 +42,25 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+(/[A-Za-z0-9.+_-]+)?\Z")
 _CMDLINE = re.compile(r"[\x20-\x7e]*\Z")
 _URL = re.compile(r"(https?://[^\s/?#]+/|file:///)[\x21-\x7e]+\Z")
+_PATH = r"/[A-Za-z0-9._~:/@%+,=&-]*"
+_URI = re.compile(rf"(https?://[A-Za-z0-9._~:@%+\[\]-]+({_PATH})?|(file|copy):(//)?{_PATH})\Z")
+_DEB = re.compile(r"deb (?:\[([^]]+)\] )?([^ []+)((?: [A-Za-z0-9./_+-]+)+)\Z")
+# Nothing that turns the check of signatures off, and no key but those that are installed.
+_DEB_OPTION = re.compile(
+    r"(arch=[a-z0-9,-]+|check-valid-until=(yes|no)|signed-by=/(usr/share|etc/apt)/keyrings/[A-Za-z0-9][A-Za-z0-9._+-]*)\Z"
+)
+_MIRRORS = (
+    "a URI of http, https, file or copy, or a line 'deb [options] URI suite components' with the options arch, "
+    "check-valid-until and signed-by (a file of /usr/share/keyrings or /etc/apt/keyrings)"
+)
+_APT = re.compile(
+    r'Acquire::(Check-(Date|Valid-Until) "(true|false|yes|no)"|Languages "none"|Retries "[0-9]{1,3}"|'
+    r'https?::Timeout "[0-9]{1,4}"|https?::Proxy(::[A-Za-z0-9.-]+)? "(DIRECT|[a-z0-9]+://[A-Za-z0-9._~:@%+/-]+)");?\Z'
+)
+_APT_OPTIONS = (
+    'Acquire::Check-Date, Check-Valid-Until, Languages "none", Retries, http::Timeout, http::Proxy and the same of '
+    "https, each with its value in double quotes"
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _OWN_FILES = ("inventory.yml", "known_hosts", "ssh_key", "ssh_key.pub")
 
@@ -78,12 +97,20 @@ def _boolean(value: Any, what: str) -> bool:
     return value
 
 
-def _words(value: Any, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
+def _is_mirror(text: str) -> bool:
+    line = _DEB.match(text)
+    if not line:
+        return _URI.match(text) is not None
+    return all(_DEB_OPTION.match(option) for option in (line[1] or "arch=any").split(" ")) and bool(_URI.match(line[2]))
+
+
+def _words(value: Any, fits: Callable[[str], object], what: str, allowed: str = "") -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise LabInputError(f"{what}: a list is needed, not {value!r}")
     for word in value:
-        if not isinstance(word, str) or not pattern.match(word):
-            raise LabInputError(f"{what}: {word!r} is not a valid name")
+        if not isinstance(word, str) or not fits(word):
+            told = f"is not allowed; allowed is {allowed}" if allowed else "is not a valid name"
+            raise LabInputError(f"{what}: {word!r} {told}")
     return tuple(value)
 
 
@@ -92,8 +119,9 @@ class ImageSpec:
     """One root tree and the disk made of it. ``mirror``, where packages come from, is no part of the key.
 
     Without ``security`` the suite is taken as released, without its security updates. ``kernel_tree`` is a
-    directory whose last part names its content, with ``boot``, ``usr/lib/modules`` and ``usr/src`` of a kernel that
-    is in no package; its content is copied into the tree, and no kernel package is installed.
+    directory of ``kernels`` in the cache whose name stands for its content, with ``boot``, ``usr/lib/modules`` and
+    ``usr/src`` of a kernel that is in no package; its content is copied into the tree, and no kernel package is
+    installed.
     """
 
     suite: str = "trixie"
@@ -127,16 +155,15 @@ class ImageSpec:
         kernel_tree = str(data.get("kernel_tree") or "")
         if kernel_tree and (data.get("kernel") or not os.path.isabs(kernel_tree)):
             raise LabInputError(f"image: kernel_tree {kernel_tree!r} must be an absolute path, and goes without kernel")
-        any_text = re.compile(r"[^\0\n]+\Z")
         mirrors = data.get("mirror", mirror) or ()
         return cls(
             suite=suite,
             architecture=architecture,
             kernel=kernel,
-            packages=_words(data.get("packages", ()), _PACKAGE, "image: packages"),
-            pockets=_words(data.get("pockets", ()), _WORD, "image: pockets"),
-            apt_options=_words(data.get("apt_options", ()), any_text, "image: apt_options"),
-            mirror=_words([mirrors] if isinstance(mirrors, str) else mirrors, any_text, "image: mirror"),
+            packages=_words(data.get("packages", ()), _PACKAGE.match, "image: packages"),
+            pockets=_words(data.get("pockets", ()), _WORD.match, "image: pockets"),
+            apt_options=_words(data.get("apt_options", ()), _APT.match, "image: apt_options", _APT_OPTIONS),
+            mirror=_words([mirrors] if isinstance(mirrors, str) else mirrors, _is_mirror, "image: mirror", _MIRRORS),
             security=_boolean(data.get("security", True), "image: security"),
             kernel_tree=kernel_tree.rstrip("/"),
         )
@@ -325,6 +352,16 @@ def _check_own(path: str, what: str) -> None:
         ownership.check(path, what)
     except ownership.OwnershipError as error:
         raise LabError(str(error)) from error
+
+
+def kernels_dir(cache: str) -> str:
+    """Where kernels lie that are in no package."""
+    return os.path.join(cache, "kernels")
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Tell whether a path, with its links followed, is below a directory."""
+    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(directory), ""))
 
 
 def image_dir(cache: str, spec: ImageSpec | CloudSpec) -> str:

@@ -20,6 +20,9 @@ from typing import Any
 LEGACY = "legacy"
 """The one value of a row's key ``ssh``."""
 
+CLIENTS = ("/usr/bin/ssh", "/usr/bin/ssh1")
+"""The SSH clients that a row may name."""
+
 _KINDS: dict[str, tuple[str, ...]] = {
     "kex": ("diffie-hellman-group-exchange-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"),
     "key": ("ssh-rsa", "ssh-dss"),

@@ -2,20 +2,28 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Rows of the matrix: data/systems.yml and files like it, read strictly; their hosts, groups and variables.
 
-A mistake is told as ``file:line`` with what is allowed there.
+A mistake is told as ``file:line`` with what is allowed there. Rows are data, perhaps of somebody else: they name no
+file but those beside them, and set no variable by which the control node would run a program.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import ssh_legacy
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError, Node, load
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabInputError, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    LabInputError,
+    cache_root,
+    is_inside,
+    kernels_dir,
+    load_guests,
+)
 
 PLUGIN = "kedr.lab.systems"
 GROUPS = ("seed", "base", "variant", "target", "cloud")
@@ -27,7 +35,10 @@ SHIPPED = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\Z")
 _SERIES = re.compile(r"\b(2\.6\.[0-9]+|[0-9]+\.(?:[0-9]+|x))\b")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+"""What Ansible calls the control node."""
+
 _FILE_KEYS = {"plugin": "text", "systems": "list"}
 _WORDS = {"name": "text", "system": "text", "kernel": "text", "arch": "text", "group": "text", "why": "text"}
 _MORE = {
@@ -44,6 +55,36 @@ _MORE = {
     "ssh": "text",
     "checked": "text",
 }
+
+
+def _is(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and not _is_bool(value) and 0 < value < 65536
+
+
+_USER = (_is(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}"), "the name of a user")
+_BOOL = (_is_bool, "true or false")
+_REMOTE = {
+    "ansible_host": (_is(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,254}"), "the name or the address of a host"),
+    "ansible_port": (_is_port, "a number from 1 to 65535"),
+    "ansible_user": _USER,
+    "ansible_ssh_private_key_file": (_is(r"~?/[A-Za-z0-9._/ @+-]+"), "an absolute path, or one that begins with ~/"),
+    "ansible_ssh_executable": (lambda value: value in ssh_legacy.CLIENTS, f"one of {', '.join(ssh_legacy.CLIENTS)}"),
+    "ansible_become": _BOOL,
+    "ansible_become_method": (_is("sudo|su"), "sudo or su"),
+    "ansible_become_user": _USER,
+    "host_install_packages": _BOOL,
+    "kedr_test_host": _BOOL,
+    "kedr_upgrade_kernel": _BOOL,
+}
+"""The variables that ``remote`` may hold: what they must be, as a question and in words."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +205,8 @@ def _check_names(rows: Collection[Row], problems: list[str]) -> None:
     """Raise DataFileError with ``problems`` and the rows that are named as a group is."""
     groups = {group for row in rows for group in [*row.groups(), "all", "ungrouped"]}
     for row in rows:
+        if _LOCAL[0] in row.groups() or row.name in _LOCAL:
+            problems += row.place.error(f"neither name nor system may be {_LOCAL[0]}: this is the control node").problems
         if row.name in groups:
             problems += row.place.error(f"a row cannot be named '{row.name}': this is the name of a group").problems
     if problems:
@@ -175,6 +218,11 @@ def _row(node: Node) -> Row:
     words = {name: value.text() for name, value in given.items() if isinstance(value.value, str)}
     if not _NAME.match(words["name"]):
         raise given["name"].error("'name' must be letters, digits, '.', '_' and '-', at most 64, as a host's name")
+    for name, text in words.items():
+        if not text.isprintable():
+            raise given[name].error(f"'{name}' holds a character that cannot be printed")
+    if "target" in given and not _MODULE.match(words["target"]):
+        raise given["target"].error("'target' must be the name of a kernel module: letters, digits, '_' and '-'")
     _choice(given["arch"], "arch", ARCHITECTURES)
     _choice(given["group"], "group", GROUPS)
     if "guest" in given and "image" not in given:
@@ -210,16 +258,24 @@ def _choice(node: Node, name: str, allowed: Iterable[str]) -> None:
 
 def _file(node: Node) -> str:
     node.check("text", "a file")
-    path = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(node.path)), node.value))
+    path = os.path.normpath(os.path.join(_beside(node), node.value))
+    if os.path.isabs(node.value) or not is_inside(path, _beside(node)):
+        raise node.error(f"{node.value} is not beside this file; a row names files in its file's directory and below")
     if not os.path.isfile(path):
         raise node.error(f"there is no file {node.value}; paths are relative to this file")
     return path
+
+
+def _beside(node: Node) -> str:
+    return os.path.dirname(os.path.abspath(node.path))
 
 
 def _params(node: Node) -> dict[str, str]:
     for name, value in node.value.items():
         if not isinstance(name, str) or isinstance(value.value, (dict, list)) or value.value is None:
             raise value.error("a parameter of a module is a name and a single value")
+        if not _MODULE.match(name) or not str(value.value).isprintable():
+            raise value.error("a parameter is named by letters, digits, '_' and '-', and its value can be printed")
     return {name: _word(value.value) for name, value in node.value.items()}
 
 
@@ -229,12 +285,15 @@ def _word(value: Any) -> str:
 
 def _remote(node: Node) -> dict[str, Any]:
     for name, value in node.value.items():
-        if not isinstance(name, str) or not _VARIABLE.match(name):
-            raise value.error("'remote' holds variables of the inventory, such as ansible_host")
-    found: dict[str, Any] = plain(node)
-    if not isinstance(found.get("kedr_test_host", False), bool):
-        raise node.value["kedr_test_host"].error("'kedr_test_host' must be true or false")
-    return found
+        if name not in _REMOTE:
+            raise value.error(
+                f"'remote' holds variables of the inventory, and '{name}' is none that a row may set; allowed are: "
+                f"{', '.join(_REMOTE)}. Any other belongs into an inventory of your own"
+            )
+        fits, what = _REMOTE[name]
+        if not fits(value.value):
+            raise value.error(f"'{name}' must be {what}")
+    return dict(plain(node))
 
 
 def _check_guest(row: Row, given: Mapping[str, Node]) -> None:
@@ -247,9 +306,24 @@ def _check_guest(row: Row, given: Mapping[str, Node]) -> None:
     except LabInputError as error:
         where = given["image"] if str(error).startswith("image") or "guest" not in given else given["guest"]
         raise where.error(str(error)) from None
+    _check_places(given["image"])
+    if row.guest.get("network") == "open" and not row.image.get("cloud"):
+        raise given["guest"].error("'network' is open for cloud images only: a guest that is built here needs none")
     wanted = {"amd64": "x86_64", "i386": "i386"}.get(str(row.image.get("architecture", "amd64")))
     if row.arch != wanted:
         raise given["arch"].error(f"'arch' is {row.arch}, and the image is one of {wanted}")
+
+
+def _check_places(image: Node) -> None:
+    """Refuse an image that is made of any file of the control node; its options are known to be sound."""
+    cache = cache_root("", os.environ)
+    tree, cloud = image.value.get("kernel_tree"), image.value.get("cloud")
+    if tree and tree.value and not is_inside(tree.value, kernels_dir(cache)):
+        raise tree.error(f"'kernel_tree' must be a directory of {kernels_dir(cache)}")
+    for node in cloud.value.values() if cloud and cloud.value else ():
+        path = unquote(urlsplit(str(node.value)).path)
+        if str(node.value).startswith("file:") and not any(is_inside(path, place) for place in (cache, _beside(node))):
+            raise node.error(f"{node.value} is neither beside this file nor in {cache}")
 
 
 def plain(node: Node) -> Any:

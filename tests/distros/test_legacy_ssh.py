@@ -50,11 +50,15 @@ class OldHost:
             "ansible_port": self.port,
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.place / "client"),
-            "ansible_ssh_common_args": f"-F /dev/null -o UserKnownHostsFile={self.place}/known_hosts "
-            "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
         }
         about = {"system": "Fedora 12", "kernel": "2.6.31 x86_64", "arch": "x86_64", "group": "seed", "why": "a test"}
         return {"name": self.name, **about, **ssh, "remote": remote}
+
+    @property
+    def own(self) -> dict[str, str]:
+        """What no row may say: variables of the host in an inventory of the user."""
+        files = f"-F /dev/null -o UserKnownHostsFile={self.place}/known_hosts"
+        return {"ansible_ssh_extra_args": f"{files} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"}
 
 
 def keygen(kind: str, path: pathlib.Path) -> None:
@@ -125,20 +129,26 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def inventory(place: pathlib.Path, rows: list[dict]) -> pathlib.Path:
+def inventory(place: pathlib.Path, rows: list[dict], own: dict[str, dict[str, str]]) -> pathlib.Path:
+    (place / "host_vars").mkdir()
+    for name, variables in own.items():
+        (place / "host_vars" / f"{name}.yml").write_text(json.dumps(variables))
     path = place / "systems.yml"
     path.write_text(json.dumps({"plugin": "kedr.lab.systems", "systems": rows}))
     return path
 
 
-def look(place: pathlib.Path, rows: list[dict]) -> tuple[str, dict[str, dict]]:
-    """Read the facts of the hosts of the rows; return what was printed, and the one step of each host."""
+def look(place: pathlib.Path, rows: list[dict], own: dict[str, dict[str, str]]) -> tuple[str, dict[str, dict]]:
+    """Read the facts of the hosts of the rows; return what was printed, and the one step of each host.
+
+    ``own`` are variables that stand in files of the user, by host.
+    """
     book = place / "look.yml"
     book.write_text(json.dumps([{
         "hosts": "all", "gather_facts": False, "ignore_errors": True,
         "tasks": [{"kedr.lab.kernel_facts": {"run_dir": str(place / "run")}}],
     }]))  # fmt: skip
-    done = run("ansible-playbook", "-i", inventory(place, rows), book)
+    done = run("ansible-playbook", "-i", inventory(place, rows, own), book)
     steps = {}
     for row in rows:
         (line,) = (place / "run" / row["name"] / "steps.jsonl").read_text().splitlines()
@@ -149,14 +159,16 @@ def look(place: pathlib.Path, rows: list[dict]) -> tuple[str, dict[str, dict]]:
 def test_without_the_mark_an_old_host_is_lost_and_what_to_write_is_told(
     hosts: dict[str, OldHost], tmp_path: pathlib.Path
 ) -> None:
-    output, steps = look(tmp_path, [hosts["group14-rsa"].row({})])
+    old = hosts["group14-rsa"]
+    output, steps = look(tmp_path, [old.row({})], {old.name: old.own})
     assert steps["group14-rsa"]["status"] == "unreachable", output
     assert "write 'ssh: legacy' in its row" in steps["group14-rsa"]["reason"]
 
 
 def test_facts_are_read_over_every_old_algorithm(hosts: dict[str, OldHost], tmp_path: pathlib.Path) -> None:
     names = [name for name in hosts if has_dss() or "dss" not in name]
-    output, steps = look(tmp_path, [hosts[name].row({"ssh": "legacy"}) for name in names])
+    rows = [hosts[name].row({"ssh": "legacy"}) for name in names]
+    output, steps = look(tmp_path, rows, {name: hosts[name].own for name in names})
     assert {name: step["status"] for name, step in steps.items()} == dict.fromkeys(names, "ok"), output
     for name in names:
         facts = json.loads((tmp_path / "run" / name / "facts.json").read_text())
@@ -174,10 +186,10 @@ case $1 in
 esac
 """)
     client.chmod(0o755)
-    row = hosts["exchange-dss"].row({"ssh": "legacy"})
-    row["remote"]["ansible_ssh_executable"] = str(client)
-    row["remote"]["ansible_ssh_args"] = "-o ControlPath=none"  # no connection that another test has left open
-    output, steps = look(tmp_path, [row])
+    old = hosts["exchange-dss"]
+    own = {**old.own, "ansible_ssh_executable": str(client)}
+    own["ansible_ssh_args"] = "-o ControlPath=none"  # no connection that another test has left open
+    output, steps = look(tmp_path, [old.row({"ssh": "legacy"})], {old.name: own})
     assert steps["exchange-dss"]["status"] == "unreachable", output
     assert "no longer has any host key type that the host knows (ssh-dss)" in steps["exchange-dss"]["reason"]
     assert "openssh-client-ssh1" in steps["exchange-dss"]["reason"]
@@ -185,10 +197,10 @@ esac
 
 def test_no_other_host_gets_the_relaxed_options(hosts: dict[str, OldHost], tmp_path: pathlib.Path) -> None:
     other = {**hosts["group14-rsa"].row({}), "name": "modern"}
-    done = run("ansible-inventory", "-i", inventory(tmp_path, [hosts["group1-rsa"].row({"ssh": "legacy"}), other]),
-               "--list", "--export")  # fmt: skip
+    rows = [hosts["group1-rsa"].row({"ssh": "legacy"}), other]
+    own = {"modern": {"ansible_ssh_common_args": "-o StrictHostKeyChecking=yes"}}
+    done = run("ansible-inventory", "-i", inventory(tmp_path, rows, own), "--list", "--export")
     variables = json.loads(done.stdout)["_meta"]["hostvars"]
     words = {name: str(each["ansible_ssh_common_args"]) for name, each in variables.items()}
     assert "diffie-hellman-group1-sha1" in words["group1-rsa"]
-    assert other["remote"]["ansible_ssh_common_args"] in words["modern"]
-    assert "Algorithms" not in words["modern"]
+    assert words["modern"] == own["modern"]["ansible_ssh_common_args"]

@@ -13,13 +13,14 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import (
     apt_proxy_options,
+    check_kernel_tree,
     ensure_image,
     explain,
     installed_kernel,
     mmdebstrap_command,
     read_image,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, LabError, image_dir
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, LabError, LabInputError, image_dir
 
 MMDEBSTRAP = """#!/bin/sh
 for argument; do last=$argument; done
@@ -173,11 +174,11 @@ def test_secrets_and_settings_of_the_machine_do_not_stay_in_the_tree():
 
 def test_suite_tree_and_mirror_are_the_last_arguments():
     command = mmdebstrap_command(ImageSpec(suite="sid", mirror=("file:///m",)), "/t", "mmdebstrap", [])
-    assert command[-3:] == ["sid", "/t", "file:///m"]
+    assert command[-4:] == ["--", "sid", "/t", "file:///m"]
 
 
 def test_without_mirror_the_choice_is_left_to_mmdebstrap():
-    assert mmdebstrap_command(ImageSpec(), "/t", "mmdebstrap", [])[-2:] == ["trixie", "/t"]
+    assert mmdebstrap_command(ImageSpec(), "/t", "mmdebstrap", [])[-3:] == ["--", "trixie", "/t"]
 
 
 def test_a_pocket_becomes_a_source_of_the_same_mirror(tmp_path):
@@ -218,6 +219,38 @@ def test_a_kernel_tree_is_copied_into_the_root_tree(tmp_path):
     ).returncode
     assert status == 0
     assert (tree / "boot/vmlinuz-6.12").read_text() == "kernel"
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """A kernel's tree where it belongs; the cache is the directory above that of the kernels."""
+    tree = tmp_path / "kernels/own-0123"
+    (tree / "boot").mkdir(parents=True)
+    (tree / "usr").mkdir()
+    (tree / "boot/vmlinuz-6.12").write_text("kernel")
+    (tree / "usr/build").symlink_to("/usr/src/headers")
+    return tree
+
+
+def test_a_kernels_tree_of_our_own_in_the_cache_is_taken(kernel, tmp_path):
+    check_kernel_tree(str(kernel), str(tmp_path))
+    with pytest.raises(LabInputError, match=r"is not in .*/other/kernels, where kernels that are in no package belong"):
+        check_kernel_tree(str(kernel), str(tmp_path / "other"))
+
+
+def test_a_kernels_tree_holds_a_kernel_and_nothing_else(kernel, tmp_path):
+    (kernel / "etc").mkdir()
+    with pytest.raises(LabInputError, match="must be a directory with boot and usr, and nothing else"):
+        check_kernel_tree(str(kernel), str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["", "boot", "boot/vmlinuz-6.12"])
+def test_a_kernels_tree_that_others_can_write_to_is_refused(kernel, tmp_path, name):
+    (kernel / name).chmod(0o775)
+    check_kernel_tree(str(kernel), str(tmp_path))
+    (kernel / name).chmod(0o777)
+    with pytest.raises(LabInputError, match=rf"own-0123/?{name} can be changed by others"):
+        check_kernel_tree(str(kernel), str(tmp_path))
 
 
 def test_only_proxies_are_taken_from_the_machines_apt():

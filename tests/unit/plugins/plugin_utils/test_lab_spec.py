@@ -18,6 +18,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     cache_root,
     find_tool,
     interruptible,
+    is_inside,
     load_guests,
     lock,
     private_dir,
@@ -91,6 +92,38 @@ def test_an_image_takes_the_mirror_of_the_lab_unless_it_has_its_own():
 
 
 @pytest.mark.parametrize(
+    "mirror",
+    [
+        "http://mirror.example/debian", "https://user:word@[2001:db8::1]:3142/deb%20ian/~x/", "http://h", "file:/srv/m",
+        "copy:///srv/m", "deb http://h/debian trixie main contrib", "deb http://h/debian-security bookworm/updates main",
+        "deb [arch=amd64 signed-by=/etc/apt/keyrings/own.asc check-valid-until=no] file:///srv/m trixie main",
+    ],
+)  # fmt: skip
+def test_a_mirror_is_a_uri_or_a_line_of_sources(mirror):
+    assert ImageSpec.load({"mirror": mirror}).mirror == (mirror,)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        'Acquire::Check-Date "false";', 'Acquire::Languages "none"', 'Acquire::Retries "5"', 'Acquire::http::Timeout "30"',
+        'Acquire::http::Proxy "http://user:word@proxy:3142/"', 'Acquire::https::Proxy::some.host "DIRECT"',
+    ],
+)  # fmt: skip
+def test_apt_is_told_how_mirrors_are_reached_and_how_far_their_dates_are_believed(option):
+    assert ImageSpec.load({"apt_options": [option]}).apt_options == (option,)
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"), [("d/x", True), ("d", False), ("d/../x", False), ("dx", False), ("d/link/x", False), ("/d/x", False)]
+)
+def test_what_is_inside_a_directory_is_known_with_its_links_followed(tmp_path, path, inside):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/link").symlink_to(tmp_path)
+    assert is_inside(str(tmp_path / path), str(tmp_path / "d")) is inside
+
+
+@pytest.mark.parametrize(
     ("data", "words"),
     [
         ({"suit": "trixie"}, "unknown option 'suit'; allowed are"),
@@ -100,7 +133,10 @@ def test_an_image_takes_the_mirror_of_the_lab_unless_it_has_its_own():
         ({"packages": "gdb"}, "a list is needed"),
         ({"packages": ["gdb; reboot"]}, "'gdb; reboot' is not a valid name"),
         ({"pockets": ["a b"]}, "'a b' is not a valid name"),
-        ({"apt_options": ["a\nb"]}, "is not a valid name"),
+        ({"apt_options": ["a\nb"]}, "is not allowed; allowed is Acquire::Check-Date"),
+        ({"apt_options": ['Acquire::Retries "3"; APT::Update::Pre-Invoke:: "id"']}, "is not allowed"),
+        ({"apt_options": ['Acquire::http::Proxy-Auto-Detect "/bin/x"']}, "is not allowed"),
+        ({"mirror": ["--setup-hook=id"]}, "'--setup-hook=id' is not allowed; allowed is a URI of http"),
         ({"security": "no"}, "'no' is neither true nor false"),
         ({"kernel_tree": "kernels/debug"}, "'kernels/debug' must be an absolute path"),
         ({"kernel_tree": "/k", "kernel": "linux-image-amd64"}, "goes without kernel"),

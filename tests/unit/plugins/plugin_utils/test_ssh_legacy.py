@@ -107,7 +107,8 @@ def rows(tmp_path):
     return read
 
 
-def test_the_host_of_a_legacy_row_gets_the_options_and_no_other_does(client, rows) -> None:
+def test_the_host_of_a_legacy_row_gets_the_options_and_no_other_does(client, rows, monkeypatch) -> None:
+    monkeypatch.setattr(ssh_legacy, "CLIENTS", (client(dss=True),))
     remote = f"remote: {{ansible_host: 192.0.2.1, ansible_ssh_executable: {client(dss=True)}}}"
     read = rows(old=f"ssh: legacy\n    {remote}", new=remote)
     assert "HostKeyAlgorithms=+ssh-rsa,ssh-dss" in read["old"].variables()["ansible_ssh_common_args"]
@@ -124,8 +125,15 @@ def test_there_is_no_other_sort_of_ssh(rows) -> None:
         rows(old="ssh: ancient")
 
 
-def test_a_client_that_cannot_be_asked_is_told_with_the_row(rows, tmp_path) -> None:
+def test_a_row_names_only_a_client_that_is_known(rows, tmp_path) -> None:
+    told = r"systems\.yml:10: 'ansible_ssh_executable' must be one of /usr/bin/ssh, /usr/bin/ssh1"
+    with pytest.raises(DataFileError, match=told):
+        rows(old=f"ssh: legacy\n    remote: {{ansible_ssh_executable: {tmp_path}/own}}")
+
+
+def test_a_client_that_cannot_be_asked_is_told_with_the_row(rows, tmp_path, monkeypatch) -> None:
     ssh_legacy.known.cache_clear()
+    monkeypatch.setattr(ssh_legacy, "CLIENTS", (f"{tmp_path}/none",))
     read = rows(old=f"ssh: legacy\n    remote: {{ansible_ssh_executable: {tmp_path}/none}}")
     with pytest.raises(DataFileError, match=r"systems\.yml:\d+: .*none cannot be asked"):
         read["old"].variables()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import load_guests
@@ -84,6 +86,25 @@ def test_a_remote_row_is_no_test_host_unless_it_says_so(rows):
     assert "kedr_test_host" not in row.variables() and "kedr_embedded" not in row.variables()
 
 
+def test_a_row_says_how_its_host_is_reached(rows):
+    remote = {
+        "ansible_host": "fe80::1%eth0", "ansible_port": 2222, "ansible_user": "tester@example", "ansible_become": True,
+        "ansible_become_method": "sudo", "ansible_become_user": "root", "host_install_packages": True,
+        "ansible_ssh_private_key_file": "~/.ssh/lab key", "ansible_ssh_executable": "/usr/bin/ssh1",
+        "kedr_test_host": False, "kedr_upgrade_kernel": True,
+    }  # fmt: skip
+    (row,) = rows(ROW + f"  remote: {json.dumps(remote)}\n")
+    assert row.variables().items() >= remote.items()
+
+
+def test_a_disk_beside_the_rows_or_in_the_cache_is_a_cloud_image(rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("KEDR_CACHE", str(tmp_path.parent / "cache"))
+    for place in (tmp_path / "below/disk.qcow2", tmp_path.parent / "cache/disk.qcow2"):
+        cloud = {"url": f"file://{place}", "sha256": "0" * 64}
+        (row,) = rows(ROW + f"  image: {json.dumps({'cloud': cloud})}\n  guest: {{network: open}}\n")
+        assert row.variables()["kedr_guest"]["image"]["cloud"] == cloud
+
+
 def test_a_row_without_image_and_address_is_no_host(rows):
     assert [row.is_host for row in rows(ROW)] == [False]
 
@@ -146,6 +167,14 @@ def test_shipped_adds_the_shipped_rows_and_an_own_row_takes_the_place_of_one(tmp
         (ROW + "  image: {}\n  remote: {ansible_host: a}\n", "10: a row has 'image' (a guest here) or 'remote'"),
         (ROW + "  remote: {ansible host: a}\n", "9: 'remote' holds variables of the inventory"),
         (ROW + "  remote: {kedr_test_host: 'yes'}\n", "9: 'kedr_test_host' must be true or false"),
+        (ROW + "  remote: {ansible_port: 0}\n", "9: 'ansible_port' must be a number from 1 to 65535"),
+        (ROW + "  remote: {ansible_connection: local}\n", "9: 'remote' holds variables of the inventory, and 'ansib"),
+        (ROW + "  image: {}\n  guest: {network: open}\n", "10: 'network' is open for cloud images only"),
+        (ROW + "  image:\n    kernel_tree: /etc\n", "10: 'kernel_tree' must be a directory of "),
+        (ROW + "  image: {mirror: [x]}\n", "9: image: mirror: 'x' is not allowed; allowed is a URI of http"),
+        (ROW + "  target: ../x\n", "9: 'target' must be the name of a kernel module"),
+        (ROW + "  expect: ../e.yml\n", "9: ../e.yml is not beside this file; a row names files in its file's"),
+        (ROW.replace("name: box", "name: localhost"), "3: neither name nor system may be localhost"),
         (ROW + "  payloads: [b.data]\n", "9: there is no file b.data; paths are relative to this file"),
         (ROW + "  target_params: {a: [1]}\n", "9: a parameter of a module is a name and a single value"),
         (ROW + ROW, "9: the name 'box' is used in line 3 already"),
