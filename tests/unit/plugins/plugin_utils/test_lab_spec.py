@@ -115,7 +115,7 @@ def test_apt_is_told_how_mirrors_are_reached_and_how_far_their_dates_are_believe
 
 
 @pytest.mark.parametrize(
-    ("path", "inside"), [("d/x", True), ("d", False), ("d/../x", False), ("dx", False), ("d/link/x", False), ("/d/x", False)]
+    ("path", "inside"), [("d/x", True), ("d", False), ("d/../x", False), ("dx", False), ("d/link/x", False), ("/d", False)]
 )
 def test_what_is_inside_a_directory_is_known_with_its_links_followed(tmp_path, path, inside):
     (tmp_path / "d").mkdir()
