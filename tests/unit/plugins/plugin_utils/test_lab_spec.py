@@ -106,7 +106,8 @@ def test_a_mirror_is_a_uri_or_a_line_of_sources(mirror):
 @pytest.mark.parametrize(
     "option",
     [
-        'Acquire::Check-Date "false";', 'Acquire::Languages "none"', 'Acquire::Retries "5"', 'Acquire::http::Timeout "30"',
+        'Acquire::Check-Date "false";', 'Acquire::Languages "none"', 'Acquire::Retries "5"',
+        'Acquire::http::Timeout "30"',
         'Acquire::http::Proxy "http://user:word@proxy:3142/"', 'Acquire::https::Proxy::some.host "DIRECT"',
     ],
 )  # fmt: skip
@@ -115,7 +116,7 @@ def test_apt_is_told_how_mirrors_are_reached_and_how_far_their_dates_are_believe
 
 
 @pytest.mark.parametrize(
-    ("path", "inside"), [("d/x", True), ("d", False), ("d/../x", False), ("dx", False), ("d/link/x", False), ("/d", False)]
+    ("path", "inside"), [("d/x", True), ("d", False), ("d/../x", False), ("dx", False), ("d/link/x", False)]
 )
 def test_what_is_inside_a_directory_is_known_with_its_links_followed(tmp_path, path, inside):
     (tmp_path / "d").mkdir()
