@@ -125,9 +125,9 @@ class Job:
 
 _END = f"""
 for k_base in $k_bases; do
-    [ -f "$k_base/kedr-$k_job/out.txt" ] || continue
-    text out {MAX_OUTPUT // 2} <"$k_base/kedr-$k_job/out.txt"
-    text err {MAX_OUTPUT // 2} <"$k_base/kedr-$k_job/err.txt"
+    ours "$k_base/kedr-$k_job" && [ -f out.txt ] || continue
+    text out {MAX_OUTPUT // 2} <out.txt
+    text err {MAX_OUTPUT // 2} <err.txt
     break
 done
 end_private "kedr-$k_job"

@@ -103,6 +103,24 @@ have() {
 	command -v "$1" >/dev/null 2>&1
 }
 
+# ours DIRECTORY: goes to a directory that this user has made, and says no to any other. Where all may write, another
+# user may put a link or a directory of his own under a name; he may exchange it at any time, but not one of ours.
+ours() {
+	cd -P "${1%/*}/" 2>/dev/null || return 1
+	k_parent=${PWD%/}
+	cd -P "./${1##*/}" 2>/dev/null && [ "$PWD" = "$k_parent/${1##*/}" ] && [ -O . ]
+}
+
+# works_here PROCESS: whether a process of that number works in the current directory. What programs call themselves,
+# and what their directories are called, says nothing: any user can choose it.
+works_here() {
+	case $1 in
+	'' | *[!0-9]*) return 1 ;;
+	esac
+	# shellcheck disable=SC3013  # every sh of a host has it
+	[ "/proc/$1/cwd" -ef . ]
+}
+
 # need_root VERB: stops unless this runs as root.
 need_root() {
 	[ "$(id -u)" = 0 ] || stop INFRA "$1 needs root on the host: use become: true, or log in as root"

@@ -15,10 +15,8 @@ held() {
 
 # streams: whether a program that sends a trace lives on the host.
 streams() {
-	for k_file in /tmp/kedr-stream-*/pid /var/tmp/kedr-stream-*/pid; do
-		if [ ! -f "$k_file" ] || [ ! -O "$k_file" ]; then continue; fi
-		first_line "$k_file"
-		if [ -n "$k_line" ] && grep -q kedr "/proc/$k_line/cmdline" 2>/dev/null; then return 0; fi
+	for k_file in /tmp/kedr-stream-* /var/tmp/kedr-stream-*; do
+		if (ours "$k_file" && [ -f pid ] && first_line pid && works_here "$k_line"); then return 0; fi
 	done
 	return 1
 }
@@ -71,7 +69,8 @@ drop() {
 	esac
 }
 
-k_hold=/tmp/.kedr-hold
+# Not where all may write: another user could hold the host for ever.
+k_hold=/dev/.kedr-hold
 [ ! -d /run ] || k_hold=/run/kedr-hold
 first_line /proc/sys/kernel/random/boot_id
 k_boot=${k_line:--}

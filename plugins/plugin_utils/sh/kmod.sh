@@ -23,19 +23,21 @@ tool() {
 }
 
 # limited NAME ARGUMENTS...: runs the tool; sets k_status, or late after k_timeout seconds, and k_error to what it said.
-# One that is late is killed but not waited for: nothing ends an init function that hangs in the kernel.
+# One that is late is killed but not waited for: nothing ends an init function that hangs in the kernel. Who waits for
+# it is killed first: later on, the number of the timer may be that of any process.
 limited() {
 	rm -f "$k_dir/status"
 	sleep "$k_timeout" >/dev/null 2>&1 &
 	k_timer=$!
 	raced "$@" >/dev/null 2>&1 </dev/null &
+	k_racer=$!
 	wait "$k_timer" 2>/dev/null
 	k_status=late
 	[ ! -s "$k_dir/status" ] || read -r k_status <"$k_dir/status"
 	k_error=$(cat "$k_dir/said")
 	[ "$k_status" = late ] || return 0
 	k_error="$1 of $k_module did not come back within $k_timeout s"
-	kill -KILL "$(cat "$k_dir/pid")" 2>/dev/null
+	kill -KILL "$k_racer" "$(cat "$k_dir/pid")" 2>/dev/null
 }
 
 # raced NAME ARGUMENTS...: runs the tool, then ends the sleep that is waited for.

@@ -19,6 +19,7 @@ build() {
 watch() {
 	trap '' PIPE
 	while sleep 2 >/dev/null 2>&1 && value alive yes 2>/dev/null; do :; done
+	works_here "$k_build" || return
 	kill -- "-$k_build" 2>/dev/null || kill "$k_build"
 }
 

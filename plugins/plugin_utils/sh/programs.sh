@@ -7,29 +7,47 @@ k_four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
 # shellcheck disable=SC2034  # for the programs that follow
 k_private=kedr-$k_four$k_four$k_four$k_four$k_four$k_four
 
-# inside DIRECTORY: sets k_found to the processes that work there, a blank between them.
+# inside PROCESS DIRECTORY: whether a process works there or below, by going up from where it works. No name is read,
+# since any user can choose names. It asks for so many levels only because a user can nest directories without end.
+# shellcheck disable=SC3013  # every sh of a host has it
 inside() {
-	# shellcheck disable=SC2012  # one process for all, whose lines are as expected for links of /proc
-	k_found=$(ls -l /proc/[0-9]*/cwd 2>/dev/null | awk -v directory="$1/" '{
-		at = index($0, " /proc/"); to = index($0, " -> ")
-		if (!at || !to || index(substr($0, to + 4) "/", directory) != 1) next
-		split(substr($0, at + 7), pid, "/"); printf "%s ", pid[1] }')
+	k_up=/proc/$1/cwd
+	while [ -d "$k_up" ] && [ ${#k_up} -lt 200 ]; do
+		[ ! "$k_up" -ef "$2" ] || return 0
+		[ ! "$k_up/.." -ef "$k_up" ] || return 1
+		k_up=$k_up/..
+	done
+	return 1
+}
+
+# end_inside DIRECTORY: kills what works there; sets k_found to the numbers of those processes, a blank before each.
+end_inside() {
+	k_found=
+	for k_process in /proc/[0-9]*; do
+		k_process=${k_process#/proc/}
+		case $k_process in
+		*[!0-9]*) continue ;;
+		esac
+		if inside "$k_process" "$1"; then
+			kill -KILL "$k_process" 2>/dev/null
+			k_found="$k_found $k_process"
+		fi
+	done
 }
 
 # end_programs DIRECTORY...: ends what an interrupted run left running in private directories, and removes those.
 end_programs() {
 	for k_left; do
-		if [ ! -d "$k_left" ] || [ -L "$k_left" ] || [ ! -O "$k_left" ]; then continue; fi
+		ours "$k_left" || continue
+		cd /
 		k_tries=0
-		inside "$k_left"
+		end_inside "$k_left"
 		while [ -n "$k_found" ]; do
 			[ "$k_tries" -gt 0 ] || value ended_program "$k_left"
-			[ "$k_tries" -lt 30 ] || stop INFRA "a program of an interrupted run works in $k_left of the host and cannot be ended (processes $k_found): restart the host"
-			# shellcheck disable=SC2086  # numbers
-			kill -KILL $k_found 2>/dev/null
+			[ "$k_tries" -lt 30 ] || stop INFRA "a program of an interrupted run works in $k_left of the host and cannot be ended (processes$k_found): restart the host"
 			rest
 			k_tries=$((k_tries + 1))
-			inside "$k_left"
+			end_inside "$k_left"
 		done
 		rm -rf "$k_left"
 	done

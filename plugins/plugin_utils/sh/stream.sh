@@ -27,17 +27,12 @@ k_room=0
 k_names=
 k_idle=0
 
-# ours DIRECTORY: whether it is a directory that nobody else has put there.
-ours() {
-	[ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
-}
-
 # keep_place: goes to the directory that holds what is not acknowledged yet; one program at a time works there.
 keep_place() {
 	for k_base in /tmp /var/tmp; do
 		k_spool=$k_base/kedr-stream-$k_session
-		mkdir "$k_spool" 2>/dev/null || ours "$k_spool" || continue
-		cd "$k_spool" && take_over && sweep && return 0
+		mkdir "$k_spool" 2>/dev/null
+		ours "$k_spool" && take_over && sweep && return 0
 	done
 	stop INFRA "no directory could be made in /tmp or /var/tmp of the host"
 }
@@ -46,10 +41,9 @@ keep_place() {
 sweep() {
 	printf '%s\n' "$k_instance" >instance
 	for k_file in "$k_base"/kedr-stream-*; do
-		if [ "$k_file" != "$k_spool" ] && ours "$k_file"; then
-			first_line "$k_file/instance"
-			[ "$k_line" != "$k_instance" ] || rm -rf "$k_file"
-		fi
+		[ "$k_file" = "$k_spool" ] || (
+			ours "$k_file" && first_line instance && [ "$k_line" = "$k_instance" ] && rm -rf "$k_file"
+		)
 	done
 }
 
@@ -59,7 +53,7 @@ take_over() {
 	first_line pid
 	k_old=$k_line
 	k_tries=0
-	while [ -n "$k_old" ] && grep -q kedr "/proc/$k_old/cmdline" 2>/dev/null; do
+	while works_here "$k_old"; do
 		[ $k_tries -lt 20 ] || [ ! -s sending ] || kill -KILL "$k_old" 2>/dev/null
 		[ $k_tries -lt 300 ] || stop INFRA "process $k_old of an earlier connection still streams and cannot be ended"
 		k_tries=$((k_tries + 1))

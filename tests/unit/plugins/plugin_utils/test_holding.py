@@ -55,7 +55,7 @@ def hold(tmp_path: pathlib.Path):
     program = hostshell.load_script("kernel_log", "hold").replace("[ ! -d /run ] ||", "true ||")
     for place in ("/tmp/", "/var/tmp/"):
         program = program.replace(f" {place}kedr-stream", f" {tmp_path}/kedr-stream")
-    program = program.replace("/tmp/.kedr-hold", str(tmp_path / "hold"))
+    program = program.replace("/dev/.kedr-hold", str(tmp_path / "hold"))
 
     def run(want: str, claim: str, stale: str = "", words: str = "", marker: str = "") -> hostshell.Answer:
         values = {"k_want": want, "k_claim": claim, "k_since": 1, "k_stale": stale, "k_marker": marker, "k_bytes": 999}
@@ -82,7 +82,8 @@ def test_a_host_is_taken_once_and_let_go_by_its_holder_only(hold) -> None:
 def test_a_program_that_streams_is_seen(hold, tmp_path: pathlib.Path) -> None:
     hold("take", "run=a")
     (tmp_path / "kedr-stream-1").mkdir()
-    with subprocess.Popen(["sh", "-c", "read line; exit 0", "kedr"], stdin=subprocess.PIPE) as streams:
+    place = tmp_path / "kedr-stream-1"
+    with subprocess.Popen(["sh", "-c", "read line; exit 0"], stdin=subprocess.PIPE, cwd=place) as streams:
         (tmp_path / "kedr-stream-1/pid").write_text(f"{streams.pid}\n")
         assert hold("look", "run=b").one("streams") == "yes"
     assert hold("look", "run=b").one("streams") == "no"

@@ -403,6 +403,48 @@ def test_what_an_interrupted_run_left_running_is_ended_with_its_directory(run, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["busy-not", "elsewhere", "link"]
 
 
+def test_no_name_that_others_choose_is_taken_for_a_place(run, tmp_path: pathlib.Path) -> None:
+    """A working directory with a line feed in its name, and one named -1, both said to be in ours."""
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    with subprocess.Popen(["sleep", "60"]) as victim:
+        line = f"lrwxrwxrwx 1 0 0 0 Jan 1 00:00 /proc/{victim.pid}/cwd -> {ours}"
+        forged = tmp_path / f"x\n{line}" / "-1"
+        forged.mkdir(parents=True)
+        with subprocess.Popen(["sleep", "60"], cwd=forged) as left:
+            got = run(hostshell.load_script("programs") + f"end_programs {ours}\n", {})
+            alive = [left.poll(), victim.poll()]
+            left.kill()
+            victim.kill()
+    assert alive == [None, None]
+    assert got.all("ended_program") == []
+    assert not ours.exists()
+
+
+def test_a_program_is_ended_whose_directory_is_gone(run, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "ours/a/b/c").mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"], cwd=tmp_path / "ours/a/b/c") as left:
+        shutil.rmtree(tmp_path / "ours/a")
+        run(hostshell.load_script("programs") + f"end_programs {tmp_path}/ours\n", {})
+        assert left.wait(10) == -9
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize(("name", "is_ours"), [("own", True), ("link", False), ("own/..", False), ("none", False)])
+def test_a_directory_is_ours_only_where_it_stands(run, tmp_path: pathlib.Path, name: str, is_ours: bool) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    got = run(f'if ours "{tmp_path}/{name}"; then value at "$PWD"; fi\n', {})
+    assert got.one("at") == (f"{tmp_path}/own" if is_ours else "")
+
+
+@pytest.mark.parametrize("number", ["", "-1", "self", "1/../self", "0x1"])
+def test_only_a_number_is_a_process_that_works_here(run, tmp_path: pathlib.Path, number: str) -> None:
+    got = run('cd "$k_place"\nflag odd works_here "$k_number"\nflag own works_here $$\n',
+              {"k_place": str(tmp_path), "k_number": number})
+    assert (got.one("odd"), got.one("own")) == ("no", "yes")
+
+
 KERNEL = r"""
 loaded() { grep -q "^$1 " "$k_kernel/modules"; }
 tool() {
@@ -721,7 +763,6 @@ value tried one
     assert got.text("reason").startswith(f"{why}: only signed modules are loaded, and one is not signed" if why else "")
 
 
-OWN = '[ -O "$1" ]'
 """How the program that streams finds out whether a directory is its own."""
 
 
@@ -740,12 +781,11 @@ def test_the_best_clock_that_is_offered_is_chosen(run, tracefs: pathlib.Path, of
     assert clock.read_text() == f"{chosen}\n"
 
 
-def keep_place(run, top: pathlib.Path, own: str = OWN) -> hostshell.Answer:
+def keep_place(run, top: pathlib.Path, words: str = "") -> hostshell.Answer:
     """Let the program that streams choose where it keeps what is not acknowledged, below two directories of ours."""
     program = hostshell.load_script("tracefs", "stream").partition("need_root Streaming")[0]
     assert program.count("in /tmp /var/tmp;") == 1
-    assert program.count(OWN) == 1
-    program = program.replace("in /tmp /var/tmp;", f"in {top}/tmp {top}/var;").replace(OWN, own)
+    program = program.replace("in /tmp /var/tmp;", f"in {top}/tmp {top}/var;") + words
     (top / "var").mkdir(exist_ok=True)
     return run(program + 'keep_place\nvalue place "$k_spool"\n', {
         "k_instance": "kedr", "k_events": "", "k_bytes": 1, "k_pause": 1, "k_packers": "", "k_session": "S",
@@ -772,9 +812,9 @@ def test_a_stream_writes_through_no_link_that_others_have_put_there(run, tmp_pat
 def test_a_stream_uses_no_directory_of_others(run, tmp_path: pathlib.Path) -> None:
     place = tmp_path / "tmp/kedr-stream-S"
     place.mkdir(parents=True)
-    own = "false"  # only root can give a directory away
+    words = "ours() { case $1 in */tmp/*) return 1 ;; esac; cd $1; }\n"  # only root can give a directory away
     if os.geteuid() == 0:
         os.chown(place, 65534, 65534)
-        own = OWN
-    assert keep_place(run, tmp_path, own).one("place") == f"{tmp_path}/var/kedr-stream-S"
+        words = ""
+    assert keep_place(run, tmp_path, words).one("place") == f"{tmp_path}/var/kedr-stream-S"
     assert list(place.iterdir()) == []
