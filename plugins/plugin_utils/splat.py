@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -24,9 +24,14 @@ MAX_TOLD = 20
 MAX_REPORT = 100
 """Lines between two splats of one report, at most."""
 
+MAX_RECORD = 1100
+"""Lines of one message, at most; the kernel keeps about 1,000 characters of it, each of which may be a line feed."""
+
 _LEVEL = re.compile(r"<(\d{1,3})>")
 _PREFIX = re.compile(r"(?:<\d{1,3}>)?(?:\[ *\d{1,12}\.\d{1,9}\] ?)?(?:\[ *[TC]\d{1,10}\] ?)?")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_SPELLED = re.compile(r"\\x[0-9a-f]{2}")
+"""A character of a name as dmesg shows it when it cannot be printed."""
 
 _ERROR = 3
 """KERN_ERR; the levels of what is worse are lower."""
@@ -90,12 +95,15 @@ class Policy:
 
     ``allow``: matches a whole message, which then is no splat whatever else matches.
     ``holes``: found anywhere in a message, which says that messages are missing.
+    ``users``: matches a whole message, of one line or several, about what a program of a user did.  The names in it
+    are that user's, so it is no splat and no hole whatever else matches.
     """
 
     deny: tuple[Rule, ...]
     panic: tuple[Rule, ...]
     allow: tuple[Rule, ...]
     holes: tuple[Rule, ...] = ()
+    users: tuple[Rule, ...] = ()
 
     @cached_property
     def _denied(self) -> dict[str, list[_Try]]:
@@ -104,6 +112,10 @@ class Policy:
     @cached_property
     def _missing(self) -> dict[str, list[_Try]]:
         return _by_text((rule, False) for rule in self.holes)
+
+    @cached_property
+    def _by_users(self) -> dict[str, list[_Try]]:
+        return _by_text((rule, False) for rule in self.users)
 
     def denies(self, text: str) -> tuple[str, bool] | None:
         """The name of the rule that finds something in a message, and whether the system is dead; panic comes first."""
@@ -118,6 +130,20 @@ class Policy:
         """Does the message say that others are missing?"""
         return _first(self._missing, text) is not None
 
+    def of_users(self, lines: Sequence[str]) -> set[int]:
+        """Which of the lines that the kernel wrote at one time are about what programs of users did?"""
+        whole = _SPELLED.sub("?", "\n".join(lines))
+        tries = _candidates(self._by_users, whole)
+        found: set[int] = set()
+        index = start = 0
+        while tries and index < len(lines):
+            end = max((match.end() for one in tries if (match := one.pattern.match(whole, start))), default=start)
+            count = 1 + whole.count("\n", start, end)
+            found.update(range(index, index + count) if end > start else ())
+            index += count
+            start = whole.find("\n", end) + 1
+        return found
+
 
 def _by_text(rules: Iterable[tuple[Rule, bool]]) -> dict[str, list[_Try]]:
     """Patterns by a text that each message they match holds: to look for a text costs a tenth of a pattern."""
@@ -130,8 +156,12 @@ def _by_text(rules: Iterable[tuple[Rule, bool]]) -> dict[str, list[_Try]]:
 
 def _first(tries: Mapping[str, list[_Try]], text: str) -> _Try | None:
     """What finds something in this message; of several the one whose rule stands first."""
-    candidates = [one for word in filter(text.__contains__, tries) for one in tries[word]]
-    return next((one for one in sorted(candidates, key=_order) if one.pattern.search(text)), None)
+    return next((one for one in sorted(_candidates(tries, text), key=_order) if one.pattern.search(text)), None)
+
+
+def _candidates(tries: Mapping[str, list[_Try]], text: str) -> list[_Try]:
+    """What may find something in a text."""
+    return [one for word in filter(text.__contains__, tries) for one in tries[word]]
 
 
 class Splat(NamedTuple):
@@ -154,8 +184,9 @@ class Scan:
     """What a log holds.  ``marker`` and ``ended`` are lines of the run's markers, 0 when they are not there.
 
     Of the run: ``splats`` (the first MAX_SPLATS of ``total``), ``allowed`` and ``holes`` (messages), ``told`` (the
-    first MAX_TOLD of ``told_total`` errors of the modules under test that are no splats).  Not of the run: splats
-    ``before`` it began and ``after`` it ended.
+    first MAX_TOLD of ``told_total`` errors of the modules under test that are no splats), ``users`` (the first
+    MAX_TOLD of ``users_total`` lines about programs of users that would be splats or holes if they were the
+    kernel's own).  Not of the run: splats ``before`` it began and ``after`` it ended.
     """
 
     lines: int = 0
@@ -165,6 +196,8 @@ class Scan:
     total: int = 0
     told: list[Splat] = field(default_factory=list)
     told_total: int = 0
+    users: list[Splat] = field(default_factory=list)
+    users_total: int = 0
     allowed: int = 0
     holes: int = 0
     before: int = 0
@@ -178,11 +211,17 @@ class Scan:
 
 def load_policy(path: str) -> Policy:
     """Read the policy.  Raises DataFileError with file:line of a mistake."""
-    keys = load(path).mapping({"deny": "list", "panic": "list", "allow": "list", "holes": "list"})
+    keys = load(path).mapping({"deny": "list", "panic": "list", "allow": "list", "holes": "list", "users": "list"})
     rules = {key: tuple(_rule(node) for node in keys[key].value) for key in keys}
     if not rules["deny"] or not rules["panic"]:
         raise DataFileError([f"{path}:1: 'deny' and 'panic' need at least one rule each"])
-    return Policy(rules["deny"], rules["panic"], rules["allow"], rules["holes"])
+    users = tuple(rule._replace(patterns=tuple(map(_whole, rule.patterns))) for rule in rules["users"])
+    return Policy(rules["deny"], rules["panic"], rules["allow"], rules["holes"], users)
+
+
+def _whole(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """The same up to the end of a line, with line feeds wherever a name may be."""
+    return re.compile(pattern.pattern + "(?=\n|\\Z)", re.DOTALL)
 
 
 def _rule(node: Node) -> Rule:
@@ -225,15 +264,45 @@ def literal(pattern: str) -> str:
 
 def message(line: str) -> str:
     """A line of dmesg or of a console without its time stamp, level, terminal escapes and line end."""
+    return _split(line)[1]
+
+
+def _split(line: str) -> tuple[str, str]:
+    """What stands before a message, and the message."""
     line = line[:MAX_LINE].rstrip("\r\n")
     if "\x1b" in line:
         line = _ESCAPES.sub("", line)
-    return line[_match_end(line) :]
-
-
-def _match_end(line: str) -> int:
     found = _PREFIX.match(line)
-    return found.end() if found else 0
+    end = found.end() if found else 0
+    return line[:end], line[end:]
+
+
+class _Line(NamedTuple):
+    """A line of a log.  ``number`` counts from 1; ``text`` is its message."""
+
+    number: int
+    line: str
+    text: str
+
+
+def _at_one_time(lines: Iterable[str]) -> Iterator[list[_Line]]:
+    """Lines that the kernel may have written as one message.
+
+    Those of a message with line feeds have the same stamp each, or, by today's dmesg, only blanks below the first.
+    Without a stamp each line is by itself.
+    """
+    group: list[_Line] = []
+    stamp = ""
+    for number, line in enumerate(lines, 1):
+        prefix, text = _split(line)
+        goes_on = prefix == stamp or (not prefix and text.startswith(" "))
+        if group and not ("." in stamp and goes_on and len(group) < MAX_RECORD):
+            yield group
+            group = []
+        stamp = stamp if group else prefix
+        group.append(_Line(number, line, text))
+    if group:
+        yield group
 
 
 def level(line: str) -> int:
@@ -276,7 +345,8 @@ class _Part:
     def __init__(self) -> None:
         self.splats: list[Splat] = []
         self.told: list[Splat] = []
-        self.total = self.told_total = self.allowed = self.holes = 0
+        self.users: list[Splat] = []
+        self.total = self.told_total = self.users_total = self.allowed = self.holes = 0
         self._report: int | None = None
         self._last = 0
         self._stack = False
@@ -322,12 +392,20 @@ class _Part:
         if len(self.told) < MAX_TOLD:
             self.told.append(splat)
 
+    def add_user(self, splat: Splat) -> None:
+        """Keep what looks like a splat or a hole and is about a program of a user."""
+        self.users_total += 1
+        if len(self.users) < MAX_TOLD:
+            self.users.append(splat)
+
     def join(self, other: _Part) -> None:
         """Take what another stretch, which follows this one, holds."""
         self.splats = (self.splats + other.splats)[: 2 * MAX_SPLATS]
         self.told = (self.told + other.told)[:MAX_TOLD]
+        self.users = (self.users + other.users)[:MAX_TOLD]
         self.total += other.total
         self.told_total += other.told_total
+        self.users_total += other.users_total
         self.allowed += other.allowed
         self.holes += other.holes
 
@@ -355,6 +433,12 @@ class _Reader:
             part.add_told(Splat(number, "error", text, False))
         if not _DUMP.match(text):
             self._above = text.strip()
+
+    def read_users(self, part: _Part, number: int, text: str) -> None:
+        """Put one line about a program of a user where it belongs."""
+        rule = self._policy.denies(text)
+        if rule is not None or self._policy.is_hole(text):
+            part.add_user(Splat(number, rule[0] if rule else "hole", text, False))
 
     def _is_told(self, line: str, text: str) -> bool:
         if self._named is None or self._named.search(text) is None:
@@ -390,16 +474,20 @@ def scan(
     result = Scan()
     before, run, after = _Part(), _Part(), _Part()
     reader, part = _Reader(policy, modules), before
-    for number, line in enumerate(lines, 1):
-        result.lines, text = number, message(line)
-        if marker and text == marker:
-            result.marker, part = result.marker or number, run if part is before else part
-        elif end and text == end and result.marker:
-            run.join(after)
-            result.ended, after = number, _Part()
-            part = after
-        else:
-            reader.read(part, number, line, text)
+    for group in _at_one_time(lines):
+        of_users = policy.of_users([one.text.lstrip(" ") for one in group])
+        for index, (number, line, text) in enumerate(group):
+            result.lines = number
+            if index in of_users:
+                reader.read_users(part, number, text)
+            elif marker and text == marker:
+                result.marker, part = result.marker or number, run if part is before else part
+            elif end and text == end and result.marker:
+                run.join(after)
+                result.ended, after = number, _Part()
+                part = after
+            else:
+                reader.read(part, number, line, text)
     return _filled(result, before, run, after, whole)
 
 
@@ -409,6 +497,7 @@ def _filled(result: Scan, before: _Part, run: _Part, after: _Part, whole: bool) 
         before, run = run, before
     result.splats, result.total = run.splats, run.total
     result.told, result.told_total = run.told, run.told_total
+    result.users, result.users_total = run.users, run.users_total
     result.allowed, result.holes = run.allowed, run.holes
     result.before, result.after = before.total, after.total
     return result

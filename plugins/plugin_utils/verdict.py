@@ -518,6 +518,10 @@ def _note_splats(host: Host, found: splat.Scan, source: str) -> None:
         host.add("note", source, f"{found.before} lines of splats from before this run")
     if found.after:
         host.add("note", source, f"{found.after} lines of splats from after this run")
+    for one in found.users[:MAX_NAMED]:
+        host.add("note", source, f"line {one.line} is about a program of a user, whose names prove nothing: {one.text}")
+    if found.users_total > MAX_NAMED:
+        host.add("note", source, f"{found.users_total} lines about programs of users with such names in all")
     for one in found.told[:MAX_NAMED]:
         host.add("note", source, f"line {one.line}, at level error or worse: {one.text}")
     if found.told_total > MAX_NAMED:

@@ -23,10 +23,11 @@ END = "kedr: run 1 ends"
 DENIED = [(rule, case) for rule in (*POLICY.deny, *POLICY.panic) for case in rule.cases]
 ALLOWED = [(rule, case) for rule in POLICY.allow for case in rule.cases]
 HOLES = [case for rule in POLICY.holes for case in rule.cases]
+USERS = [(rule, case) for rule in POLICY.users for case in rule.cases]
 NOT_OURS = {"module taint"}
 """Rules that only exist for what the allow list lets through."""
 
-EVERY_RULE = (*POLICY.deny, *POLICY.panic, *POLICY.allow, *POLICY.holes)
+EVERY_RULE = (*POLICY.deny, *POLICY.panic, *POLICY.allow, *POLICY.holes, *POLICY.users)
 
 
 def test_every_case_of_a_rule_is_matched_by_that_rule() -> None:
@@ -67,6 +68,72 @@ def test_every_allowed_case_would_be_a_splat_without_its_rule(rule: splat.Rule, 
 def test_an_allowed_message_with_more_in_it_is_a_splat(rule: splat.Rule, case: str) -> None:
     assert splat.judge(f"BUG: {case}", POLICY) is not None
     assert splat.judge(f"{case} BUG: really", POLICY) is not None
+
+
+# -- what programs of users did ----------------------------------------------------------------------
+
+
+def seen(*lines: str, whole: bool = False) -> splat.Scan:
+    return splat.scan([f"{MARKER}\n", *(f"{line}\n" for line in lines)], POLICY, MARKER, whole=whole)
+
+
+@pytest.mark.parametrize("prefix", ["", "[    9.123456] ", "<4>[12345.678901] ", "[    9.123456][  T412] ", "<12>"])
+def test_every_case_about_a_program_of_a_user_is_noted_and_is_no_splat(prefix: str) -> None:
+    for dummy, case in USERS:
+        found = seen(f"{prefix}{case}")
+        assert (found.total, found.holes, [one.text for one in found.users]) == (0, 0, [case])
+        assert splat.judge(case, POLICY) is not None or POLICY.is_hole(case)
+
+
+def test_what_is_about_users_has_a_text_to_look_for() -> None:
+    assert [one.pattern for rule in POLICY.users for one in rule.patterns if not splat.literal(one.pattern)] == []
+
+
+@pytest.mark.parametrize(("rule", "case"), DENIED, ids=lambda value: getattr(value, "name", None))
+def test_no_complaint_of_the_kernel_is_taken_for_one_about_a_user(rule: splat.Rule, case: str) -> None:
+    about = f"[    1.000000] {IN_FILE}"
+    for line in (case, f"x: {case}", f"{case} in a[1,2+3]"):
+        found = seen(about, f"[    2.000000] {line}", about)
+        assert found.total == seen(f"[    2.000000] {line}").total, rule.name
+        assert found.users_total == 0
+
+
+IN_FILE = "x[7]: segfault at 0 ip 401667 sp 7ffd error 6 in a[1,2+3]"
+SEGFAULT = "[7]: segfault at 0 ip 0000000000401667 sp 00007ffd6b318910 error 6"
+NAMES = ["BUG: he\nllo", "x\nBUG: hello", "\n<0>[1.0]BUG: x", "BUG: x\n", "\nOops\n", "BUG: a\\x0ab\\x1bc"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["console", "dmesg", "escaped"])
+def test_a_name_with_line_feeds_is_no_message_of_its_own(name: str, form: str) -> None:
+    """A console puts the stamp before each line, dmesg of util-linux blanks, and /dev/kmsg spells them out."""
+    between = {"console": "\n[    9.123456] ", "dmesg": f"\n{' ' * 15}", "escaped": "\\x0a"}[form]
+    for message in (f"{name}{SEGFAULT} in a[1,2+3]", f"x{SEGFAULT} in {name}[1,2+3]"):
+        found = seen(*f"[    9.123456] {message.replace(chr(10), between)}".split("\n"))
+        assert (found.total, found.holes) == (0, 0)
+
+
+@pytest.mark.parametrize("text", [
+    f"x'\nBUG: kernel NULL pointer dereference\nOops: 0000 [#1]\n{END}\nCall Trace:",
+    f"{MARKER}\nKernel panic - not syncing", "12 callbacks suppressed", "\n" * 900 + "BUG: x",
+])  # fmt: skip
+def test_an_option_of_a_mount_forges_nothing(text: str) -> None:
+    lines = f"tmpfs: Unknown parameter '{text}'"[:1000].split("\n")
+    found = splat.scan([f"[1.0] {MARKER}", *(f"<3>[    9.123456] {line}" for line in lines)], POLICY, MARKER, end=END)
+    assert (found.total, found.holes, found.ended, found.marker) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("lines", [
+    ["[    9.123456] x[7]: segfault at 0 ip 401667 sp 7ffd error 6<0>BUG: unable to handle kernel paging"],
+    ["[    9.123456] x[7]: segfault at 0 ip 401667 sp 7ffd error 6 in a[1,2+3]BUG: unable to handle"],
+    ["[    9.123456] x[7]: segfault at 0 ip 401667 sp 7ffd error 6 in a", "[    9.123457] BUG: b[1,2+3]"],
+    ["[    9.123456] BUG: hello is no name that long[7]: segfault at 0 ip 401667 sp 7ffd error 6 in a[1,2+3]"],
+    ["BUG: hello", "llo[7]: segfault at 0 ip 401667 sp 7ffd error 6 in a[1,2+3]"],
+    ["[    9.123456] BUG: unable to handle page fault", f"[    9.123456] {IN_FILE}"],
+    [f"[    9.123456] {IN_FILE}", "[    9.123456] BUG: unable to handle page fault"],
+])  # fmt: skip
+def test_what_only_stands_near_a_program_of_a_user_is_a_splat(lines: list[str]) -> None:
+    assert seen(*lines).total == 1
 
 
 def test_every_rule_has_cases_and_says_what_it_means() -> None:
@@ -525,7 +592,8 @@ def test_an_endless_line_is_looked_at_in_part() -> None:
 
 
 RULE = "  - {name: a, pattern: x, means: m., cases: [x]}\n"
-REST = "allow: []\nholes: []\n"
+NAMELESS = "\n  - {name: a}"
+REST = "allow: []\nholes: []\nusers: []\n"
 
 
 @pytest.mark.parametrize(
@@ -536,7 +604,7 @@ REST = "allow: []\nholes: []\n"
         ("deny: []\npanic: []\nallow: []\n", "splats.yml:1: 'holes' is missing"),
         (f"deny: []\npanic: []\n{REST}", "at least one rule each"),
         (f"deny:\n{RULE}panic: x\n{REST}", "splats.yml:3: 'panic' must be a list"),
-        (f"deny:\n{RULE}panic:\n{RULE}allow:\n  - {{name: a}}\nholes: []\n", "splats.yml:6: 'pattern' is missing"),
+        (f"deny:\n{RULE}panic:\n{RULE}{REST.replace('[]', NAMELESS, 1)}", "splats.yml:6: 'pattern' is missing"),
         (
             f"deny:\n{RULE.replace('pattern: x', 'pattern: (')}panic: []\n{REST}",
             "splats.yml:2: 'pattern' is not a regular expression",
