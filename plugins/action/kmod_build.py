@@ -6,25 +6,14 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, deadline, hostshell, ownership
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell, ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, marked, module_name
-
-OWN_MOUNTS = ("unshare", "-m", "--propagation=unchanged")
-ENTER_ROOT = (
-    'mount --make-rprivate /proc && mount --bind "$1" /proc/fs && mount --make-private /proc/fs && cd /proc/fs'
-    ' && mount -t proc proc proc && mount -t tmpfs -o mode=1777 tmpfs tmp && mount --rbind /dev dev'
-    ' && exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp /bin/sh -c "$2"'
-)
-"""Enters a build root in a namespace of its own. In a chroot, / is not a mount point and cannot be made private. /proc
-can: the tree is bound to a folder there, and nothing that is mounted in it shows outside."""
 
 
 class ActionModule(HostAction):
@@ -184,25 +173,13 @@ class ActionModule(HostAction):
                                      f"{hostshell.printable(str(error), 1000)}") from error
 
     def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
-        """Build by chroot in a mount namespace of its own; nothing is left in `root`."""
+        """Build in a root tree of the control node, confined; nothing is left in it."""
         call = hostshell.frame(hostshell.load_script("kmod_build"), values, tar)
-        command = [*OWN_MOUNTS, "sh", "-c", ENTER_ROOT, "kedr", root, call.command]
-        if os.geteuid() != 0:
-            command = ["sudo", "-n", *command]
-        seconds = self.seconds_allowed()
         try:
-            with deadline.limited(seconds):
-                done = subprocess.run(command, input=call.stdin, capture_output=True, check=False)
-        except deadline.TimeIsUp:
-            raise StepError("INFRA", f"the build in {root} did not end within {seconds:g} s (deadline)") from None
-        except OSError as error:
-            raise StepError("INFRA", f"{shlex.join(command[:3])}: {error.strerror}") from error
-        stderr = done.stderr.decode("utf-8", "replace")
-        if done.returncode != 0 and not done.stdout:
-            raise StepError("INFRA", f"{root}: cannot enter this build root on the control node: "
-                                     f"{hostshell.printable(stderr, 1000).strip() or f'exit status {done.returncode}'}")
-        answered = {"rc": done.returncode, "stderr": stderr}
-        return self._accepted(self._parse(done.stdout, call.nonce, answered))
+            done = build_root.run(root, call, self.seconds_allowed())
+        except build_root.RootError as error:
+            raise StepError("INFRA", hostshell.printable(str(error), 2000)) from error
+        return self._accepted(self._parse(done.stdout, call.nonce, {"rc": done.status, "stderr": done.stderr}))
 
     def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:
         """Keep the log, put what was built into the cache, fail when something was not."""

@@ -55,7 +55,8 @@ options:
   build_root:
     description:
       - Root tree on the control node to build in, instead of on the host. It holds the headers of the host's kernel.
-      - Needs root on the control node, or C(sudo) without a password. Nothing is left in the tree.
+      - Needs root on the control node, or C(sudo) without a password, and util-linux 2.35. Nothing is left in the tree.
+      - The build is shut in. It has no network and no privileges, and sees no file or process outside of the tree.
     type: path
     default: ""
 seealso:

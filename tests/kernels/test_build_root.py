@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.action import kmod_build
+from ansible_collections.kedr.lab.plugins.plugin_utils import build_root
 
 # The mounts of a machine whose root is shared, as systemd makes it, are counted before a build and while it runs.
 MACHINE = """set -eu
@@ -18,32 +18,37 @@ mount --rbind /dev "$tree/dev"
 mount --bind "$tree" "$tree/mnt"
 count() { wc -l </proc/self/mountinfo; }
 before=$(count)
-mkfifo "$2/inside" "$2/done"
-chroot "$3" unshare "$5" "$6" sh -c "$7" kedr "$4" 'set -e
-    echo "$PWD" $(stat -f -c %T /proc /tmp) $(stat -c %t:%T /dev/null)
-    echo inside
-    read -r line
-    ' <"$2/done" >"$2/inside" &
-exec 3>"$2/done"
+places=$2
+mkfifo "$places/inside" "$places/done"
+root=$3
+shift 3
+chroot "$root" "$@" <"$places/done" >"$places/inside" &
+exec 3>"$places/done"
 {
     read -r told
     read -r told_inside
     during=$(count)
-} <"$2/inside"
+} <"$places/inside"
 echo >&3
 wait $!
 echo "$told|$told_inside|$((during - before))|$(($(count) - before))"
 """
 
 
-@pytest.mark.parametrize(("root", "build_root"), [("/", "{tree}"), ("{tree}", "/mnt")])
+INSIDE = """set -e
+echo "$PWD" $(stat -f -c %T /proc /tmp) $(stat -c %t:%T /dev/null)
+echo inside
+read -r line
+"""
+
+
+@pytest.mark.parametrize(("root", "place"), [("/", "{tree}"), ("{tree}", "/mnt")])
 def test_a_build_root_is_entered_and_its_mounts_do_not_show_outside(
-    tree: Path, tmp_path: Path, root: str, build_root: str
+    tree: Path, tmp_path: Path, root: str, place: str
 ) -> None:
-    places = [word.format(tree=tree) for word in (root, build_root)]
+    command = build_root.command(place.format(tree=tree), INSIDE, 50)
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", MACHINE, "sh", tree, tmp_path, *places,
-         *kmod_build.OWN_MOUNTS[1:], kmod_build.ENTER_ROOT],
+        ["unshare", "--mount", "sh", "-c", MACHINE, "sh", tree, tmp_path, root.format(tree=tree), *command],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("/ proc tmpfs 1:3|inside|0|0\n", "")

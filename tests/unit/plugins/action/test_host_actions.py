@@ -21,7 +21,7 @@ import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell, lab_uefi, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell, lab_uefi, signing
 from processes import all_end
 
 ROOT = pathlib.Path(base.__file__).resolve().parents[2]
@@ -490,7 +490,17 @@ def test_a_build_root_that_cannot_be_entered_is_blamed_on_the_control_node(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     result = built("", {}, build_root=str(tmp_path))
     expected = f"{tmp_path}: cannot enter this build root on the control node: unshare: not permitted"
-    assert (result["kind"], result["msg"]) == ("INFRA", expected)
+    assert (result["kind"], result["msg"].splitlines()) == ("INFRA", [expected, build_root.REMEDY])
+
+
+def test_a_control_node_without_the_programs_for_a_build_root_is_told_what_to_do(
+        built: Built, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lib/modules/6.12.1").mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = built("", {}, build_root=str(tmp_path))
+    assert result["kind"] == "INFRA"
+    assert "No such file" in result["msg"]
+    assert build_root.REMEDY in result["msg"]
 
 
 def test_a_source_without_a_kbuild_is_named(built: Built) -> None:

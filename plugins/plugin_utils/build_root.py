@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building in a root tree of the control node, confined: what is built comes from other people, and so do compilers.
+
+Namespaces of mounts, processes, network, IPC and host name of its own; a tree that cannot be written; a /proc and a
+/dev of its own; a user of its own without privileges; an empty environment; limits. All programs for that are the
+control node's, of util-linux (2.35) and coreutils: the tree may be of any age.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from typing import NamedTuple
+
+from . import deadline
+from .hostshell import Call
+
+NAMESPACES = "unshare --mount --propagation=unchanged --pid --net --ipc --uts --fork --kill-child".split()
+LIMITS = f"--as={2 << 30} --fsize={512 << 20} --cpu=900 --core=0 --nproc=1024"
+"""What one process of a build may take, in bytes and seconds, and how many there may be."""
+TMPFS = "size=1g,nr_inodes=200k"
+"""What all files of a build may take."""
+ANSWER = 64 << 20
+"""Bytes that a build may answer."""
+ENTER = f"""set -e
+mount --make-rprivate /proc
+mount --bind "$1" /proc/fs
+mount --make-private /proc/fs
+mount -o remount,bind,ro,nosuid,nodev /proc/fs
+cd /proc/fs
+mount -t proc -o hidepid=2 proc proc
+mount -t tmpfs -o mode=1777,nosuid,nodev,{TMPFS} tmpfs tmp
+mount -t tmpfs -o mode=755,nosuid,size=64k tmpfs dev
+for k_device in null zero full random urandom; do
+    : >"dev/$k_device"
+    mount --bind "/dev/$k_device" "dev/$k_device"
+done
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
+echo 0 >proc/sys/kernel/shmmni
+echo 1000 >/proc/self/oom_score_adj
+env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp prlimit {LIMITS} setpriv --no-new-privs \
+    unshare --root=. --wd=/ --setgid="$3" --setuid="$3" /bin/sh -c "$2"
+exit $?
+"""
+"""Enters the root tree $1 and runs the command $2 there as user $3.
+
+In a chroot, / is not a mount point and cannot be made private. /proc can: the tree is bound to a folder there, and
+nothing that is mounted in it shows outside. The shell that runs this stays, as root and as the first process, so that
+--kill-child reaches it. A build that takes all memory is what the kernel kills first.
+"""
+REMEDY = (
+    "building there needs root, or sudo without a password, with the rights to mount and to make namespaces (a "
+    "container needs CAP_SYS_ADMIN), and unshare, setpriv and prlimit of util-linux 2.35 or newer: run the playbook "
+    "so, or leave kedr_build_root empty to build on the host"
+)
+
+
+class RootError(Exception):
+    """A build root that cannot be used; the text says why."""
+
+
+class Built(NamedTuple):
+    """What a program in a build root wrote, and its exit status."""
+
+    stdout: bytes
+    stderr: str
+    status: int
+
+
+def user() -> int:
+    """Return a user that nobody else is: of the numbers that are left free for no purpose, another for each process."""
+    return 60600 + os.getpid() % 500
+
+
+def command(root: str, inside: str, seconds: float) -> list[str]:
+    """Return the command that runs the line of sh `inside` in a root, for at most so many seconds."""
+    line = ["timeout", "--foreground", "-s", "KILL", f"{seconds:g}", *NAMESPACES]
+    line += ["sh", "-c", ENTER, "kedr", root, inside, str(user())]
+    return line if os.geteuid() == 0 else ["sudo", "-n", *line]
+
+
+def run(root: str, call: Call, seconds: float) -> Built:
+    """Run a call in a root; raises RootError when that cannot be entered, takes too long or says too much."""
+    started = time.monotonic()
+    try:
+        done = _run(command(root, call.command, seconds), call.stdin)
+    except OSError as error:
+        raise RootError(f"cannot start a build in {root}: {error.strerror}: {error.filename}\n{REMEDY}") from error
+    if time.monotonic() - started >= seconds:
+        raise RootError(f"the build in {root} did not end within {seconds:g} s (deadline)")
+    if len(done.stdout) > ANSWER:
+        raise RootError(f"the build in {root} wrote more than {ANSWER} bytes")
+    if done.status != 0 and not done.stdout:
+        said = done.stderr.strip() or f"exit status {done.status}"
+        raise RootError(f"{root}: cannot enter this build root on the control node: {said}\n{REMEDY}")
+    return done
+
+
+def _run(line: list[str], data: bytes) -> Built:
+    """Run a command; of what it writes one byte more is read than an answer may have."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+        given.write(data)
+        given.seek(0)
+        with subprocess.Popen(line, stdin=given, stdout=subprocess.PIPE, stderr=said) as process:
+            assert process.stdout is not None
+            try:
+                stdout = process.stdout.read(ANSWER + 1)
+                if len(stdout) <= ANSWER:
+                    process.wait()
+            finally:
+                _end(process)
+        said.seek(0)
+        return Built(stdout, said.read(1 << 16).decode("utf-8", "replace"), process.returncode)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that still runs, and all that it started."""
+    if process.poll() is None:
+        deadline.kill(deadline.below(process.pid) | {(process.pid, "")})
