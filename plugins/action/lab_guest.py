@@ -8,7 +8,6 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
 from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guest
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
@@ -29,7 +28,7 @@ class ActionModule(LabAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return ``guests`` (name -> description and inventory variables) or the names that were ended."""
-        lab = Lab(options["lab_dir"], cache_root(options["cache_dir"], os.environ), Display().display)
+        lab = Lab(options["lab_dir"], cache_root(options["cache_dir"], os.environ), self.progress)
         with interruptible():
             return self._stop(lab, options) if options["state"] == "stopped" else self._start(lab, options)
 

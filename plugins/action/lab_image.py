@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import ensure_cloud
@@ -32,7 +31,6 @@ class ActionModule(LabAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return ``images`` (key -> description) and whether one was built."""
-        display = Display()
         wanted = [load_image(item, options["mirror"]) for item in given(options["images"])]
         specs = {spec.key: spec for spec in wanted}
         cache = cache_root(options["cache_dir"], os.environ)
@@ -40,7 +38,7 @@ class ActionModule(LabAction):
             missing = [key for key, spec in specs.items() if not read_image(image_dir(cache, spec))]
             return {"changed": bool(missing or options["refresh"]), "missing": missing}
         with interruptible():
-            images = {key: ensure(spec, cache, display.display, options["refresh"]) for key, spec in specs.items()}
+            images = {key: ensure(spec, cache, self.progress, options["refresh"]) for key, spec in specs.items()}
         return {"changed": any(not image["cached"] for image in images.values()), "images": images}
 
 

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import ringbuffer, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
 
 MAX_CPUS = 1 << 14
 """CPUs that a file may have: a number above it is taken for damage."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _EVENT = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 _CPUSTAT, _TRACECLOCK, _UNAME = 2, 4, 5
 
@@ -58,8 +58,7 @@ def _named(stream: BinaryIO, name: bytes, content: bytes) -> None:
 def _names(text: str) -> bytes:
     """Names of threads, one on each line, as trace-cmd wants them: what is not printable is spelled out."""
     names = trace.thread_names(text.encode("utf-8", "surrogateescape"))
-    shown = ((pid, _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", name)) for pid, name in names.items())
-    return "".join(f"{pid} {name}\n" for pid, name in shown).encode()
+    return "".join(f"{pid} {plain(name)}\n" for pid, name in names.items()).encode()
 
 
 def _formats(stream: BinaryIO, text: str) -> None:

@@ -30,6 +30,8 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
+
 MAX_ANSWER = 256 << 20
 """Bytes of one answer that are accepted."""
 MAX_VALUE = 64 << 10
@@ -48,9 +50,6 @@ _READER = (
 _KEY = re.compile(rb"[a-z][a-z0-9_]*\Z")
 _NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.+/:-]*\Z")
 _VARIABLE = re.compile(r"k_[a-z][a-z0-9_]*\Z")
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 class AnswerError(Exception):
@@ -95,28 +94,6 @@ class Answer:
     def text(self, name: str) -> str:
         """Return block `name` as text; bytes that are no UTF-8 become U+FFFD; absent is empty."""
         return self.blobs.get(name, b"").decode("utf-8", "replace")
-
-
-def printable(text: str | bytes, limit: int = 4000) -> str:
-    """Return `text` safe to show: control characters spelled out, at most `limit` characters.
-
-    Line feeds and tabs stay; carriage returns before a line feed go. A longer text loses its
-    middle, because errors speak first and last.
-    """
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    text = text.replace("\r\n", "\n")
-    if len(text) > limit:
-        half = limit // 2
-        text = f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"
-    return _UNPRINTABLE.sub(_spell_out, text)
-
-
-def _spell_out(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def load_script(*names: str) -> str:

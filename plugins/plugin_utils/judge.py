@@ -29,6 +29,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import (
     verdict,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, Taint
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import Policy
 
 STEPS = (
@@ -113,7 +114,7 @@ class _Accounts:
         if about.get("complete") is True:
             self.host.add("ok", "stream.json", "the host has said that all was sent, and all has come")
             return None
-        error = verdict.plain(about.get("error") or "the stream has no end", 500)
+        error = plain(about.get("error") or "the stream has no end", 500)
         self.host.add("missing", "stream.json", error)
         return ("INFRA", f"stream.json: {error}") if about.get("error") else None
 
@@ -237,7 +238,7 @@ def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, A
     names = list(dict.fromkeys(hosts))
     entries = [_judge(run_dir, run_id, name, policy, known.get(name)) for name in names]
     targets = dict.fromkeys(name for about in known.values() if isinstance(about, dict) for name in _targets(about))
-    return {"run_id": verdict.plain(run_id, 100), "targets": [verdict.plain(name, 100) for name in targets],
+    return {"run_id": plain(run_id, 100), "targets": [plain(name, 100) for name in targets],
             "hosts": entries}
 
 
@@ -259,7 +260,6 @@ def _judge(run_dir: str, run_id: str, name: str, policy: Policy, about: Any) -> 
 
 def _entry(host: verdict.Host, accounts: _Accounts, word: str, reason: str) -> dict[str, Any]:
     collected = accounts.collected
-    plain = verdict.plain
     if collected and word not in ("OK", "SKIP") and collected.decoded:
         reason += f" ({collected.decoded} records came{collection.up_to(collected.last_ns)})"
     shown = {"ok": True, "fail": False, "missing": False}
@@ -308,7 +308,7 @@ def _events(host: verdict.Host, accounts: _Accounts) -> dict[str, dict[str, int 
     recorded = accounts.collected.recorded if accounts.collected else {}
     planned = [(plan["module"], one["event"]) for plan in host.plans for one in plan["events"]]
     return {
-        verdict.plain(event, 200): {
+        plain(event, 200): {
             "counted": (accounts.counts or {}).get(f"{module}/{event}"),
             "recorded": recorded.get(f"{module}/{event}", 0),
         }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
@@ -38,12 +39,12 @@ def main(program: str, arguments: Sequence[str]) -> int:
         except (RunError, judge.JudgeError, DataFileError) as error:
             return _refuse(program, str(error))
         page, trouble = timeline.after_judging(run_dir)
-        print(f"{judge.table(results)}\n{page or f'no page was made: {trouble}'}")
+        print(f"{judge.table(results)}\n{plain(page or f'no page was made: {trouble}')}")
         if not results["hosts"] or any(entry["verdict"] != "OK" for entry in results["hosts"]):
             status = 1
     return status
 
 
 def _refuse(program: str, text: str) -> int:
-    print(f"{program}: error: {text}", file=sys.stderr)
+    print(printable(f"{program}: error: {text}"), file=sys.stderr)
     return 2

@@ -24,12 +24,12 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import (
     export_merged,
     export_perfetto,
     host_records,
-    hostshell,
     records,
     ringbuffer,
     trace,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import ExportError, Host
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
 
 BATCH = 10_000
 """Rows that are held as Python objects."""
@@ -80,7 +80,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _say(text: str, out: TextIO | None = None) -> None:
     """Print a line; what a host has put into it steers no terminal."""
-    print(hostshell.printable(text), file=out or sys.stdout)
+    print(printable(text), file=out or sys.stdout)
 
 
 def _refuse(program: str, text: str) -> int:
@@ -243,7 +243,7 @@ def _merged(program: str, found: Sequence[Host], output: str) -> int:
         with export.whole(output) as stream, tempfile.TemporaryDirectory(prefix=".kedr-export-", dir=place) as spare:
             for row in export_merged.merge(files, machines, spare):
                 counts[row["order"]] += 1
-                stream.write(json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
+                stream.write(json.dumps(row, default=str).encode("ascii") + b"\n")
     except export_merged.duckdb.Error as error:
         raise ExportError(f"the records cannot be merged: {error}") from None
     total = sum(counts.values())

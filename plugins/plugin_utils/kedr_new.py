@@ -16,6 +16,7 @@ from . import payload_new, special
 from .btf import Btf, BtfError
 from .btf_file import read_btf
 from .cdecl import is_identifier
+from .foreign import printable
 from .kernel_headers import Export, Tree, TreeError
 from .payload_lint import line_of, write_all
 from .payload_new import Candidate, Described, Knowledge, RefusedError
@@ -71,7 +72,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _say(program: str, text: str) -> None:
     with contextlib.suppress(OSError):
-        write_all(2, f"{program}: {text}\n".encode("utf-8", "surrogateescape"))
+        write_all(2, f"{program}: {printable(text)}\n".encode())
 
 
 # What is known

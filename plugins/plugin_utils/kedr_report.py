@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_readme, report_rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_readme import ReadmeError
 from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED, load_systems
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON
@@ -70,7 +71,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _refuse(program: str, text: str) -> int:
-    print(f"{program}: error: {text}", file=sys.stderr)
+    print(printable(f"{program}: error: {text}"), file=sys.stderr)
     return 2
 
 

@@ -13,7 +13,6 @@ import csv
 import difflib
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple, TextIO
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, host_records, pairs, questions, records, sums
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable, spreadsheet
 
 try:
     import duckdb
@@ -31,8 +31,6 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
 
 WIDEST = 60
 """Characters of a cell in printed tables; more are cut off."""
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class QuestionError(Exception):
@@ -111,8 +109,8 @@ def _near(name: str, known: Sequence[str]) -> str:
     if not known:
         return "; there are no records at all"
     # What nearly all names begin with makes none of them near to another.
-    plain = {one.removeprefix("called_"): one for one in known}
-    near = [plain[one] for one in difflib.get_close_matches(name.removeprefix("called_"), plain, 3, 0.5)]
+    short = {one.removeprefix("called_"): one for one in known}
+    near = [short[one] for one in difflib.get_close_matches(name.removeprefix("called_"), short, 3, 0.5)]
     if near:
         return f"; did you mean {' or '.join(near)}?"
     return f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
@@ -121,21 +119,14 @@ def _near(name: str, known: Sequence[str]) -> str:
 # -- printing ----------------------------------------------------------------------------------------
 
 
-def printable(text: str) -> str:
-    """Text without what would steer a terminal."""
-    return _CONTROL.sub(
-        lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}", text
-    )
-
-
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return " ".join(f"{printable(str(key))}={printable(str(one))}" for key, one in value.items())
-    return printable(str(value))
+        return " ".join(f"{plain(key)}={plain(one)}" for key, one in value.items())
+    return plain(value)
 
 
 def show(answer: Answer, form: str, out: TextIO) -> None:
@@ -145,8 +136,8 @@ def show(answer: Answer, form: str, out: TextIO) -> None:
         out.write(json.dumps(rows, indent=1, default=str) + "\n")
     elif form == "csv":
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([printable(name) for name in answer.columns])
-        writer.writerows([_cell(value) for value in row] for row in answer.rows)
+        writer.writerow([spreadsheet(plain(name)) for name in answer.columns])
+        writer.writerows([spreadsheet(_cell(value)) for value in row] for row in answer.rows)
     else:
         _table(answer, out)
 
@@ -154,7 +145,7 @@ def show(answer: Answer, form: str, out: TextIO) -> None:
 def _table(answer: Answer, out: TextIO) -> None:
     cells = [[_cell(value) for value in row] for row in answer.rows]
     cells = [[text if len(text) <= WIDEST else text[: WIDEST - 1] + "…" for text in row] for row in cells]
-    heads = [printable(name) for name in answer.columns]
+    heads = [plain(name) for name in answer.columns]
     widths = [max([len(head), *(len(row[index]) for row in cells)]) for index, head in enumerate(heads)]
     right = [
         any(isinstance(row[index], (int, float)) and not isinstance(row[index], bool) for row in answer.rows)
@@ -477,11 +468,11 @@ def _make_run(run: str, output: str | None) -> None:
                 output or os.path.join(whole, "records"), os.path.basename(whole), found.system, host, found.batches()
             )
         except host_records.HostRecordsError as error:
-            print(printable(f"{host}: no records: {error}"), file=sys.stderr)
+            print(plain(f"{host}: no records: {error}"), file=sys.stderr)
             continue
         written += 1
-        print(printable(f"{host}: {rows} records, from {'pages' if found.form == 'pages' else found.printed}"))
+        print(plain(f"{host}: {rows} records, from {'pages' if found.form == 'pages' else found.printed}"))
         for problem in [*found.problems, *sums.told(os.path.join(whole, host))]:
-            print(printable(f"{host}: {problem}"), file=sys.stderr)
+            print(plain(f"{host}: {problem}"), file=sys.stderr)
     if not written:
         raise QuestionError(f"{run}: no host has a trace that can be read")

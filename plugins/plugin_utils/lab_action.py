@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, append_step
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
 
@@ -25,11 +26,11 @@ class LabAction(ControlAction):
             host_dir = self._host_dir(options, task_vars)
             outcome = self.work(options)
         except (LabError, RunError) as error:
-            outcome = {"failed": True, "kind": getattr(error, "kind", "INPUT"), "msg": str(error)}
+            outcome = {"failed": True, "kind": getattr(error, "kind", "INPUT"), "msg": printable(str(error))}
         except OSError as error:
-            outcome = {"failed": True, "kind": "INFRA", "msg": f"{error.filename}: {error.strerror}"}
+            outcome = {"failed": True, "kind": "INFRA", "msg": printable(f"{error.filename}: {error.strerror}")}
         except Exception as error:
-            outcome = {"failed": True, "msg": f"internal error: {type(error).__name__}: {error}"}
+            outcome = {"failed": True, "msg": printable(f"internal error: {type(error).__name__}: {error}")}
             self._record(host_dir, options, outcome, started, clock)
             raise
         self._record(host_dir, options, outcome, started, clock)
@@ -38,6 +39,10 @@ class LabAction(ControlAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Do the work with checked options; return what the documentation promises. Raises LabError, OSError."""
         raise NotImplementedError
+
+    def progress(self, text: str) -> None:
+        """Show a line of progress; a guest or a tool may have put anything into it."""
+        self._display.display(plain(text, 500))
 
     def step(self, options: dict[str, Any]) -> str:
         """Return the name of the step that this is, or nothing when it is none."""

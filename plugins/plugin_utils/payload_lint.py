@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .foreign import plain
 from .payload_model import Payload, Problem
 from .payload_read import Reading, conflicts, read_file
 
@@ -54,9 +55,10 @@ def described(problem: Problem) -> dict[str, Any]:
 
 def line_of(problem: Problem) -> str:
     """A problem in the format of GCC's messages, which editors read."""
-    path = re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match[0]):02x}", problem.path)
+    # Odd bytes stay: an editor must find the file.
+    path = "".join(char if "\udc80" <= char <= "\udcff" else plain(char) for char in problem.path)
     place = f"{path}:{problem.line}" if problem.line else path
-    return f"{place}: error: {problem.text}"
+    return f"{place}: error: {plain(problem.text)}"
 
 
 def report(problems: Sequence[Problem], as_json: bool) -> bytes:

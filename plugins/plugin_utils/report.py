@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import report_html, report_junit, systems
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain as clean
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
     Line,
     Result,
@@ -22,7 +23,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import plain as clean
 
 _MARKUP = {"<": "&lt;", "&": "&amp;", **{char: "\\" + char for char in "\\`*_[]|>#~!"}}
 

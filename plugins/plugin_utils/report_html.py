@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 import jinja2
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain as clean
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
     NOT_RUN,
     Line,
@@ -28,7 +29,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
     summary,
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import VERDICTS
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import plain as clean
 from markupsafe import Markup
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "html")

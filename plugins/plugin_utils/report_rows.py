@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results of all hosts -> what every report shows: the lines of the matrix, its columns, the state of a cell.
 
-Texts of hosts are made harmless where they are shown, by ``verdict.plain``: no control characters, no bytes that are
+Texts of hosts are made harmless where they are shown, by ``foreign.plain``: no control characters, no bytes that are
 no text, no endless lines.
 """
 

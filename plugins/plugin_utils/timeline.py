@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import judge, kedr_report, report_html, timeline_data
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
 from ansible_collections.kedr.lab.plugins.plugin_utils.kedr_trace import QuestionError
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import many
 from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import VERDICTS, plain
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import VERDICTS
 from markupsafe import Markup
 
 NAME = judge.PAGE

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_trace
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import plain
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
 
 try:
     import duckdb

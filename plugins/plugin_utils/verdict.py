@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import calls, rundir, sites, splat, trace, witness
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
 
 STEPS = (
     "facts",
@@ -1278,21 +1279,6 @@ def _time(value: Any) -> float:
     """Seconds since 1970, up to the year 9999."""
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 253402300800 - 1e9
     return float(value) if good else 0.0
-
-
-def plain(text: object, limit: int) -> str:
-    """Text that harms no terminal and no file: what is not printable is escaped, the rest is cut."""
-    source = str(text)
-    shown = "".join(char if char.isprintable() else _escape(char) for char in source[:limit])
-    return shown if len(source) <= limit else shown + "…"
-
-
-def _escape(char: str) -> str:
-    if char == "\t":
-        return " "
-    if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that was no UTF-8
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return ascii(char)[1:-1]
 
 
 def judge_run(

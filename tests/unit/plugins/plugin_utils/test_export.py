@@ -125,7 +125,7 @@ def test_a_name_with_a_line_end_is_spelled_out_for_trace_cmd(run: Path, tmp_path
     assert re.search(rb"^186 \w+$", names, re.MULTILINE)
     (run / "alpha" / "comms.txt").write_bytes(re.sub(rb"(?m)^186 .*$", b"186 a\n\x1b[2J\r", names))
     assert call("trace-dat", run / "alpha", "-o", tmp_path / "trace.dat") == 0
-    assert {line[1].strip() for line in report(tmp_path / "trace.dat") if line[2] == "186"} == {"a\\x0a\\x1b[2J\\x0d"}
+    assert {line[1].strip() for line in report(tmp_path / "trace.dat") if line[2] == "186"} == {"a\\n\\x1b[2J\\r"}
 
 
 @pytest.mark.parametrize("kind", ["trace-dat", "text", "perfetto", "merged"])

@@ -17,8 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_trace, pairs
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .host_dir import seal
 from .table import Call, write
@@ -353,13 +351,6 @@ def test_nothing_that_steers_a_terminal_is_printed(
     assert kedr_trace.main("kedr-trace", ["sql", str(tmp_path), "-q", "select * from calls", "--format", form]) == 0
     assert kedr_trace.main("kedr-trace", ["counts", str(tmp_path), "--format", form]) == 0
     assert set(capsys.readouterr().out) & set("\x1b\x07\r\x9b\u202e") == set()
-
-
-@given(st.text())
-def test_printable_text_is_one_line_without_control_characters(text: str) -> None:
-    shown = kedr_trace.printable(text)
-    assert all(char.isprintable() or char not in "\x1b\x9b\r\n\t\x00" for char in shown)
-    assert len(shown.splitlines()) <= 1
 
 
 def test_json_lines_go_to_a_file_of_ones_own(two_kernels: Path, tmp_path: Path) -> None:
