@@ -16,6 +16,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.hold)."""
 
     changes_host = True
+    biggest_answer = hostshell.MAX_ANSWER
     recorded = ("took_over", "marker", "missing")
 
     def step_name(self) -> str:

@@ -29,6 +29,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.kmod)."""
 
     changes_host = True
+    biggest_answer = hostshell.MAX_ANSWER
     recorded = ("changed_modules", "unchanged_modules", "kernel_log", "no_file")
 
     def step_name(self) -> str:

@@ -22,6 +22,7 @@ class ActionModule(HostAction):
     default_step = "build"
     recorded = ("modules",)
     usual_deadline = 3600.0
+    biggest_answer = hostshell.MAX_ANSWER
 
     def perform(self) -> dict[str, Any]:
         """Look up every module by its content key; build the missing ones in one go."""
@@ -176,10 +177,10 @@ class ActionModule(HostAction):
         """Build in a root tree of the control node, confined; nothing is left in it."""
         call = hostshell.frame(hostshell.load_script("kmod_build"), values, tar)
         try:
-            done = build_root.run(root, call, self.seconds_allowed())
+            done = build_root.run(root, call, self.seconds_allowed(), self.biggest_answer)
         except build_root.RootError as error:
             raise StepError("INFRA", hostshell.printable(str(error), 2000)) from error
-        return self._accepted(self._parse(done.stdout, call.nonce, {"rc": done.status, "stderr": done.stderr}))
+        return self._accepted(self._parse(done.stdout, call.nonce, done.returncode, done.stderr))
 
     def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:
         """Keep the log, put what was built into the cache, fail when something was not."""

@@ -34,6 +34,7 @@ class ActionModule(HostAction):
     default_step = "collect"
     recorded = ("missing", "taint", "marker", "trace_bytes", "counters")
     usual_deadline = 900.0
+    biggest_answer = hostshell.MAX_ANSWER
 
     def cleans_up(self) -> bool:
         """Return that the evidence is fetched also after contact was lost."""
@@ -61,7 +62,7 @@ class ActionModule(HostAction):
         for name in ("trace", "witness", "dmesg"):
             if len(answer.blobs.get(name, b"")) >= LOG_LIMIT:
                 raise StepError("INFRA", f"the {name} is larger than {LOG_LIMIT >> 20} MiB and was cut: enable "
-                                         "fewer events or exercise less", **end)
+                                         "fewer events, exercise less, or collect (playbooks/collect.yml)", **end)
         return {"changed": answer.one("stopped") == "yes", **end}
 
     @staticmethod

@@ -10,20 +10,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 import time
-from typing import NamedTuple
 
-from . import deadline
-from .hostshell import Call
+from ansible_collections.kedr.lab.plugins.plugin_utils import bounded, deadline, hostshell
 
 NAMESPACES = "unshare --mount --propagation=unchanged --pid --net --ipc --uts --fork --kill-child".split()
 LIMITS = f"--as={2 << 30} --fsize={512 << 20} --cpu=900 --core=0 --nproc=1024"
 """What one process of a build may take, in bytes and seconds, and how many there may be."""
 TMPFS = "size=1g,nr_inodes=200k"
 """What all files of a build may take."""
-ANSWER = 64 << 20
-"""Bytes that a build may answer."""
 ENTER = f"""set -e
 mount --make-rprivate /proc
 mount --bind "$1" /proc/fs
@@ -64,14 +59,6 @@ class RootError(Exception):
     """A build root that cannot be used; the text says why."""
 
 
-class Built(NamedTuple):
-    """What a program in a build root wrote, and its exit status."""
-
-    stdout: bytes
-    stderr: str
-    status: int
-
-
 def user() -> int:
     """Return a user that nobody else is: of the numbers that are left free for no purpose, another for each process."""
     return 60600 + os.getpid() % 500
@@ -84,41 +71,26 @@ def command(root: str, inside: str, seconds: float) -> list[str]:
     return line if os.geteuid() == 0 else ["sudo", "-n", *line]
 
 
-def run(root: str, call: Call, seconds: float) -> Built:
-    """Run a call in a root; raises RootError when that cannot be entered, takes too long or says too much."""
+def run(root: str, call: hostshell.Call, seconds: float, most: int) -> subprocess.CompletedProcess[bytes]:
+    """Run a call in a root; raises RootError when that cannot be entered, takes too long or answers over `most` bytes."""
     started = time.monotonic()
+    line = command(root, call.command, seconds)
     try:
-        done = _run(command(root, call.command, seconds), call.stdin)
+        with deadline.limited(seconds), bounded.output(most, hostshell.begin(call.nonce)):
+            done = subprocess.run(line, input=call.stdin, capture_output=True, check=False)
+    except deadline.TimeIsUp:
+        raise RootError(_late(root, seconds)) from None
+    except bounded.TooMuchError as error:
+        raise RootError(f"the build in {root} answered {error}, and nothing of it was taken") from None
     except OSError as error:
         raise RootError(f"cannot start a build in {root}: {error.strerror}: {error.filename}\n{REMEDY}") from error
     if time.monotonic() - started >= seconds:
-        raise RootError(f"the build in {root} did not end within {seconds:g} s (deadline)")
-    if len(done.stdout) > ANSWER:
-        raise RootError(f"the build in {root} wrote more than {ANSWER} bytes")
-    if done.status != 0 and not done.stdout:
-        said = done.stderr.strip() or f"exit status {done.status}"
+        raise RootError(_late(root, seconds))
+    if done.returncode != 0 and not done.stdout:
+        said = hostshell.printable(done.stderr, 1000).strip() or f"exit status {done.returncode}"
         raise RootError(f"{root}: cannot enter this build root on the control node: {said}\n{REMEDY}")
     return done
 
 
-def _run(line: list[str], data: bytes) -> Built:
-    """Run a command; of what it writes one byte more is read than an answer may have."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-        given.write(data)
-        given.seek(0)
-        with subprocess.Popen(line, stdin=given, stdout=subprocess.PIPE, stderr=said) as process:
-            assert process.stdout is not None
-            try:
-                stdout = process.stdout.read(ANSWER + 1)
-                if len(stdout) <= ANSWER:
-                    process.wait()
-            finally:
-                _end(process)
-        said.seek(0)
-        return Built(stdout, said.read(1 << 16).decode("utf-8", "replace"), process.returncode)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that still runs, and all that it started."""
-    if process.poll() is None:
-        deadline.kill(deadline.below(process.pid) | {(process.pid, "")})
+def _late(root: str, seconds: float) -> str:
+    return f"the build in {root} did not end within {seconds:g} s (deadline)"

@@ -27,21 +27,29 @@ import re
 import secrets
 import shlex
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from ansible_collections.kedr.lab.plugins.plugin_utils.bounded import MAX_PREAMBLE
 from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
 
-MAX_ANSWER = 256 << 20
-"""Bytes of one answer that are accepted."""
+MAX_ANSWER = 56 << 20
+"""Bytes of the largest answer that is accepted; whoever reads it takes three times as many."""
+MAX_VALUES = 100_000
+"""Values, texts and files of one answer that are accepted."""
+MAX_TEXT = 4 << 20
+"""Bytes of one text that are accepted where it is taken apart, and not only kept."""
+MAX_NAME = 200
+"""Bytes of the name of a text or a file that are accepted."""
 MAX_VALUE = 64 << 10
 """Bytes of one line of values that are accepted."""
-MAX_PREAMBLE = 64 << 10
-"""Bytes before the answer (greetings of login scripts) that are skipped."""
 
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sh")
 TAR_TIME = 1_000_000_000
 """Time stamp of every file sent (2001): equal stages are equal bytes, and no clock is behind it."""
+
+_BLOCK = 512
+"""Bytes of a block of a tar."""
 
 _READER = (
     'k=$(dd bs="$1" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count="$1" 2>/dev/null)'
@@ -49,6 +57,7 @@ _READER = (
 )
 _KEY = re.compile(rb"[a-z][a-z0-9_]*\Z")
 _NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.+/:-]*\Z")
+_NO_BAR = re.compile(rb"^[^|\n]", re.MULTILINE)
 _VARIABLE = re.compile(r"k_[a-z][a-z0-9_]*\Z")
 
 
@@ -92,8 +101,14 @@ class Answer:
         return int(text)
 
     def text(self, name: str) -> str:
-        """Return block `name` as text; bytes that are no UTF-8 become U+FFFD; absent is empty."""
-        return self.blobs.get(name, b"").decode("utf-8", "replace")
+        """Return block `name` as text; bytes that are no UTF-8 become U+FFFD; absent is empty.
+
+        Raises AnswerError for more than MAX_TEXT bytes.
+        """
+        data = self.blobs.get(name, b"")
+        if len(data) > MAX_TEXT:
+            raise AnswerError(f"the host answered {len(data)} bytes of '{name}'; at most {MAX_TEXT} are taken")
+        return data.decode("utf-8", "replace")
 
 
 def load_script(*names: str) -> str:
@@ -135,25 +150,30 @@ def frame(program: str, values: Mapping[str, str | int | Iterable[str]], data: b
     return Call(command, script + data, nonce)
 
 
-def parse(stdout: bytes, nonce: str) -> Answer:
-    """Return the answer in `stdout`; raises AnswerError when it is not whole and well-formed."""
-    if len(stdout) > MAX_ANSWER:
-        raise AnswerError(f"the host answered {len(stdout)} bytes; at most {MAX_ANSWER} are read")
-    begin = b"kedr-begin " + nonce.encode() + b"\n"
-    start = stdout.find(begin, 0, MAX_PREAMBLE + len(begin))
+def begin(nonce: str) -> bytes:
+    """Return the line that begins an answer."""
+    return b"kedr-begin " + nonce.encode() + b"\n"
+
+
+def parse(stdout: bytes, nonce: str, most: int = MAX_ANSWER) -> Answer:
+    """Return the answer in `stdout`; raises AnswerError when it is not whole and well-formed, or over `most` bytes."""
+    if len(stdout) > most:
+        raise AnswerError(f"the host answered {len(stdout)} bytes; at most {most} are read")
+    first = begin(nonce)
+    start = stdout.find(first, 0, MAX_PREAMBLE + len(first))
     if start < 0:
         raise AnswerError("the host did not answer" + _quoted(stdout[:2000]))
-    return _parse_body(stdout, start + len(begin), b"kedr-end " + nonce.encode())
+    return _parse_body(stdout, start + len(first), b"kedr-end " + nonce.encode())
 
 
 def _quoted(data: bytes) -> str:
-    text = printable(data, 1000).strip()
+    text = printable(data[:2000], 1000).strip()
     return f"; it printed: {text}" if text else ""
 
 
 def _parse_body(data: bytes, pos: int, end: bytes) -> Answer:
     answer = Answer()
-    while True:
+    for _value in range(MAX_VALUES + 1):
         stop = data.find(b"\n", pos)
         if stop < 0:
             raise AnswerError("the answer of the host was cut short" + _quoted(data[-500:]))
@@ -169,6 +189,7 @@ def _parse_body(data: bytes, pos: int, end: bytes) -> Answer:
             pos = _take_file(answer, rest, data, pos)
         else:
             raise AnswerError("the host answered a line that means nothing" + _quoted(line))
+    raise AnswerError(f"the host answered more than {MAX_VALUES} values")
 
 
 def _take_value(answer: Answer, rest: bytes) -> None:
@@ -179,7 +200,7 @@ def _take_value(answer: Answer, rest: bytes) -> None:
 
 
 def _new_name(answer: Answer, name: bytes) -> str:
-    if not _NAME.match(name) or b".." in name or len(name) > 200:
+    if not _NAME.match(name) or b".." in name or len(name) > MAX_NAME:
         raise AnswerError("the host answered a malformed name" + _quoted(name))
     text = name.decode()
     if text in answer.blobs:
@@ -192,14 +213,20 @@ def _take_text(answer: Answer, rest: bytes, data: bytes, pos: int) -> int:
     stop = pos - 1 if data.startswith(b".\n", pos) else data.find(b"\n.\n", pos - 1)
     if stop < 0:
         raise AnswerError(f"the answer of the host was cut short inside '{name}'")
-    out = []
-    for line in data[pos:max(stop, pos)].split(b"\n"):
-        if line.startswith(b"|"):
-            out.append(line[1:] + b"\n")
-        elif line:
-            raise AnswerError(f"the host answered a malformed line in '{name}'" + _quoted(line))
-    answer.blobs[name] = b"".join(out)
+    answer.blobs[name] = _lines(name, data[pos:stop + 1])
     return stop + 3
+
+
+def _lines(name: str, lines: bytes) -> bytes:
+    """Return the lines of a text without their bars; no list is made of them, which would take ten times as much."""
+    while lines.startswith(b"\n") or b"\n\n" in lines:
+        lines = lines.lstrip(b"\n").replace(b"\n\n", b"\n")
+    odd = _NO_BAR.search(lines)
+    if odd:
+        line = lines[odd.start():odd.start() + MAX_NAME].partition(b"\n")[0]
+        raise AnswerError(f"the host answered a malformed line in '{name}'" + _quoted(line))
+    lines = lines.removeprefix(b"|")
+    return lines.replace(b"\n|", b"\n")
 
 
 def _take_file(answer: Answer, rest: bytes, data: bytes, pos: int) -> int:
@@ -239,18 +266,42 @@ def _tar_entry(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:
 
 
 def read_tar(data: bytes) -> dict[str, bytes]:
-    """Return the regular files of a tar made by a host; raises AnswerError for anything odd in it."""
+    """Return the regular files of a tar made by a host; raises AnswerError for anything odd in it.
+
+    Only what the tars of hosts need is read: files, directories, and GNU's entry with a name over 100 bytes before the
+    entry that it belongs to. So nothing takes more memory than `data` has bytes.
+    """
     files: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if member.isdir():
-                    continue
-                if not member.isreg() or not _NAME.match(name.encode()) or ".." in name:
-                    raise AnswerError(f"the host sent a tar with an odd entry: {printable(name, 200)}")
-                content = tar.extractfile(member)
-                files[name] = content.read() if content else b""
-    except (tarfile.TarError, UnicodeEncodeError, OSError) as error:
-        raise AnswerError(f"the host sent a tar that cannot be read: {error}") from error
+    longer = b""
+    for kind, short, content in _tar_entries(data):
+        name = (longer or short).removeprefix(b"./")
+        longer = content.rstrip(b"\0") if kind == b"L" else b""
+        if kind in (b"L", b"5") or (not content and name.endswith(b"/")):
+            continue
+        if kind not in (b"0", b"\0") or not _NAME.match(name) or b".." in name or len(name) > MAX_NAME:
+            raise AnswerError(f"the host sent a tar with an odd entry: {printable(name[:400], 200)}")
+        if name.decode() in files:
+            raise AnswerError(f"the host sent a tar with '{name.decode()}' twice")
+        files[name.decode()] = content
     return files
+
+
+def _tar_entries(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield the type, the name and the content of each entry of a tar; raises AnswerError where it is damaged."""
+    pos = 0
+    while any(head := data[pos:pos + _BLOCK]):
+        size, start = _octal(head[124:136]), pos + _BLOCK
+        counted = sum(head[:148]) + 8 * ord(" ") + sum(head[156:])
+        if len(head) < _BLOCK or size is None or _octal(head[148:156]) != counted or start + size > len(data):
+            raise AnswerError(f"the host sent a tar that cannot be read: it is damaged at byte {pos}")
+        prefix = head[345:500].rstrip(b"\0") if head[257:263] == b"ustar\0" else b""
+        name = head[:100].partition(b"\0")[0]
+        yield head[156:157], prefix + b"/" + name if prefix else name, data[start:start + size]
+        pos = start + -(-size // _BLOCK) * _BLOCK
+    if not head:
+        raise AnswerError("the host sent a tar that cannot be read: it has no end")
+
+
+def _octal(field: bytes) -> int | None:
+    text = field.strip(b" \0")
+    return int(text, 8) if re.fullmatch(rb"[0-7]{1,11}", text) else None

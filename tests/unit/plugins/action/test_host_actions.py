@@ -49,19 +49,18 @@ class Task:
         templar = mock.Mock(**{"template.side_effect": lambda text: text})
         play = mock.Mock(remote_addr=self.delegate_to or self.inventory["inventory_hostname"], port=None)
         made = module.ActionModule(task, connection, play, DataLoader(), templar, mock.Mock())
-        made._low_level_execute_command = self.execute
+        made._execute = lambda call: self.execute(call.command, call.stdin)
         return made.run(task_vars=self.inventory)
 
-    def execute(self, command: str, in_data: bytes) -> dict[str, Any]:
+    def execute(self, command: str, in_data: bytes) -> tuple[int, bytes, bytes]:
         self.calls.append(in_data)
         if isinstance(self.answer, Exception):
             raise self.answer  # pylint: disable=raising-bad-type
         if self.answer is not None:
             nonce = in_data.split(b"k_nonce=", 1)[1].split(b"\n", 1)[0].decode()
-            return {"rc": 0, "stderr": "", "stdout": f"kedr-begin {nonce}\n{self.answer}kedr-end {nonce}\n"}
+            return 0, f"kedr-begin {nonce}\n{self.answer}kedr-end {nonce}\n".encode("utf-8", "surrogateescape"), b""
         done = subprocess.run(command, shell=True, input=in_data, capture_output=True, check=False, timeout=60)
-        return {"rc": done.returncode, "stdout": done.stdout.decode("utf-8", "surrogateescape"),
-                "stderr": done.stderr.decode()}
+        return done.returncode, done.stdout, done.stderr
 
     @property
     def host_dir(self) -> pathlib.Path:

@@ -118,10 +118,30 @@ def test_an_answer_that_is_not_whole_and_well_formed_is_refused(stdout: bytes, s
         hostshell.parse(stdout, "n")
 
 
-def test_too_long_an_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hostshell, "MAX_ANSWER", 10)
+def test_too_long_an_answer_is_refused() -> None:
     with pytest.raises(AnswerError, match="at most 10"):
-        hostshell.parse(b"x" * 11, "n")
+        hostshell.parse(b"x" * 11, "n", 10)
+
+
+def test_an_answer_of_more_values_than_any_host_has_is_refused() -> None:
+    assert len(answer(b"v a 1\n" * hostshell.MAX_VALUES).all("a")) == hostshell.MAX_VALUES
+    with pytest.raises(AnswerError, match=f"more than {hostshell.MAX_VALUES} values"):
+        answer(b"v a 1\n" * (hostshell.MAX_VALUES + 1))
+
+
+def test_a_large_text_is_kept_and_not_taken_apart() -> None:
+    got = answer(b"text t\n|" + b"x" * hostshell.MAX_TEXT + b"\n.\n")
+    assert len(got.blobs["t"]) == hostshell.MAX_TEXT + 1
+    with pytest.raises(AnswerError, match=f"{hostshell.MAX_TEXT + 1} bytes of 't'"):
+        got.text("t")
+
+
+@pytest.mark.parametrize(("sent", "text"), [
+    ("", ""), ("\n\n", ""), ("|\n", "\n"), ("|\n|\n", "\n\n"), ("||x\n||y\n", "|x\n|y\n"),
+    ("\n\n|a\n\n\n|b\n\n", "a\nb\n"),
+])
+def test_bars_and_empty_lines_are_no_part_of_a_text(sent: str, text: str) -> None:
+    assert answer(f"text t\n{sent}.\n").text("t") == text
 
 
 def test_an_error_does_not_pass_terminal_escapes_on() -> None:
@@ -178,6 +198,55 @@ def test_a_tar_from_a_host_with_an_odd_entry_is_refused(name: str, kind: bytes) 
         hostshell.read_tar(out.getvalue())
 
 
-def test_a_broken_tar_is_refused() -> None:
+def tar_of(*entries: tuple[str, bytes, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
+    """A tar with these entries: name, type, content."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as tar:
+        for name, kind, content in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.size = kind, len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_long_names_are_read(form: int) -> None:
+    name = "a" * 90 + "/" + "b" * 60 + ".ko"
+    tar = tar_of((name, tarfile.REGTYPE, b"x"), ("c", tarfile.AREGTYPE, b""), form=form)
+    assert hostshell.read_tar(tar) == {name: b"x", "c": b""}
+
+
+@pytest.mark.parametrize("tar", ["gtar", "tar", "busybox tar"])
+def test_tars_of_this_machine_are_read(tmp_path: pathlib.Path, tar: str) -> None:
+    name = "m" * 55
+    (tmp_path / name / "user").mkdir(parents=True)
+    (tmp_path / name / f"{name}.ko").write_bytes(b"k" * 1000)
+    (tmp_path / name / "user" / "x").write_bytes(b"")
+    command = f"{tar if shutil.which(tar.split()[0]) else 'tar'} cf - {name}"
+    data = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True).stdout
+    assert hostshell.read_tar(data) == {f"{name}/{name}.ko": b"k" * 1000, f"{name}/user/x": b""}
+
+
+WHOLE = tar_of(("a", tarfile.REGTYPE, b"x" * 600))
+
+
+@pytest.mark.parametrize("tar", [
+    b"", b"not a tar" * 200, WHOLE[:100], WHOLE[:512], WHOLE[:1000], WHOLE[:1536], b"\1" + WHOLE[1:],
+    WHOLE[:124] + b"77777777777\0" + WHOLE[136:], WHOLE[:124] + b"\x80" + b"\xff" * 11 + WHOLE[136:],
+    WHOLE[:124] + b"-1         \0" + WHOLE[136:],
+])
+def test_a_broken_tar_is_refused(tar: bytes) -> None:
     with pytest.raises(AnswerError, match="cannot be read"):
-        hostshell.read_tar(b"not a tar" * 200)
+        hostshell.read_tar(tar)
+
+
+@pytest.mark.parametrize("kind", [b"L" * 1, b"K", b"S", b"x", b"g", b"1", b"2", b"3", b"6", b"7", b"V", b"M", b"D"])
+def test_only_files_directories_and_long_names_are_in_a_tar(kind: bytes) -> None:
+    entries = (("a", kind, b"n" * 300), ("b", tarfile.REGTYPE, b"x"))
+    with pytest.raises(AnswerError, match="odd entry"):
+        hostshell.read_tar(tar_of(*entries))
+
+
+def test_a_file_that_is_twice_in_a_tar_is_refused() -> None:
+    with pytest.raises(AnswerError, match="'a' twice"):
+        hostshell.read_tar(tar_of(("a", tarfile.REGTYPE, b"1"), ("a", tarfile.REGTYPE, b"2")))
