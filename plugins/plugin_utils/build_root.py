@@ -72,7 +72,7 @@ def command(root: str, inside: str, seconds: float) -> list[str]:
 
 
 def run(root: str, call: hostshell.Call, seconds: float, most: int) -> subprocess.CompletedProcess[bytes]:
-    """Run a call in a root; raises RootError when that cannot be entered, takes too long or answers over `most` bytes."""
+    """Run a call in a root; raises RootError when it cannot be entered, takes too long or answers over `most` bytes."""
     started = time.monotonic()
     line = command(root, call.command, seconds)
     try:
