@@ -206,7 +206,8 @@ def _check_names(rows: Collection[Row], problems: list[str]) -> None:
     groups = {group for row in rows for group in [*row.groups(), "all", "ungrouped"]}
     for row in rows:
         if _LOCAL[0] in row.groups() or row.name in _LOCAL:
-            problems += row.place.error(f"neither name nor system may be {_LOCAL[0]}: the control node").problems
+            text = f"neither name nor system may be {_LOCAL[0]}: this is the control node"
+            problems += row.place.error(text).problems
         if row.name in groups:
             problems += row.place.error(f"a row cannot be named '{row.name}': this is the name of a group").problems
     if problems:

@@ -244,11 +244,11 @@ def test_memory_files_and_processes_of_a_build_have_limits(attacked: Attacked) -
 
 
 def test_a_build_that_answers_without_end_is_stopped(tree: pathlib.Path) -> None:
-    with pytest.raises(build_root.RootError, match="wrote more than"):
-        build_root.run(str(tree), Call("exec cat /dev/zero", b"", ""), 60)
+    with pytest.raises(build_root.RootError, match="answered more than 8 MiB, and nothing of it was taken"):
+        build_root.run(str(tree), Call("echo kedr-begin n; exec cat /dev/zero", b"", "n"), 60, 8 << 20)
 
 
 def test_a_build_without_end_is_stopped_with_all_that_it_started(tree: pathlib.Path) -> None:
     with pytest.raises(build_root.RootError, match="did not end within 2 s"):
-        build_root.run(str(tree), Call(f"setsid sleep {STAYS} & trap '' TERM; sleep {STAYS}", b"", ""), 2)
+        build_root.run(str(tree), Call(f"setsid sleep {STAYS} & trap '' TERM; sleep {STAYS}", b"", ""), 2, 8 << 20)
     assert sleepers() == []
