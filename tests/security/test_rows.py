@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of somebody else: nothing that stands in one runs on the control node, or reaches a file that is not beside it."""
+"""Rows of somebody else: nothing in one runs on the control node, or reaches a file that is not beside it."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def play(rows: pathlib.Path, *tasks: dict[str, Any], **play: str) -> subprocess.
     """Do the tasks on every host of the rows."""
     book = rows.parent.parent / "play.yml"
     book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks, **play}]))
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
     return subprocess.run(
-        ["ansible-playbook", "-i", str(rows), str(book)], cwd=ROOT, env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+        ["ansible-playbook", "-i", str(rows), str(book)], cwd=ROOT, env=env,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LIMIT,
     )  # fmt: skip
 
@@ -100,8 +101,9 @@ def test_what_looks_like_an_option_is_a_mirror_for_mmdebstrap(canary: pathlib.Pa
 @pytest.mark.parametrize(
     "mirror",
     [
-        "-", "/etc/apt/sources.list", "./x", "cdrom:x", "ssh://h/x", "http://h/x\ndeb http://evil/ x main", "http://h/ x",
-        "deb [trusted=yes] http://h/debian trixie main", "deb [arch=amd64 allow-insecure=yes] http://h/debian trixie main",
+        "-", "/etc/apt/sources.list", "./x", "cdrom:x", "ssh://h/x", "http://h/x\ndeb http://evil/ x main",
+        "http://h/ x", "deb [trusted=yes] http://h/debian trixie main",
+        "deb [arch=amd64 allow-insecure=yes] http://h/debian trixie main",
         "deb [signed-by=/tmp/evil.gpg] http://h/debian trixie main",
         "deb [signed-by=/usr/share/keyrings/../../../tmp/evil.gpg] http://h/debian trixie main",
         "deb [signed-by=/usr/share/keyrings/a.gpg,/tmp/evil.gpg] http://h/debian trixie main",
@@ -170,7 +172,8 @@ def test_a_row_gives_ssh_no_command_to_run(rows: WRITE, canary: pathlib.Path) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ansible_host", "-oProxyCommand=touch"), ("ansible_host", "a b"), ("ansible_host", "{{ lookup('pipe', 'id') }}"),
+        ("ansible_host", "-oProxyCommand=touch"), ("ansible_host", "a b"),
+        ("ansible_host", "{{ lookup('pipe', 'id') }}"),
         ("ansible_port", "22 -o x"), ("ansible_port", True), ("ansible_user", "-oProxyCommand=x"), ("ansible_user", 1),
         ("ansible_ssh_executable", "/tmp/ssh"), ("ansible_ssh_private_key_file", '/x" -oProxyCommand=x "'),
         ("ansible_become_method", "community.general.pfexec"), ("ansible_become_exe", "/tmp/x"),
@@ -179,8 +182,10 @@ def test_a_row_gives_ssh_no_command_to_run(rows: WRITE, canary: pathlib.Path) ->
         ("ansible_scp_executable", "x"), ("ansible_remote_tmp", "/x"), ("ansible_python_interpreter", "/tmp/x"),
         ("ansible_playbook_python", "/tmp/x"), ("ansible_collections_path", "/tmp"), ("ansible_facts", {}),
         ("kedr_build_root", "/"), ("kedr_build_host", "x"), ("kedr_signing_key", "/x"), ("kedr_signing_cert", "/x"),
-        ("kedr_run_dir", "/"), ("kedr_qemu_pid", 1), ("kedr_embedded", True), ("kedr_guest", {}), ("kedr_exercise", "/x"),
-        ("kedr_payloads", ["/x"]), ("kedr_expect", "/x"), ("kedr_test_host", "true"), ("lab_dir", "/"), ("become", True),
+        ("kedr_run_dir", "/"), ("kedr_qemu_pid", 1), ("kedr_embedded", True), ("kedr_guest", {}),
+        ("kedr_exercise", "/x"),
+        ("kedr_payloads", ["/x"]), ("kedr_expect", "/x"), ("kedr_test_host", "true"), ("lab_dir", "/"),
+        ("become", True),
     ],
 )  # fmt: skip
 def test_a_row_sets_no_variable_but_those_that_are_allowed(name: str, value: Any, rows: WRITE) -> None:
@@ -222,11 +227,11 @@ def test_a_text_of_a_row_does_nothing_to_a_terminal(key: str, rows: WRITE) -> No
 
 
 def test_jinja_in_a_row_stays_text(rows: WRITE, canary: pathlib.Path) -> None:
-    jinja = "{{ lookup('ansible.builtin.pipe', 'touch %s') }}" % canary
+    jinja = f"{{{{ lookup('ansible.builtin.pipe', 'touch {canary}') }}}}"
     path = rows(why=jinja, variant=jinja, console=jinja, image={}, guest={"cmdline": jinja},
                 target="zram", target_params={"a": jinja})  # fmt: skip
     texts = ["kedr_row.why", "kedr_row.variant", "kedr_console_shows", "kedr_guest.cmdline", "kedr_target_params.a"]
-    tasks = [{"ansible.builtin.debug": {"msg": "{{ %s }}" % text}} for text in texts]
+    tasks = [{"ansible.builtin.debug": {"msg": f"{{{{ {text} }}}}"}} for text in texts]
     done = play(path, *tasks, connection="local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not canary.exists()

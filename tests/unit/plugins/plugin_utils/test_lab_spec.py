@@ -95,7 +95,8 @@ def test_an_image_takes_the_mirror_of_the_lab_unless_it_has_its_own():
     "mirror",
     [
         "http://mirror.example/debian", "https://user:word@[2001:db8::1]:3142/deb%20ian/~x/", "http://h", "file:/srv/m",
-        "copy:///srv/m", "deb http://h/debian trixie main contrib", "deb http://h/debian-security bookworm/updates main",
+        "copy:///srv/m", "deb http://h/debian trixie main contrib",
+        "deb http://h/debian-security bookworm/updates main",
         "deb [arch=amd64 signed-by=/etc/apt/keyrings/own.asc check-valid-until=no] file:///srv/m trixie main",
     ],
 )  # fmt: skip
