@@ -294,7 +294,7 @@ static ssize_t report_read(struct kobject *kobj, struct bin_attribute *attr,
 #endif
 
 static struct bin_attribute report_attribute = {
-	.attr = { .name = "report", .mode = 0444 },
+	.attr = { .name = "report", .mode = 0400 },
 	.read = report_read,
 };
 

@@ -54,8 +54,13 @@ def check_libraries() -> None:
         raise QuestionError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
 
 
-def connect(directories: Sequence[str], chosen: Mapping[str, list[str]] | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection with the view ``calls`` over the chosen records.  Raises QuestionError."""
+def connect(
+    directories: Sequence[str], spill: str, chosen: Mapping[str, list[str]] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection with the view ``calls`` over the chosen records.  Raises QuestionError.
+
+    ``spill`` is a directory of the caller's own for records that do not fit into memory.
+    """
     check_libraries()
     try:
         paths = dataset.files(directories)
@@ -65,7 +70,7 @@ def connect(directories: Sequence[str], chosen: Mapping[str, list[str]] | None =
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "temp_directory": os.path.join(tempfile.gettempdir(), f"kedr-trace-{os.getpid()}"),
+            "temp_directory": spill,
         }
     )
     try:
@@ -168,7 +173,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
     options = _parser(program).parse_args(arguments)
     try:
         check_libraries()
-        options.do(options)
+        with tempfile.TemporaryDirectory(prefix="kedr-trace-") as options.spill:
+            options.do(options)
         sys.stdout.flush()
     except (QuestionError, dataset.DatasetError, host_records.HostRecordsError) as error:
         return _refuse(program, str(error))
@@ -257,7 +263,7 @@ def _chosen(words: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _open(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
-    return connect(options.directories, _chosen(options.where))
+    return connect(options.directories, options.spill, _chosen(options.where))
 
 
 def _counts(verbs: Any) -> None:

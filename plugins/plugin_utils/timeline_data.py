@@ -138,10 +138,9 @@ def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     if DATA_ERROR:
         raise kedr_trace.QuestionError(f"a Python package is not installed ({DATA_ERROR}); install what is missing")
     with tempfile.TemporaryDirectory(prefix="kedr-timeline-") as spill:
-        connection = kedr_trace.connect([directory])
+        connection = kedr_trace.connect([directory], spill)
         try:
             connection.execute(f"set memory_limit = '{MEMORY}'")
-            connection.execute("set temp_directory = $1", [spill])
             yield connection
         finally:
             connection.close()

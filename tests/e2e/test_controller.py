@@ -287,9 +287,12 @@ def test_an_empty_target_name_matches_nothing(lab, insmod) -> None:
     assert "my_payload1" not in loaded_modules(lab, HOST)
 
 
-def test_the_report_cannot_be_written(lab, insmod) -> None:
+def test_the_report_and_the_counters_can_be_read_by_root_and_written_by_nobody(lab, insmod) -> None:
     insmod("cp_controller")
-    assert lab.ssh(HOST, "stat -c %a /sys/kernel/kedr/report").strip() == "444"
+    insmod("my_payload1")
+    files = "/sys/kernel/kedr/report /sys/module/my_payload1/parameters/called_*"
+    assert set(lab.ssh(HOST, f"stat -c %a {files}").split()) == {"400"}
+    rmmod(lab, "my_payload1")
 
 
 def test_the_target_checks_its_parameters_and_says_what_is_allowed(lab, insmod) -> None:

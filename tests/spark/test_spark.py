@@ -66,8 +66,10 @@ def sorted_rows(rows: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_same_question_has_the_same_answer(spark: SparkSession, table: Path, question: str) -> None:
-    ours = kedr_trace.ask(kedr_trace.connect([str(table)]), question)
+def test_the_same_question_has_the_same_answer(
+    spark: SparkSession, table: Path, question: str, tmp_path: Path
+) -> None:
+    ours = kedr_trace.ask(kedr_trace.connect([str(table)], str(tmp_path)), question)
     assert ours.rows
     assert sorted_rows(spark.sql(question).collect()) == sorted_rows(ours.rows)
 

@@ -154,7 +154,7 @@ static const struct kernel_param_ops kedr_calls_ops = {
 };
 
 #define KEDR_CALLS_PARAM(event)						\
-	module_param_cb(event, &kedr_calls_ops, &kedr_calls_##event, 0444)
+	module_param_cb(event, &kedr_calls_ops, &kedr_calls_##event, 0400)
 
 static bool kedr_calls_is_counter(const struct kernel_param *param)
 {
@@ -175,7 +175,7 @@ static int kedr_calls_get(char *buffer, struct kernel_param *param)
 
 #define KEDR_CALLS_PARAM(event)						\
 	module_param_call(event, kedr_calls_set, kedr_calls_get,	\
-			  &kedr_calls_##event, 0444)
+			  &kedr_calls_##event, 0400)
 
 static bool kedr_calls_is_counter(const struct kernel_param *param)
 {
