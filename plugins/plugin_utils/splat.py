@@ -438,7 +438,7 @@ class _Reader:
         """Put one line about a program of a user where it belongs."""
         rule = self._policy.denies(text)
         if rule is not None or self._policy.is_hole(text):
-            part.add_user(Splat(number, rule[0] if rule else "hole", text, False))
+            part.add_user(Splat(number, rule[0] if rule else "hole", text.strip(), False))
 
     def _is_told(self, line: str, text: str) -> bool:
         if self._named is None or self._named.search(text) is None:

@@ -6,10 +6,14 @@ The programs for hosts run here as root, in namespaces of their own: whatever th
 
 from __future__ import annotations
 
+import struct
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, until
+from guests import ROOT, Run, Verify, start_lab, stop_lab
 
 SHELLS = ("dash", "bash --posix", "busybox sh")
 OURS = "/tmp/kedr-0123456789abcdef01234567"
@@ -115,3 +119,88 @@ as_nobody 'mkdir -m 755 {OURS}; echo forged >{OURS}/out.txt; echo >{OURS}/err.tx
     program = hostshell.load_script("programs") + until._END
     answer, dummy = on_host(attack, shell, program, ":", k_job=token)
     assert answer.text("out") == "ours\n"
+
+
+# -- a verdict does not bend ---------------------------------------------------------------------------
+
+STOPPED = {"segfault": b"\xc6\x04\x25\x00\x00\x00\x00\x01", "protection": b"\xf4", "opcode": b"\x0f\x0b"}
+"""Instructions that no program may execute."""
+
+
+def program(code: bytes) -> bytes:
+    """Return a program (ELF of x86-64) of a few instructions."""
+    size = 64 + 56 + len(code)
+    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, size, size, 4096) + code
+
+
+def printf(content: bytes) -> str:
+    return "printf '" + "".join(f"\\{byte:03o}" for byte in content) + "'"
+
+
+NAMES = {"segfault": ["BUG: hello", "BUG: he\nllo", "x\nBUG: hello", "\n<0>[1.0]BUG: x", "Oops"],
+         "protection": ["BUG: hello", "Oops\n"], "opcode": ["BUG: hello"]}  # fmt: skip
+
+ATTACK = f"""
+nobody() {{ {NOBODY} "$@" >/dev/null 2>&1 </dev/null; }}
+mkdir -m 755 /run/u; umask 022
+stopped() {{ cp "/run/u/$1" "/run/u/$2"; chmod 755 "/run/u/$2"; nobody "/run/u/$2"; }}
+{chr(10).join(f"{printf(program(code))} >/run/u/{kind}" for kind, code in STOPPED.items())}
+{chr(10).join(f"stopped {kind} '{name}'" for kind, names in NAMES.items() for name in names)}
+i=0; while [ $i -lt 20 ]; do nobody '/run/u/BUG: hello'; i=$((i + 1)); done
+sleep 6; nobody '/run/u/BUG: hello'
+nobody unshare -Urm busybox mount -t tmpfs -o 'BUG: option
+Oops: 0000 [#1]
+kedr: run x ends=1' none /run
+nobody unshare -Urn sh -c 'ip link add BUG type dummy; ip link set BUG name Oops'
+closed=ok; for file in /sys/kernel/kedr/report /sys/module/my_payload1/parameters/called_*; do
+	! nobody cat "$file" && cat "$file" >/dev/null || closed="bad $file"
+done; echo "check closed $closed"
+"""
+"""What nobody does on a host while it is watched."""
+ODD = "./'a\nBUG: b'"
+"""A name of a program, and so of its thread, that has a line feed."""
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run on a guest on which another user does what he may."""
+    place: Path = tmp_path_factory.mktemp("attacked")
+    script = place / "exercise.sh"
+    usual = (ROOT / "roles/cp_target/files/exercise.sh").read_text()
+    usual = usual.replace("./cfake_exercise /dev/cfake1", f"mv cfake_exercise {ODD} && {ODD} /dev/cfake1")
+    script.write_text(f"{ATTACK}\n{usual}")
+    lab = start_lab(place / "lab", [{"name": "one"}])
+    yield Verify(place / "runs")(lab, cp_target_exercise=str(script))
+    stop_lab(lab)
+
+
+def test_a_host_is_ok_whatever_programs_of_users_are_called(attacked: Run) -> None:
+    assert attacked.results["one"]["verdict"] == "OK", attacked.output
+    assert attacked.results["one"]["splats"] == []
+
+
+def test_what_looks_like_a_fault_is_told_in_a_note(attacked: Run) -> None:
+    notes = [one for one in attacked.results["one"]["evidence"] if one["outcome"] == "note"]
+    for source in ("dmesg.txt", "console.log"):
+        told = " ".join(one["text"] for one in notes if one["source"] == source)
+        assert "is about a program of a user" in told
+        assert "BUG: hello[" in told
+
+
+def test_the_attacks_were_what_they_seem(attacked: Run) -> None:
+    log = (attacked.directory / "one/dmesg.txt").read_text()
+    for said in ("BUG: hello[", "traps: BUG: hello[", "Oops[", "callbacks suppressed", "Unknown parameter 'BUG: option",
+                 "Oops: renamed from BUG"):  # fmt: skip
+        assert said in log
+
+
+def test_a_thread_with_a_line_feed_in_its_name_damages_no_trace(attacked: Run) -> None:
+    assert "a\nBUG: b-" in (attacked.directory / "one/trace.txt").read_text()
+    said = [one["text"] for one in attacked.results["one"]["evidence"] if one["source"] == "trace.txt"]
+    assert any(text.endswith(" records, every line read") for text in said)
+
+
+def test_no_user_reads_what_the_controller_and_the_payloads_say(attacked: Run) -> None:
+    [step] = [one for one in attacked.steps("one") if one["step"] == "exercise"]
+    assert {"name": "closed", "ok": True, "detail": ""} in step["data"]["checks"]
