@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+import string
 from dataclasses import dataclass
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -204,10 +205,12 @@ def declare(type_text: str, name: str) -> str:
 
 def parse_declaration(text: str) -> tuple[CType, str]:
     """Split 'kmem_buckets *buckets' into type and name; ValueError with the reason."""
-    match = re.match(r"(.*?)([A-Za-z_][A-Za-z0-9_]*)\s*\Z", text, re.DOTALL)
-    if match is None or not match.group(1).strip() or not is_identifier(match.group(2)):
+    whole = text.rstrip()
+    ctype = whole.rstrip(_IN_NAMES)
+    name = whole[len(ctype):]
+    if not ctype.strip() or not is_identifier(name):
         raise ValueError("a C declaration such as 'kmem_buckets *buckets' is expected")
-    return parse_type(match.group(1)), match.group(2)
+    return parse_type(ctype), name
 
 
 def escape(text: str) -> str:
@@ -224,12 +227,13 @@ def escape(text: str) -> str:
     return "".join(out)
 
 
+_IN_NAMES = string.ascii_letters + string.digits + "_"
 _LEXEME = re.compile(
     r"""(?P<message>^[ \t]*\#[ \t]*(?:error|warning)\b(?:\\\n|[^\n])*)
       |(?P<comment>//[^\n]*|/\*.*?\*/)
-      |(?P<open_comment>/\*)
+      |(?P<open_comment>/\*.*)
       |(?P<literal>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      |(?P<open_literal>["'])
+      |(?P<open_literal>["'](?:[^\\\n]|\\.)*)
       |(?P<brace>[][(){}])""",
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
@@ -262,14 +266,14 @@ def unbalanced(code: str) -> tuple[int, str] | None:
 
     Code with preprocessor conditions is not judged by its brackets: its branches may open one twice.
     """
-    conditional = re.search(r"^\s*#\s*if", code, re.MULTILINE) is not None
+    conditional = re.search(r"^[ \t]*#[ \t]*if", code, re.MULTILINE) is not None
     stack: list[tuple[str, int]] = []
     for match in _LEXEME.finditer(code):
         start, text = match.start(), match.group()
         if match.lastgroup == "open_comment":
             return _line(code, start), "the comment has no end"
         if match.lastgroup == "open_literal":
-            return _line(code, start), f"the {text} has no end on its line"
+            return _line(code, start), f"the {text[0]} has no end on its line"
         if match.lastgroup != "brace" or conditional:
             continue
         if text not in _CLOSES:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import packages
@@ -18,13 +18,19 @@ _PRIVATE = re.compile(r"/(tmp|var/tmp|run|root)/kedr-[0-9A-Za-z-]+\Z")
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _TREE = re.compile(r"/[A-Za-z0-9/._+~-]+\Z")
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*\Z")
+_COMPILER = re.compile(r"\S*gcc|\S*linux-gnu|[^@]*clang")
+"""How a compiler's name begins; distributions write their own before that of clang."""
+MAX_VERSION = 2000
+"""Characters of ``/proc/version`` that are looked at; a kernel's has some hundreds."""
+MAX_OS_RELEASE = 10_000
+"""Characters of ``os-release`` that are looked at; a system's has some hundreds."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def facts_of_answer(answer: Answer) -> dict[str, Any]:
     """Return the facts in `answer`; raises AnswerError when a name in it cannot be one."""
     system = parse_os_release(answer.text("os_release"))
-    lockdown = re.search(r"\[(\w+)\]", answer.one("lockdown"))
+    lockdown = re.search(r"\[(\w+)\]", answer.one("lockdown")[:200])
     sums = [answer.one("config_sum"), answer.one("symvers_sum")]
     tree = answer.one("kernel_tree")
     return {
@@ -82,7 +88,7 @@ def module_names(text: str) -> list[str]:
 def parse_os_release(text: str) -> dict[str, str]:
     """Return the assignments of an ``os-release`` file; lines that are none are left out."""
     found = {}
-    for line in text.splitlines():
+    for line in text[:MAX_OS_RELEASE].splitlines():
         name, equals, value = line.partition("=")
         if not equals or not _IDENTIFIER.match(name):
             continue
@@ -95,9 +101,22 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 def kernel_compiler(version: str) -> str:
     """Return the compiler that ``/proc/version`` names, or nothing."""
-    named = r"\S*gcc|\S*linux-gnu|(?:[^()@]|\([^()]*\))*?clang"  # distributions write their names before clang's
-    match = re.search(rf"\(((?:{named})[^()]*(?:\([^()]*\)[^()]*)*)\)", version)
-    return _plain(match.group(1).strip()) if match else ""
+    for group in _groups(version[:MAX_VERSION]):
+        if _COMPILER.match(re.sub(r"\([^()]*\)", "", group)):
+            return _plain(group.strip())
+    return ""
+
+
+def _groups(text: str) -> Iterator[str]:
+    """Yield what stands in brackets that are in no others."""
+    depth = start = 0
+    for place, char in enumerate(text):
+        depth += {"(": 1, ")": -1 if depth else 0}.get(char, 0)
+        if char == "(" and depth == 1:
+            start = place + 1
+        elif char == ")" and start and not depth:
+            yield text[start:place]
+            start = 0
 
 
 def clang(facts: Mapping[str, Any]) -> str:

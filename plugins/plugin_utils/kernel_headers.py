@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-_INCLUDE = re.compile(r"^\s*include\s+(\S+)/Makefile\s*$", re.MULTILINE)
-_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*$", re.MULTILINE | re.DOTALL)
+_INCLUDE = re.compile(r"^[ \t]*include[ \t]+(\S+)/Makefile[ \t]*$", re.MULTILINE)
+_COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL)
 _BRACKETS = re.compile(rb"\([^()]*\)")
-_HEAD = re.compile(rb"[\w\s*]*[A-Za-z_][\w\s*]*\Z")
+_HEAD = re.compile(rb"[\d\s*]*[A-Za-z_][\w\s*]*\Z")
 _HEAD_MAX = 500  # bytes between the statement before and the name
 _CALLING = re.compile(rb"\b(?:return|else|case|goto|typedef|define|if|while|for|do|switch)\b|=")
 _MAKEFILE_MAX = 1 << 16
@@ -98,7 +98,7 @@ class Tree:
     def _public(self, include: str) -> str:
         """The header that is meant to be included for one of a machine: <linux/io.h> for <asm/io.h>."""
         folder, _slash, name = include.rpartition("/")
-        wanted = re.compile(rb"^\s*#\s*include\s*<asm/" + re.escape(name.encode()) + rb">", re.MULTILINE)
+        wanted = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<asm/" + re.escape(name.encode()) + rb">", re.MULTILINE)
         for root in self.roots if folder == "asm" else []:
             if wanted.search(_read(os.path.join(root, "include", "linux", name))):
                 return f"linux/{name}"

@@ -16,7 +16,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.unpack import UnpackError
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NO_ELFTOOLS = ("pyelftools is missing for the Python that runs ansible: "
                "install it there (pip install pyelftools)")
-_VETO = re.compile(r"cp_controller: .*(refused|not loaded)")
+_VETO = re.compile(r"^(?:(?!cp_controller: ).)*cp_controller: .*(refused|not loaded)", re.MULTILINE)
 
 
 class Identity(NamedTuple):
@@ -137,6 +137,7 @@ _UNTRUSTED = (
 )
 
 
+_LOCKED = re.compile(r"^(?:(?!Lockdown: ).)*Lockdown: .*unsigned module loading", re.MULTILINE)
 _LOADED = re.compile(r"\bcp_controller: target_name: \S+ is loaded already")
 _WATCHED_TOO_LATE = (
     "the target is loaded already, and calls are redirected only while a module loads: unload it, or let collect.yml "
@@ -148,7 +149,7 @@ def wants_signature(error: str, log: str) -> bool:
     """Was a module refused because nobody whom the kernel trusts has signed it?"""
     if re.search(r"Key was rejected by service|Required key not available", error):
         return True
-    return "Operation not permitted" in error and re.search(r"Lockdown: .*unsigned module loading", log) is not None
+    return "Operation not permitted" in error and _LOCKED.search(log) is not None
 
 
 def meaning(error: str, log: str) -> str:

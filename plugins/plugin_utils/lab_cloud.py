@@ -61,7 +61,7 @@ FINISHED = f"n=0; until [ -s {RESULT} ] || [ $n -ge 25 ]; do n=$((n + 1)); sleep
 
 _NETWORK_ERRORS = (OSError, ValueError, http.client.HTTPException)
 _SUMS = {64: "sha256", 128: "sha512"}
-_PLAIN = re.compile(r"([0-9a-fA-F]{64}|[0-9a-fA-F]{128})(?:\s+\*?(\S.*?))?\s*\Z")
+_PLAIN = re.compile(r"([0-9a-fA-F]{64}|[0-9a-fA-F]{128})(?:\s+\*?(\S.*))?\Z")
 _TAGGED = re.compile(r"SHA(?:256|512) \((.+)\) = ([0-9a-fA-F]{64}|[0-9a-fA-F]{128})\s*\Z")
 
 _SSHD_CONFIG = """\

@@ -36,7 +36,9 @@ _USED = (1 << 27) - 1
 _PADDING, _TIME_EXTEND, _TIME_STAMP = 29, 30, 31
 """Types of entries that are no records; smaller values are lengths (``header_event``)."""
 
-_PAGE_FIELD = re.compile(r"\s*field: (?P<type>[^;]*?)\s*(?P<name>\w+);\s*offset:(?P<at>\d+);\s*size:(?P<size>\d+);")
+_PAGE_FIELD = re.compile(
+    r"\b(?P<name>\w{1,40});\s{0,9}offset:(?P<at>\d{1,20});\s{0,9}size:(?P<size>\d{1,20});", re.ASCII
+)
 
 
 class PageError(Exception):

@@ -63,6 +63,8 @@ MAX_SENT = MAX_RAW + (64 << 10)
 """Bytes of one packet on the way: packing what cannot be packed adds a little."""
 MAX_WORDS = 100_000
 """Lines between two packets at most: an idle host says one every five seconds."""
+MAX_TEXTS = 32
+"""Packets without a number in one connection at most: a host sends each of its four texts once."""
 TICK = 0.25
 """Seconds between two looks at clocks and conditions at most."""
 PAUSE = 0.5
@@ -95,6 +97,8 @@ class Limits:
     """Without a word (an idle host says one every five seconds) after which its connection counts as lost."""
     packet: float = 600.0
     """Without a packet after it was told to end."""
+    end: float = 4 * 3600.0
+    """Until it must have ended after it was told to, however much it still has."""
     attempts: int = 3
     """How often a lost connection is taken up again; with 1, 2, 4 ... seconds of rest before."""
     bytes: int = 64 << 30
@@ -159,6 +163,7 @@ class Parser:
     _heading: re.Match[bytes] | None = None
     _skipped: int = 0
     _words: int = 0
+    _texts: int = 0
 
     def feed(self, data: bytes) -> Iterator[Packet | Word]:
         """Take some bytes; yield the words and packets that are whole.  Raises StreamError."""
@@ -202,6 +207,9 @@ class Parser:
 
     def _packet(self, heading: re.Match[bytes], body: bytes) -> Packet:
         self._words = 0
+        self._texts += int(heading[3]) == 0
+        if self._texts > MAX_TEXTS:
+            raise StreamError("the host sends its texts again and again")
         raw = unpack(body, self.packing, int(heading[4]))
         digest = heading[6].decode().removeprefix("-")
         if digest and digest != hashlib.sha256(raw).hexdigest():
@@ -581,7 +589,7 @@ class _Round:
         self, hosts: Hosts, selector: selectors.BaseSelector, say: Callable[[str], None], final: bool, limits: Limits
     ) -> None:
         self.hosts, self.selector, self.say, self.final, self.limits = hosts, selector, say, final, limits
-        self.last_word = ""
+        self.last_word, self.told = "", 0.0
         self.ending: list[Link] = []
 
     def run(self, until: Until, on_live: Callable[[Hosts], None] | None) -> None:
@@ -618,7 +626,7 @@ class _Round:
         self.selector.register(link.err, selectors.EVENT_READ, (host, link, link.err))
 
     def _stop(self) -> None:
-        self.last_word = "stop" if self.final else "pause"
+        self.last_word, self.told = "stop" if self.final else "pause", time.monotonic()
         self.say(f"ending {sum(host.link is not None for host in self.hosts.values())} streams")
         for host in self.hosts.values():
             if host.link:
@@ -709,6 +717,8 @@ class _Round:
         if not host.live:
             if now - host.link.begun > self.limits.start:
                 self._end(host, f"it did not stream within {self.limits.start:.0f} s{host.link.last_words()}")
+        elif self.last_word and now - self.told > self.limits.end:
+            self._end(host, f"it did not end within {self.limits.end:.0f} s")
         elif self.last_word and now - host.link.came > self.limits.packet:
             self._end(host, f"no packet came for {self.limits.packet:.0f} s after the end")
         elif now - host.link.heard > self.limits.silence:

@@ -132,7 +132,7 @@ class EventFormat:
 # -- format files ------------------------------------------------------------------------------------
 
 _FIELD = re.compile(
-    r"\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>\d);)?"
+    r"\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d{1,9});\s*size:(?P<size>\d{1,9});(?:\s*signed:(?P<signed>\d);)?"
 )
 _DECL = re.compile(r"(?P<type>.*?[\s*])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\[[^\]]*\])*)")
 _CONVERSION = re.compile(
@@ -148,7 +148,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _TEXT_END = re.compile('",')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_CAST = re.compile(r"\(\s*[A-Za-z_][\w\s]*\**\s*\)")
+_CAST = re.compile(r"\(\s*[A-Za-z_][\w\s]*(?:\*[*\s]*)?\)")
 _PLAIN = re.compile(r"(?:REC->([A-Za-z_]\w*)|__get_(?:str|rel_str)\(([A-Za-z_]\w*)\))")
 _ANY_REC = re.compile(r"REC->([A-Za-z_]\w*)")
 
@@ -292,11 +292,12 @@ def _split_arguments(text: str) -> list[str] | None:
 
     They are not where a bracket or a string does not end, or a backslash stands outside of strings.
     """
-    arguments = [""]
+    arguments: list[str] = []
+    start = 0
     open_brackets: list[str] = []
     quote = ""
     escaped = False
-    for char in text:
+    for place, char in enumerate(text):
         if quote:
             if char == quote and not escaped:
                 quote = ""
@@ -311,10 +312,9 @@ def _split_arguments(text: str) -> list[str] | None:
         elif char == "\\":
             return None
         elif char == "," and not open_brackets:
-            arguments.append("")
-            continue
-        arguments[-1] += char
-    return None if quote or open_brackets else [argument.strip() for argument in arguments]
+            arguments.append(text[start:place].strip())
+            start = place + 1
+    return None if quote or open_brackets else [*arguments, text[start:].strip()]
 
 
 def _compile(

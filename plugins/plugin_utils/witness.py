@@ -45,7 +45,7 @@ FUNCTIONS = frozenset(
 ZERO_SIZE_PTR = 16
 """What the allocators return for a size of 0, without an event."""
 
-_SITE = re.compile(r"(?:0x)?[\w.]+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(\w+)[^\]]*\])?")
+_SITE = re.compile(r"(?:0x)?[\w.]+\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(\w+)(?!\w)[^\]]*\])?")
 
 
 @dataclass

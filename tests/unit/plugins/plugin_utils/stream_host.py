@@ -215,6 +215,15 @@ def endless_end(reins: Reins) -> None:
         pass
 
 
+def endless_drain(reins: Reins) -> None:
+    """Has one more page every second, also after it was told to end."""
+    begin(reins)
+    for number in range(1, 600):
+        put(packet("pages", "cpu0:1", number, PAGE))
+        reins.wait_for(f"ack {number}")
+        time.sleep(1)
+
+
 def full(reins: Reins) -> None:
     """Sends packets until it is told to stop, and waits for each to be acknowledged."""
     begin(reins)
@@ -249,6 +258,8 @@ BEHAVIOURS: dict[str, Callable[[Reins], None]] = {
     "endless-line": endless(b"x" * 4096),
     "endless-beats": endless(b"v beat 1\n" * 400),
     "endless-end": endless_end,
+    "endless-texts": endless(packet("formats", "-", 0, b"== a/b\n")),
+    "endless-drain": endless_drain,
     "endless-pages": flood,
     "invalid-utf8": after_beginning(b"\xff\xfe\x80 \x1b[2J\n"),
     "wrong-sum": after_beginning(WRONG_SUM),

@@ -21,7 +21,7 @@ from .stream_host import BEHAVIOURS, PAGE, packet
 
 PROGRAM = pathlib.Path(__file__).parent / "stream_host.py"
 GOOD = ("good", "good-gzip", "good-zstd", "slow-start", "stumbling", "loud")
-LIMITS = stream.Limits(start=20.0, silence=9.0, packet=12.0, attempts=1, bytes=20 << 20)
+LIMITS = stream.Limits(start=20.0, silence=9.0, packet=12.0, end=15.0, attempts=1, bytes=20 << 20)
 HOSTILE = {
     "silent": "it did not stream within 20 s",
     "gone": "the connection ended before the trace did (ssh: connect to host gone: \\x1b[1mConnection refused)",
@@ -32,6 +32,8 @@ HOSTILE = {
     "endless-line": "the host sent a line without end",
     "endless-beats": "the host only talks",
     "endless-end": "no packet came for 12 s after the end",
+    "endless-texts": "the host sends its texts again and again",
+    "endless-drain": "it did not end within 15 s",
     "endless-pages": "the host sent more than 20971520 bytes of trace",
     "invalid-utf8": "the host sent a line that means nothing: ��� \\x1b[2J",
     "wrong-sum": "a packet of cpu0:1 was damaged on the way: its checksum differs",
