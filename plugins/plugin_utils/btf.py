@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import re
 import struct
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -119,10 +120,10 @@ class Btf:
         self._first: int = base._end if base else 1
         self._first_string: int = base._strings_end if base else 0
         types = self._header(data)
-        self._names: list[int] = []
-        self._infos: list[int] = []
-        self._refs: list[int] = []
-        self._tails: list[int] = []
+        self._names = array("I")
+        self._infos = array("I")
+        self._refs = array("I")
+        self._tails = array("I")
         self._read_types(types)
         self._end: int = self._first + len(self._names)
         self._strings_end: int = self._first_string + len(self._strings)

@@ -12,7 +12,7 @@ import os
 import subprocess
 import time
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import bounded, deadline, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils import bounded, confine, deadline, hostshell
 
 NAMESPACES = "unshare --mount --propagation=unchanged --pid --net --ipc --uts --fork --kill-child".split()
 LIMITS = f"--as={2 << 30} --fsize={512 << 20} --cpu=900 --core=0 --nproc=1024"
@@ -59,15 +59,10 @@ class RootError(Exception):
     """A build root that cannot be used; the text says why."""
 
 
-def user() -> int:
-    """Return a user that nobody else is: of the numbers that are left free for no purpose, another for each process."""
-    return 60600 + os.getpid() % 500
-
-
 def command(root: str, inside: str, seconds: float) -> list[str]:
     """Return the command that runs the line of sh `inside` in a root, for at most so many seconds."""
     line = ["timeout", "--foreground", "-s", "KILL", f"{seconds:g}", *NAMESPACES]
-    line += ["sh", "-c", ENTER, "kedr", root, inside, str(user())]
+    line += ["sh", "-c", ENTER, "kedr", root, inside, str(confine.user())]
     return line if os.geteuid() == 0 else ["sudo", "-n", *line]
 
 

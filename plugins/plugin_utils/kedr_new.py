@@ -10,9 +10,10 @@ import pwd
 import stat
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from . import payload_new, special
+from . import confine, payload_new, special
 from .btf import Btf, BtfError
 from .btf_file import read_btf
 from .cdecl import is_identifier
@@ -23,6 +24,8 @@ from .payload_new import Candidate, Described, Knowledge, RefusedError
 from .payload_read import read_payload
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LIMITS = confine.Limits(memory=256 << 20, drops=False, files=True)
+"""What reading a kernel may take; the files are those that the user may read."""
 _SUFFIXES = (".ko", ".ko.xz", ".ko.gz", ".ko.zst")
 
 
@@ -40,7 +43,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         parser.error("--headers and --functions need the kernel's types; give them with --vmlinux")
     try:
         return _survey(options) if options.survey else _new(program, options)
-    except (UseError, BtfError, TreeError) as error:
+    except UseError as error:
         _say(program, f"error: {error}")
         return 2
     except BrokenPipeError:
@@ -159,7 +162,7 @@ def _knowledge(options: argparse.Namespace) -> tuple[Knowledge, Tree | None]:
 def _new(program: str, options: argparse.Namespace) -> int:
     names = list(dict.fromkeys(options.function))
     if options.vmlinux or options.btf:
-        text, described, refused = _from_btf(names, options)
+        text, described, refused = _confined(lambda: _from_btf(names, options))
     else:
         text, described, refused = _empty(names, options)
     for name, reason in refused.items():
@@ -172,6 +175,18 @@ def _new(program: str, options: argparse.Namespace) -> int:
         raise UseError("the description would not be right:\n" + "\n".join(map(line_of, problems)))
     _write(text.encode("utf-8", "surrogateescape"), options.output, options.force)
     return 0
+
+
+def _confined(read: Callable[[], Any]) -> Any:
+    """Return what `read` makes of files of a kernel, which may be anything: memory and time are limited."""
+
+    def told() -> Any:
+        try:
+            return read()
+        except (BtfError, TreeError) as error:
+            raise UseError(str(error)) from None
+
+    return confine.call(told, UseError, LIMITS)
 
 
 def _from_btf(names: Sequence[str], options: argparse.Namespace) -> tuple[str, list[str], dict[str, str]]:
@@ -270,6 +285,13 @@ def _replace(path: str, data: bytes, force: bool) -> None:
 
 def _survey(options: argparse.Namespace) -> int:
     """Print how many of the exported functions can be described, and why the others cannot."""
+    lines = _confined(lambda: _surveyed(options))
+    sys.stdout.flush()
+    write_all(1, ("\n".join(lines) + "\n").encode())
+    return 0
+
+
+def _surveyed(options: argparse.Namespace) -> list[str]:
     if not options.headers or not options.vmlinux:
         raise UseError("--survey needs --vmlinux and --headers, and --btf for the functions of modules")
     knowledge, tree = _knowledge(options)
@@ -297,9 +319,7 @@ def _survey(options: argparse.Namespace) -> int:
     for kind in [*kinds, ""]:
         kernel, modules = (count[kind] if kind else count.total() for count in (counts[True], counts[False]))
         lines.append(f"{_KINDS.get(kind, kind):24}{kernel:8}{modules:9}{kernel + modules:8}")
-    sys.stdout.flush()
-    write_all(1, ("\n".join(lines) + "\n").encode())
-    return 0
+    return lines
 
 
 _KINDS = {

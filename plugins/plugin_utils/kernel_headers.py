@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 _INCLUDE = re.compile(r"^[ \t]*include[ \t]+(\S+)/Makefile[ \t]*$", re.MULTILINE)
 _COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
-_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL)
+_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*+", re.MULTILINE | re.DOTALL)
 _BRACKETS = re.compile(rb"\([^()]*\)")
 _HEAD = re.compile(rb"[\d\s*]*[A-Za-z_][\w\s*]*\Z")
 _HEAD_MAX = 500  # bytes between the statement before and the name
 _CALLING = re.compile(rb"\b(?:return|else|case|goto|typedef|define|if|while|for|do|switch)\b|=")
 _MAKEFILE_MAX = 1 << 16
+_HEADER_MAX = 4 << 20  # bytes; the longest of 7.3 has 550 kB
 _SKIPPED = ("generated", "config", "uapi", "trace", "kunit", "kvm", "dt-bindings")
 
 
@@ -141,7 +142,7 @@ def _rank(include: str) -> tuple[int, int, str]:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(_HEADER_MAX)
     except OSError:
         return b""
 

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 import shlex
 from typing import Any, NamedTuple
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import confine
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.unpack import UnpackError, is_packed, unpack
@@ -33,20 +35,26 @@ def identity(content: bytes) -> Identity:
     Raises StepError when pyelftools is missing.
     """
     try:
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
+        importlib.import_module("elftools.elf.elffile")
     except ImportError as error:
         raise StepError("INFRA", NO_ELFTOOLS) from error
+    return Identity(*confine.call(lambda: _identity(content), ValueError))
+
+
+def _identity(content: bytes) -> Identity:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf: Any = ELFFile(io.BytesIO(content))
         modinfo = elf.get_section_by_name(".modinfo")
         note = elf.get_section_by_name(".note.gnu.build-id")
-        info = dict(_modinfo(modinfo.data())) if modinfo else {}
-        build_id = note.data()[16:].hex() if note else ""
-    except (ELFError, AssertionError) as error:
+    except ELFError as error:
         raise ValueError(f"not an ELF file ({error})") from error
+    info = dict(_modinfo(modinfo.data())) if modinfo else {}
     if not info:
         raise ValueError("no kernel module: it has no .modinfo section")
+    build_id = note.data()[16:].hex() if note else ""
     return Identity(info.get("srcversion", ""), build_id, info.get("vermagic", ""))
 
 

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.unpack import UnpackError, is_packed, unpack
 
 DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 """What a guest needs to reach its disk and its network."""
@@ -138,19 +135,10 @@ def read_module(path: str) -> bytes:
     """Return the ELF bytes of a kernel module file, whichever way the distribution compressed it."""
     with open(path, "rb") as stream:
         data = stream.read()
-    if path.endswith(".xz"):
-        return lzma.decompress(data)
-    if path.endswith(".gz"):
-        return gzip.decompress(data)
-    if path.endswith(".zst"):
-        zstd = shutil.which("zstd")
-        if not zstd:
-            raise LabError(f"{path} is compressed with zstd; install zstd")
-        done = subprocess.run([zstd, "-dcq"], input=data, capture_output=True, check=False)
-        if done.returncode != 0:
-            raise LabError(f"zstd cannot read {path}: {done.stderr.decode(errors='replace').strip()}")
-        return done.stdout
-    return data
+    try:
+        return unpack(data) if is_packed(data) else data
+    except UnpackError as error:
+        raise LabError(f"{path}: {error}") from error
 
 
 def base_initramfs(tree: str, release: str, init_script: bytes) -> bytes:

@@ -2,7 +2,7 @@
 """Call sites: those that the relocations of a module name, and those that the controller patched.
 
 Every direct call of an exported function has a relocation in the module file, so the relocations are an
-independent count of what the controller must find.  Imports nothing of this collection but pyelftools.
+independent count of what the controller must find.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+from . import confine
 
 try:
     from elftools.common.exceptions import ELFError
@@ -113,25 +115,19 @@ def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
     if ELFTOOLS_ERROR:
         raise SitesError(f"pyelftools is not installed ({ELFTOOLS_ERROR}); install it with pip")
     wanted = frozenset(symbols)
+    found = confine.call(lambda: _counted(stream, wanted), SitesError)
+    return Expected(**{**found, "places": [Place(*place) for place in found["places"]]})
+
+
+def _counted(stream: BinaryIO, wanted: frozenset[str]) -> dict[str, Any]:
+    """Return the fields of Expected."""
     try:
         elf = ELFFile(stream)
-        if elf["e_type"] != "ET_REL" or elf["e_machine"] not in _BRANCHES:
-            raise SitesError(f"not a relocatable x86 module: {elf['e_type']}, {elf['e_machine']}")
-        return _count(elf, wanted)
-    except SitesError:
-        raise
-    except (
-        ELFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        AssertionError,
-        EOFError,
-    ) as error:
+        if elf["e_type"] == "ET_REL" and elf["e_machine"] in _BRANCHES:
+            return vars(_count(elf, wanted))
+    except ELFError as error:
         raise SitesError(f"not a readable ELF file: {error}") from None
+    raise SitesError(f"not a relocatable x86 module: {elf['e_type']}, {elf['e_machine']}")
 
 
 def _count(elf: ELFFile, wanted: frozenset[str]) -> Expected:

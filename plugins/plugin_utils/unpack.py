@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compressed kernels and modules: their bytes in, what they hold out.  Imports nothing of this collection."""
+"""Compressed kernels and modules: their bytes in, what they hold out, with limits on memory and time."""
 
 from __future__ import annotations
 
 import bz2
 import lzma
-import subprocess
+import shutil
 import zlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
-SIZE_MAX = 2 << 30  # bytes of a decompressed kernel or module
-_CHUNK = 1 << 20
+from . import confine
 
+SIZE_MAX = 120 << 20
+"""Bytes of a decompressed kernel or module; kernels of distributions have 60 to 70 MB."""
+LIMITS = confine.Limits(memory=160 << 20)
+"""Enough for a window of 128 MB, which is what the strongest levels of xz and zstd ask for."""
+ZSTD_LIMITS = LIMITS._replace(memory=448 << 20, files=True)
+"""The program has threads, which reserve memory that they do not use; what it uses is bounded by the window."""
+_CHUNK = 1 << 20
 
 _MAGICS = (b"\xfd7zXZ\0", b"\x5d\0\0", b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd")
 
@@ -29,17 +36,31 @@ class _Decompressor(Protocol):
     def decompress(self, data: Any, /, max_length: int = ...) -> bytes: ...
 
 
+class _Gunzip:
+    """A decompressor of gzip that keeps what it was given and has not read yet, as the others do."""
+
+    def __init__(self) -> None:
+        self._machine = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._machine.eof
+
+    def decompress(self, data: bytes, /, max_length: int = 0) -> bytes:
+        return self._machine.decompress(self._machine.unconsumed_tail or data, max_length)
+
+
 def is_packed(data: bytes) -> bool:
     """Does the data begin like something that ``unpack`` knows?"""
     return data.startswith(_MAGICS)
 
 
 def unpack(data: bytes, in_kernel: bool = False) -> bytes:
-    """What compressed data holds; a kernel image has the size of its content after it."""
+    """What compressed data holds; a kernel image has the size of its content after it. Raises UnpackError."""
     if data.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
         return _expanded(lzma.LZMADecompressor(), data)
     if data.startswith(b"\x1f\x8b"):
-        return _gunzipped(data)
+        return _expanded(_Gunzip(), data)
     if data.startswith(b"BZh"):
         return _expanded(bz2.BZ2Decompressor(), data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
@@ -48,38 +69,26 @@ def unpack(data: bytes, in_kernel: bool = False) -> bytes:
 
 
 def _expanded(decompressor: _Decompressor, data: bytes) -> bytes:
-    pieces, size = [], 0
+    return confine.collect(lambda: _pieces(decompressor, data), UnpackError, SIZE_MAX, LIMITS)
+
+
+def _pieces(decompressor: _Decompressor, data: bytes) -> Iterator[bytes]:
     try:
         while not decompressor.eof:
             piece = decompressor.decompress(data, max_length=_CHUNK)
             if not piece and not data and not decompressor.eof:
                 raise UnpackError("its compressed data is cut off")
             data = b""
-            size += len(piece)
-            if size > SIZE_MAX:
-                raise UnpackError("its compressed data holds more than 2 GiB")
-            pieces.append(piece)
-    except (lzma.LZMAError, OSError) as error:
+            yield piece
+    except (lzma.LZMAError, zlib.error, OSError) as error:
         raise UnpackError(f"its compressed data is damaged: {error}") from None
-    return b"".join(pieces)
-
-
-def _gunzipped(data: bytes) -> bytes:
-    decompressor = zlib.decompressobj(31)
-    try:
-        content = decompressor.decompress(data, SIZE_MAX)
-    except zlib.error as error:
-        raise UnpackError(f"its compressed data is damaged: {error}") from None
-    if not decompressor.eof:
-        raise UnpackError("its compressed data is cut off")
-    return content
 
 
 def _unzstd(data: bytes) -> bytes:
+    program = shutil.which("zstd")
+    if not program:
+        raise UnpackError("it is compressed with zstd, and there is no program zstd; install it")
     try:
-        done = subprocess.run(["zstd", "-dcq", "--memory=2048MB"], input=data, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise UnpackError("it is compressed with zstd, and there is no program zstd; install it") from None
-    if done.returncode:
-        raise UnpackError(f"its compressed data is damaged: {done.stderr.decode('utf-8', 'replace').strip()}")
-    return done.stdout
+        return confine.output([program, "-dcq", "--memory=128MB"], data, UnpackError, SIZE_MAX, ZSTD_LIMITS)
+    except UnpackError as error:
+        raise UnpackError(f"its compressed data cannot be unpacked: {error}") from None

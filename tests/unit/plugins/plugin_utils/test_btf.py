@@ -7,6 +7,7 @@ import bz2
 import gzip
 import lzma
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -254,17 +255,16 @@ def test_btf_is_found_in_every_kind_of_file(tmp_path: Path, name: str) -> None:
 def test_what_zstd_has_compressed_needs_the_program_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool = tmp_path / "bin" / "zstd"
-    tool.parent.mkdir()
-    tool.write_text(f"#!/bin/sh\ncat {tmp_path}/kernel\n")  # stands in for the real one
-    (tmp_path / "kernel").write_bytes(KERNEL)
-    (tmp_path / "file").write_bytes(bz_image(b"\x28\xb5\x2f\xfd compressed" + b"size"))
+    packed = subprocess.run(["zstd", "-qc", "-22", "--ultra"], input=KERNEL, capture_output=True, check=True).stdout
+    (tmp_path / "file").write_bytes(bz_image(packed + b"size"))
+    assert list(read_btf(str(tmp_path / "file")).functions) == ["f"]
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BtfError, match="there is no program zstd; install it"):
         read_btf(str(tmp_path / "file"))
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tool.parent}:/bin:/usr/bin")
-    assert list(read_btf(str(tmp_path / "file")).functions) == ["f"]
+    (tmp_path / "zstd").write_text("#!/no-such-program\n")
+    (tmp_path / "zstd").chmod(0o755)
+    with pytest.raises(BtfError, match=f"{tmp_path}/zstd: cannot be started"):
+        read_btf(str(tmp_path / "file"))
 
 
 def test_a_module_with_a_base_of_its_own_needs_no_kernel(tmp_path: Path) -> None:

@@ -161,6 +161,6 @@ def test_an_uncompressed_driver_is_read_as_it_is(tmp_path):
 
 def test_a_driver_compressed_with_zstd_names_the_program_when_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "x.ko.zst").write_bytes(b"")
-    with pytest.raises(LabError, match="install zstd"):
+    (tmp_path / "x.ko.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(LabError, match="no program zstd; install it"):
         read_module(str(tmp_path / "x.ko.zst"))
