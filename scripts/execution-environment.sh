@@ -18,7 +18,7 @@ made=$(cd "$root" && ansible-galaxy collection build --force --output-path "$dir
     die "the collection cannot be packed: $made"
 mv "$directory/built"/kedr-lab-*.tar.gz "$directory/kedr-lab.tar.gz" || die "no collection was packed"
 rmdir "$directory/built"
-cp "$root/execution-environment.yml" "$directory/" || die "cannot write to $directory"
+cp -R "$root/execution-environment.yml" "$root/requirements" "$directory/" || die "cannot write to $directory"
 cd "$directory" || exit 1
 exec ansible-builder "$verb" --file execution-environment.yml --context "$directory/context" \
     --output-filename Containerfile "$@"

@@ -4,7 +4,8 @@
 # Prints the folder of a virtual environment with the oldest or the newest supported ansible-core that
 # this machine's Pythons allow; "collect" adds what collections need, "runner" to that ansible-runner and
 # ansible-builder, or "test" the test tools, or "spark" those and Spark. It is made when it is not in the cache yet:
-# its key is the content of the requirements, and the Python.
+# its key is the content of the requirements, and the Python. The pip that comes with the Python installs only the pinned
+# pip, and that one the rest; every file must have one of the sums that the requirements name.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -32,14 +33,21 @@ case $which in
 esac
 version=${python%% *} interpreter=${python#* }
 
+own=$root/requirements/pip.txt
 files="$root/requirements/ansible-$core.txt $root/requirements/common.txt"
 [ "$kind" = run ] || files="$files $root/requirements/collect.txt"
 [ "$kind" != runner ] || files="$files $root/requirements/runner.txt"
 case $kind in test | spark) files="$files $root/requirements/test.txt" ;; esac
 [ "$kind" != spark ] || files="$files $root/requirements/spark.txt"
 # shellcheck disable=SC2086 # a list of files
-key=$({ echo "$interpreter"; "$interpreter" -VV; cat $files; } | sha256sum | cut -c 1-12)
+key=$({ echo "$interpreter"; "$interpreter" -VV; cat "$own" $files; } | sha256sum | cut -c 1-12)
 place=$KEDR_CACHE/venv/$kind-$core-py$version-$key
+
+# Only wheels, without the build requirements of source packages, which have no sums. spark.txt has an exception.
+pip_install() {
+    "$place/bin/python" -m pip install --disable-pip-version-check --require-hashes --only-binary :all: \
+        --no-build-isolation "$@"
+}
 
 # The stamp is written last: an environment without it, or that does not run, is made anew.
 usable() { [ -f "$place/complete" ] && "$place/bin/python" -I -c 'import ansible, jinja2' 2>/dev/null; }
@@ -53,8 +61,7 @@ if ! usable; then
     rm -rf "$place"
     set --
     for file in $files; do set -- "$@" -r "$file"; done
-    if ! { "$interpreter" -m venv "$place" && "$place/bin/python" -m pip install --disable-pip-version-check "$@"; } \
-        >"$log" 2>&1 9>&-; then
+    if ! { "$interpreter" -m venv "$place" && pip_install -r "$own" && pip_install "$@"; } >"$log" 2>&1 9>&-; then
         tail -n 15 "$log" >&2
         die "could not install ansible-core $core for Python $version; check the network and pip's settings; everything pip said is in $log"
     fi

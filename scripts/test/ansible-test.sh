@@ -3,16 +3,33 @@
 # Read by test parts, after lib.sh and ansible-versions.sh: ansible-test on a copy of the collection.
 #
 # ansible-test wants the collection at .../ansible_collections/kedr/lab, keeps its environments under HOME, and
-# would fetch a script that installs pip from a host of its own. So it gets a copy, a HOME in the cache, and
-# there a script that takes pip from the Python it runs in.
-
-ansible_home=$KEDR_CACHE/ansible-test
+# would fetch a script that installs pip from a host of its own, and packages by versions without sums. So it gets a
+# copy, a HOME in the cache, and there a script that takes pip from the Python it runs in, and a folder of packages,
+# each with one of the sums of requirements/ansible-test-*.txt, beside which its pip knows no index.
 
 ansible_test_setup() {
     work=$(mktemp -d) || return 1
     trap 'rm -rf "$work"' EXIT
-    mkdir -p "$ansible_home/.ansible/test/cache" "$ansible_home/.config" || return 1
-    if [ -d "$HOME/.config/pip" ]; then ln -sfn "$HOME/.config/pip" "$ansible_home/.config/pip"; fi
+}
+
+# Sets $ansible_home for the environment in $venv; what lies in it depends on the packages and on the Python.
+find_home() {
+    core=$(echo "${venv##*/}" | cut -d - -f 2)
+    wanted=$root/requirements/ansible-test-$core.txt
+    ansible_home=$KEDR_CACHE/ansible-test/$core-$({ echo "$venv"; cat "$wanted"; } | sha256sum | cut -c 1-12)
+    mkdir -p "$ansible_home/.ansible/test/cache" "$ansible_home/.config/pip"
+}
+
+offer_packages() {
+    if [ ! -d "$ansible_home/packages" ]; then
+        rm -rf "$ansible_home/part"
+        "$venv/bin/python" -m pip download -q --no-deps --require-hashes --only-binary :all: -r "$wanted" \
+            -d "$ansible_home/part" >"$ansible_home/pip.log" 2>&1 && mv "$ansible_home/part" "$ansible_home/packages" || {
+            cat "$ansible_home/pip.log" >&2
+            die "could not get the packages of ${wanted##*/}; check the network and pip's settings"
+        }
+    fi
+    printf '[global]\nno-index = true\nfind-links = %s\n' "$ansible_home/packages" >"$ansible_home/.config/pip/pip.conf"
 }
 
 # What a built collection would hold, from files tracked or not yet added.
@@ -36,7 +53,7 @@ offer_pip() {
 
 # run_ansible_test COMMAND...: ansible-test COMMAND in a copy, with the environment in $venv.
 run_ansible_test() {
-    copy_collection && offer_pip || return 1
+    copy_collection && find_home && offer_pip && offer_packages || return 1
     {
         (cd "$collection" && HOME=$ansible_home PATH=$venv/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             ansible-test "$@" --python default --requirements --color no) 2>&1

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def runner(*words: str, environment: dict[str, str] | None = None) -> subprocess
 def pins(name: str) -> set[str]:
     """The packages that a file of requirements names itself."""
     lines = (ROOT / "requirements" / name).read_text().splitlines()
-    return {line for line in lines if line and not line.startswith(("#", "-r"))}
+    return {line.removesuffix(" \\") for line in lines if "==" in line}
 
 
 # -- the execution environment -----------------------------------------------------------------------
@@ -49,13 +50,25 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_containerfile_installs_what_is_tested(described: Path) -> None:
     text = (described / "Containerfile").read_text()
-    (core,) = pins("ansible-2.21.txt")
-    (own,) = [line for line in pins("runner.txt") if line.startswith("ansible-runner==")]
-    assert f'ARG ANSIBLE_INSTALL_REFS="{core} {own}"' in text
+    own, copied = ROOT / "requirements", described / "_build" / "requirements"
+    assert {path.name: path.read_text() for path in copied.iterdir()} == {
+        path.name: path.read_text() for path in own.iterdir()
+    }
+    assert "$pip -r pip.txt && $pip -r image.txt" in text
+    assert "-r ansible-2.21.txt" in (own / "image.txt").read_text()
     assert "ansible-galaxy collection install" in text
     wanted = yaml.safe_load((described / "_build" / "requirements.yml").read_text())["collections"]
     assert wanted == [{"name": "/build/collection/kedr-lab.tar.gz", "type": "file"}]
     assert (described / "_build" / "collection" / "kedr-lab.tar.gz").stat().st_size > 10_000
+
+
+def test_no_step_of_the_containerfile_lets_pip_install_what_has_no_sum(described: Path) -> None:
+    text = (described / "Containerfile").read_text()
+    assert "ANSIBLE_INSTALL_REFS" not in text
+    begin, end = text.index("ENV PIP_REQUIRE_HASHES=1\n"), text.index("ENV PIP_REQUIRE_HASHES=\n")
+    places = [match.start() for match in re.finditer(r"-m pip\b|/output/scripts/(?:assemble|install-from)", text)]
+    assert len(places) >= 5
+    assert begin < min(places) and max(places) < end
 
 
 def test_the_packed_collection_says_what_an_environment_needs(described: Path, tmp_path: Path) -> None:
@@ -67,12 +80,9 @@ def test_the_packed_collection_says_what_an_environment_needs(described: Path, t
     assert done.returncode == 0, done.stdout + done.stderr
     done = runner("ansible-builder", "introspect", str(tmp_path))
     needs = yaml.safe_load(done.stdout.partition("---")[2])
-    python = {line.partition("  #")[0].strip() for line in needs["python"]}
-    assert python <= pins("common.txt") | pins("collect.txt")
-    ansibles_own = {"PyYAML"}  # ansible-builder leaves out what ansible-core brings
-    assert {line.partition("==")[0] for line in pins("common.txt") | pins("collect.txt") if line not in python} <= (
-        ansibles_own
-    )
+    # In the order of the files, sums included: pip reads it as one file.
+    files = [(ROOT / "requirements" / name).read_text() for name in ("common.txt", "collect.txt")]
+    assert needs["python"] == [line.strip() for line in "".join(files).splitlines() if not line.startswith("#")]
     assert any(line.startswith("openssh-clients [platform:rpm]") for line in needs["system"])
 
 

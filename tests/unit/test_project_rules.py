@@ -84,10 +84,36 @@ def test_no_test_is_skipped_or_expected_to_fail() -> None:
     assert lines_with(r"pytest\.(?:mark\.)?(?:skip|xfail)\b|\bunittest\.skip|\bimportorskip", places) == []
 
 
-def test_every_required_package_has_one_exact_version() -> None:
-    for path in (ROOT / "requirements").glob("*.txt"):
-        for line in path.read_text().splitlines():
-            assert re.fullmatch(r"#.*|-r [\w.-]+|[\w.-]+==[\w.]+", line), f"{path.name}: {line}"
+def test_every_required_package_has_one_exact_version_and_the_sums_of_its_files() -> None:
+    pin = re.compile(r"^[\w-]+==[\w.]+( \\\n    --hash=sha256:[0-9a-f]{64})+$", re.MULTILINE)
+    texts = {path: text_of(path) for path in project_files() if path.parts[0] == "requirements"}
+    assert len(texts) > 10
+    for path, text in texts.items():
+        for line in pin.sub("", text).splitlines():
+            assert re.fullmatch(r"#.*|-r [\w.-]+|--no-binary [\w-]+|", line), f"{path}: {line}"
+
+
+def test_pip_installs_nothing_without_a_sum() -> None:
+    calls = []
+    for path in project_files():
+        if path.suffix == ".sh" or path.parts[0] in {".ci", "Makefile", "execution-environment.yml", "playbooks", "roles"}:
+            text = re.sub(r" \\\n *", " ", text_of(path))
+            calls += re.findall(r"^[^#\n]*\bpip3? (?:install|download|wheel)\b.*", text, re.MULTILINE)
+    assert len(calls) >= 4
+    assert [call for call in calls if "--require-hashes --only-binary :all:" not in call] == []
+
+
+def test_images_of_containers_are_named_by_their_digests() -> None:
+    images = yaml.safe_load(text_of(Path("execution-environment.yml")))["images"]
+    assert {"base_image"} == set(images)
+    assert re.fullmatch(r"[\w./-]+@sha256:[0-9a-f]{64}", images["base_image"]["name"])
+
+
+def test_no_code_turns_off_what_checks_a_download() -> None:
+    folders = {"bin", "data", "kernel", "playbooks", "plugins", "roles", "scripts"}
+    places = [path for path in project_files() if path.parts[0] in folders]
+    off = r"trusted=yes|allow-unauthenticated|AllowInsecure|gpgcheck=0|no-?gpg-?check|no-check-cert|curl .*(-k\b|--insecure)"
+    assert lines_with(f"{off}|_create_unverified|CERT_NONE|verify=False", places) == []
 
 
 def test_every_action_of_the_group_for_hosts_exists() -> None:
