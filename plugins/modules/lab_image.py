@@ -83,7 +83,7 @@ options:
       cloud:
         description:
           - A vendor's disk image for clouds, with cloud-init in it, for x86_64. No other option goes with it.
-          - Needs one of O(images[].cloud.sha256) and O(images[].cloud.checksums).
+          - Needs one of O(images[].cloud.sha256) and O(images[].cloud.checksums). No more than 16 GiB are taken.
         type: dict
         suboptions:
           url:
@@ -96,8 +96,17 @@ options:
           checksums:
             description:
               - URL of a list of checksums that has the image's SHA-256 or SHA-512 sum, such as C(SHA256SUMS).
-              - The sum guards against a damaged or replaced image as well as the list itself is guarded; when its URL
-                is C(https), it is not taken from anything else.
+              - It must be C(https) or C(file), and is not taken from anything else then; with
+                O(images[].cloud.keyring) it may be C(http).
+            type: str
+          keyring:
+            description:
+              - Absolute path of a binary keyring of OpenPGP keys. One of them must have signed the list of checksums, in
+                itself or in O(images[].cloud.signature). Needs the package C(gpgv).
+              - An old list that was signed once is signed still; this does not tell that an image is the newest.
+            type: path
+          signature:
+            description: URL of the signature of the list of checksums, where it is not in the list itself.
             type: str
           firmware:
             description: What boots the disk.

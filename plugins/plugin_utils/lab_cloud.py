@@ -14,6 +14,7 @@ import hashlib
 import http.client
 import json
 import os
+import pathlib
 import re
 import secrets
 import shutil
@@ -27,6 +28,7 @@ from typing import IO, Any
 
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import read_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import qemu_user
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
@@ -51,7 +53,16 @@ PAUSE_SECONDS = 2.0
 NEWS_SECONDS = 10.0
 CHUNK = 1 << 18
 MAX_LIST = 4 << 20
-"""A list of checksums is smaller than this many bytes."""
+"""A list of checksums, or its signature, has no more bytes."""
+
+MAX_REASON = 300
+"""Of what a server gives as its reason so many characters are shown."""
+
+MAX_IMAGE = 16 << 30
+"""No image has more bytes: vendors' raw disks have up to 10 GiB, and a guest's disk is made as large as this."""
+
+SLOW_BYTES, SLOW_SECONDS = 1 << 20, 60.0
+"""A server that sends fewer bytes in these seconds is given up as one that says nothing."""
 
 RESULT = "/run/cloud-init/result.json"
 """Written by cloud-init when all its stages are over: {"v1": {"datasource": ..., "errors": [...]}}."""
@@ -80,6 +91,10 @@ for m in pvpanic pvpanic-mmio; do modprobe "$m" 2>/dev/null; done
 sysctl -q -w kernel.panic_on_oops=1 kernel.panic=0
 [ ! -d /etc/apt/apt.conf.d ] || echo 'APT::Periodic::Enable "0";' >/etc/apt/apt.conf.d/99kedr-lab
 """
+
+
+class _TooLarge(Exception):
+    """More came than such a file may have."""
 
 
 class _Wrong(LabError):
@@ -116,22 +131,46 @@ def expected_sum(spec: CloudSpec) -> tuple[str, str]:
     """Return (algorithm, sum) that the image's content must have; asks the vendor's list when there is one."""
     if spec.sha256:
         return "sha256", spec.sha256
-    opener = urllib.request.build_opener(_NoDowngrade)
+    listed = _small_file(spec.checksums, "list of checksums")
     try:
-        with opener.open(_request(spec.checksums), timeout=IDLE_SECONDS) as answer:
-            text = answer.read(MAX_LIST + 1)
-    except _NETWORK_ERRORS as error:
-        raise LabError(f"the list of checksums {spec.checksums} cannot be had: {network_reason(error)}") from error
-    if len(text) > MAX_LIST:
-        raise LabError(f"{spec.checksums} is no list of checksums, it is larger than {MAX_LIST >> 20} MiB")
-    try:
+        text = _signed_part(spec, listed) if spec.keyring else listed
         return parse_checksums(text.decode("utf-8", "replace"), spec.file)
     except LabError as error:
         raise LabError(f"the list of checksums {spec.checksums} is of no use: {error}") from error
 
 
+def _small_file(url: str, what: str) -> bytes:
+    """Return what a URL has, up to MAX_LIST bytes; LabError when it cannot be had."""
+    try:
+        with _open(url) as answer:
+            return b"".join(_pieces(answer, MAX_LIST))
+    except _TooLarge as error:
+        raise LabError(f"{url} is no {what}, it is larger than {MAX_LIST >> 20} MiB") from error
+    except _NETWORK_ERRORS as error:
+        raise LabError(f"the {what} {url} cannot be had: {network_reason(error)}") from error
+
+
+def _signed_part(spec: CloudSpec, listed: bytes) -> bytes:
+    """Return what of a list a key of the keyring has signed; LabError when it is nothing."""
+    with tempfile.TemporaryDirectory(prefix="kedr-lab-") as work:
+        path, signed, signature = (os.path.join(work, name) for name in ("list", "signed", "signature"))
+        write_private(path, listed)
+        # What is signed may be packed, and may become any size.
+        command = ["prlimit", f"--fsize={MAX_LIST}", "--cpu=30", "--", find_tool("gpgv", "gpgv"), "--homedir", work]
+        command += ["--status-fd", "1", "--keyring", spec.keyring]
+        if spec.signature:
+            write_private(signature, _small_file(spec.signature, "signature"))
+            command += ["--", signature, path]
+        else:
+            command += ["--output", signed, "--", path]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        if done.returncode != 0 or b"\n[GNUPG:] VALIDSIG " not in done.stdout:
+            raise LabError(f"no key of {spec.keyring} has signed it; gpgv reads binary keyrings, as gpg --dearmor makes")
+        return listed if spec.signature else pathlib.Path(signed).read_bytes()
+
+
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """A list of checksums that is asked for by https must come by https: it is what the image is trusted for."""
+    """What is asked for by https must come by https: a list of sums is trusted for that."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
@@ -155,16 +194,33 @@ def _request(url: str, start: int = 0) -> urllib.request.Request:
     return urllib.request.Request(url, headers=headers)
 
 
+def _open(url: str, start: int = 0) -> Any:
+    return urllib.request.build_opener(_NoDowngrade).open(_request(url, start), timeout=IDLE_SECONDS)
+
+
+def _pieces(answer: Any, most: int) -> Iterator[bytes]:
+    """Yield what a server sends as it comes; _TooLarge after ``most`` bytes, ValueError when it is too slow."""
+    came = seen = 0
+    since = time.monotonic()
+    while data := answer.read1(CHUNK):
+        came += len(data)
+        if came > most:
+            raise _TooLarge
+        if time.monotonic() - since > SLOW_SECONDS:
+            if came - seen < SLOW_BYTES:
+                raise ValueError(f"only {came - seen} bytes came in {SLOW_SECONDS:.0f} s")
+            seen, since = came, time.monotonic()
+        yield data
+
+
 def network_reason(error: Exception) -> str:
     """Say in plain words why a URL could not be read."""
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server answers {error.code} {error.reason}"
+        return printable(f"the server answers {error.code} {error.reason}", MAX_REASON)
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return f"the server said nothing for {IDLE_SECONDS:.0f} s"
-    if isinstance(cause, OSError):
-        return cause.strerror or str(cause)
-    return str(cause)
+    return printable(cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause), MAX_REASON)
 
 
 class Download:
@@ -189,6 +245,12 @@ class Download:
                 elif error.code < 500:
                     raise LabError(f"{self.label}: {self.url} cannot be had: {network_reason(error)}") from error
                 reason = network_reason(error)
+            except _TooLarge as error:
+                pathlib.Path(self.path).unlink(missing_ok=True)
+                raise LabError(
+                    f"{self.label}: {self.url} is larger than {MAX_IMAGE >> 30} GiB, the most that is taken; nothing of "
+                    "it is kept"
+                ) from error
             except _NETWORK_ERRORS as error:
                 reason = network_reason(error)
             failures += 1
@@ -208,19 +270,21 @@ class Download:
         """Make one request; True when the file is whole as far as the server tells its size."""
         start = self._have()
         self.resumed = start > 0
-        with urllib.request.build_opener().open(_request(self.url, start), timeout=IDLE_SECONDS) as answer:
+        with _open(self.url, start) as answer:
             if answer.status != 206:
                 start = 0
             elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise ValueError("the server answers another part of the file than it was asked for")
             size = answer.headers.get("Content-Length", "")
             self.total = start + int(size) if size.isdigit() else -1
+            if self.total > MAX_IMAGE:
+                raise _TooLarge
             self._check_space(self.total - start)
             if start:
                 self.progress(f"{self.label}: going on at {start >> 20} of {self.total >> 20} MiB")
             with self._out("r+b" if start else "wb") as out:
                 out.seek(start)
-                self._copy(answer, out)
+                self._copy(_pieces(answer, MAX_IMAGE - start), out)
         return self.total in (-1, self._have())
 
     def _check_space(self, needed: int) -> None:
@@ -244,10 +308,10 @@ class Download:
                 ) from error
             raise
 
-    def _copy(self, answer: Any, out: IO[bytes]) -> None:
+    def _copy(self, pieces: Iterator[bytes], out: IO[bytes]) -> None:
         begun = news = time.monotonic()
         came = 0
-        while data := answer.read(CHUNK):
+        for data in pieces:
             view = memoryview(data)
             while view:
                 view = view[out.write(view) :]

@@ -194,12 +194,15 @@ class ImageSpec:
 class CloudSpec:
     """A vendor's disk image for clouds: where it comes from, how its content is checked, what firmware boots it.
 
-    Exactly one of ``sha256`` (64 hexadecimal digits) and ``checksums`` (URL of a list of sums) is set.
+    Exactly one of ``sha256`` (64 hexadecimal digits) and ``checksums`` (URL of a list of sums) is set. With ``keyring``,
+    a path, the list must be signed: in the file at the URL ``signature``, else in itself.
     """
 
     url: str
     sha256: str = ""
     checksums: str = ""
+    signature: str = ""
+    keyring: str = ""
     firmware: str = "bios"
     suite: ClassVar[str] = ""
     architecture: ClassVar[str] = "amd64"
@@ -211,7 +214,7 @@ class CloudSpec:
             raise LabInputError(f"image: cloud: a mapping is needed, not {data!r}")
         given = {str(name): str(value) for name, value in data.items() if value not in (None, "")}
         _known(given, cls, "image: cloud")
-        for name in ("url", "checksums"):
+        for name in ("url", "checksums", "signature"):
             if not _URL.match(given.get(name, "https://host/file")):
                 raise LabInputError(f"image: cloud: {name} {given[name]!r} is not an http, https or file URL")
         sha256 = given.get("sha256", "").lower()
@@ -221,16 +224,32 @@ class CloudSpec:
             raise LabInputError("image: cloud: either sha256 or checksums is needed, to tell a wrong file")
         if sha256 and not _SHA256.match(sha256):
             raise LabInputError(f"image: cloud: sha256 {sha256!r} is not 64 hexadecimal digits")
+        cls._check_trust(given)
         firmware = given.get("firmware", cls.firmware)
         if firmware not in FIRMWARES:
             raise LabInputError(f"image: cloud: firmware {firmware!r} is not one of {', '.join(FIRMWARES)}")
-        return cls(given["url"], sha256, given.get("checksums", ""), firmware)
+        return cls(**{**given, "sha256": sha256})
+
+    @staticmethod
+    def _check_trust(given: Mapping[str, str]) -> None:
+        """LabInputError when a list of sums could be another than the vendor's, or is signed by nobody knows whom."""
+        keyring = given.get("keyring", "")
+        if "signature" in given and not keyring:
+            raise LabInputError("image: cloud: a signature needs the keyring that it is checked with")
+        if keyring and not (os.path.isabs(keyring) and "checksums" in given):
+            raise LabInputError(f"image: cloud: keyring {keyring!r} must be an absolute path, and goes with checksums")
+        if given.get("checksums", "").startswith("http:") and not keyring:
+            raise LabInputError(
+                f"image: cloud: the list of sums {given['checksums']!r} can be changed on its way; use an https URL, or a "
+                "keyring if it is signed, or sha256"
+            )
 
     @property
     def key(self) -> str:
         """Name of the image in the cache: the file's own name, then a digest of where it comes from."""
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.file).removesuffix(".qcow2").removesuffix(".img")[:60]
-        digest = hashlib.sha256(json.dumps([self.url, self.sha256, self.checksums]).encode()).hexdigest()
+        source = [self.url, self.sha256, self.checksums] + ([self.signature, self.keyring] if self.keyring else [])
+        digest = hashlib.sha256(json.dumps(source).encode()).hexdigest()
         return f"cloud-{stem}-{digest[:12]}"
 
     @property

@@ -23,11 +23,12 @@ find_home() {
 offer_packages() {
     if [ ! -d "$ansible_home/packages" ]; then
         rm -rf "$ansible_home/part"
-        "$venv/bin/python" -m pip download -q --no-deps --require-hashes --only-binary :all: -r "$wanted" \
-            -d "$ansible_home/part" >"$ansible_home/pip.log" 2>&1 && mv "$ansible_home/part" "$ansible_home/packages" || {
+        if ! "$venv/bin/python" -m pip download -q --no-deps --require-hashes --only-binary :all: -r "$wanted" \
+            -d "$ansible_home/part" >"$ansible_home/pip.log" 2>&1; then
             cat "$ansible_home/pip.log" >&2
             die "could not get the packages of ${wanted##*/}; check the network and pip's settings"
-        }
+        fi
+        mv "$ansible_home/part" "$ansible_home/packages" || return 1
     fi
     printf '[global]\nno-index = true\nfind-links = %s\n' "$ansible_home/packages" >"$ansible_home/.config/pip/pip.conf"
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import os
@@ -145,6 +146,11 @@ def parts(cache: pathlib.Path) -> list[int]:
         ({"url": "https://h/a", "sha256": "0" * 64, "firmware": "coreboot"}, "is not one of bios, uefi"),
         ({"url": "https://h/a", "sha256": "0" * 64, "format": "raw"}, "unknown option 'format'"),
         ("https://h/a", "a mapping is needed"),
+        ({"url": "https://h/a", "checksums": "http://h/s"}, "can be changed on its way; use an https URL"),
+        ({"url": "https://h/a", "checksums": "https://h/s", "keyring": "k.gpg"}, "must be an absolute path"),
+        ({"url": "https://h/a", "sha256": "0" * 64, "keyring": "/k.gpg"}, "goes with checksums"),
+        ({"url": "https://h/a", "checksums": "https://h/s", "signature": "https://h/s.gpg"}, "needs the keyring"),
+        ({"url": "https://h/a", "checksums": "https://h/s", "keyring": "/k", "signature": "ftp://h/g"}, "is not an http"),
     ],
 )
 def test_a_wrong_description_is_refused_with_what_is_wrong(data, complaint) -> None:
@@ -168,6 +174,13 @@ def test_the_key_names_the_file_and_changes_with_its_source() -> None:
     keys = {CloudSpec("https://h/v1/Leap 15.qcow2", SUM).key, CloudSpec("https://h/v2/Leap 15.qcow2", SUM).key}
     assert len(keys) == 2
     assert all(key.startswith("cloud-Leap-15-") for key in keys)
+    unsigned, signed = (CloudSpec("https://h/a", checksums="https://h/s", keyring=path) for path in ("", "/k.gpg"))
+    assert unsigned.key != signed.key
+
+
+def test_a_list_by_plain_http_is_taken_with_a_keyring() -> None:
+    data = {"url": "http://h/a", "checksums": "http://h/s", "keyring": "/k.gpg", "firmware": "uefi"}
+    assert load_image({"cloud": data}) == CloudSpec("http://h/a", "", "http://h/s", "", "/k.gpg", "uefi")
 
 
 # Lists of checksums
@@ -219,6 +232,86 @@ def test_a_list_asked_for_by_https_is_not_taken_from_elsewhere() -> None:
     request = lab_cloud._request("https://vendor/SHA256SUMS")
     with pytest.raises(OSError, match="redirected from https to http://mirror/SHA256SUMS"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://mirror/SHA256SUMS")
+
+
+# Signed lists
+
+# Of a key that was made for this test: its public half, and the list that it signed, in itself and beside it.
+KEYRING = base64.b64decode("""
+mDMEXgvhABYJKwYBBAHaRw8BAQdA32hpO6NESPehq94wiJW8efSHJTrMXmnU85oSzXv+XQS0FXZlbmRvckBtaXJyb3IuZXhhbXBsZYiQBBMWCA
+A4FiEElC2kphK4kDffVmLweD9SICKW0TwFAl4L4QACGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQeD9SICKW0TyBsgEAnf6IMtV3/eOL
+myetUKilhdvR/PaRScpXzq02T7aMlYsBAMgxIvMkUdi+ID89BRt7hNO9KBIQGwUqim4vTtQOSS8B
+""")
+SIGNED = """\
+-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA256
+
+ed6069297f777637153121d32d82e3606088492615a7b475f6fe0d2ba727e4b6 *disk.qcow2
+-----BEGIN PGP SIGNATURE-----
+
+iHUEARYIAB0WIQSULaSmEriQN99WYvB4P1IgIpbRPAUCXg0ygAAKCRB4P1IgIpbR
+PIvBAP9Z28zSnzk3nluqhAlYwj4GI1nZl0LO82yp1KYONOlTNwEAg2rtmDyuTh3j
+UvDxgOX8Nn/9E+WtdMsQKJEB9jJ9jg8=
+=aUua
+-----END PGP SIGNATURE-----
+"""
+SIGNATURE = """\
+-----BEGIN PGP SIGNATURE-----
+
+iHUEABYIAB0WIQSULaSmEriQN99WYvB4P1IgIpbRPAUCXg0ygAAKCRB4P1IgIpbR
+PDRkAP91qgdURGT7Z/uPlZQeUSDjW9cWR5yAJY6WmpurigijZQEAupgdxzI8u/99
+mKnHyVB9wBre0qEC7I9ErUASkTFsDwI=
+=zjRg
+-----END PGP SIGNATURE-----
+"""
+LIST = f"{SUM} *disk.qcow2\n"
+
+
+@pytest.fixture
+def keyring(tmp_path):
+    (tmp_path / "keyring.gpg").write_bytes(KEYRING)
+    return str(tmp_path / "keyring.gpg")
+
+
+def signed_spec(server: Server, keyring: str, listed: str, signature: str = "") -> CloudSpec:
+    server.lists = {"SUMS": listed, "SUMS.gpg": signature}
+    return CloudSpec(
+        server.url(), checksums=server.url("SUMS"), keyring=keyring, signature=server.url("SUMS.gpg") * bool(signature)
+    )
+
+
+@pytest.mark.parametrize(("listed", "signature"), [(SIGNED, ""), (LIST, SIGNATURE)], ids=["in-itself", "beside-it"])
+def test_a_list_that_a_key_of_the_keyring_has_signed_is_believed(server, keyring, listed, signature) -> None:
+    assert expected_sum(signed_spec(server, keyring, listed, signature)) == ("sha256", SUM)
+
+
+@pytest.mark.parametrize(
+    ("listed", "signature"),
+    [
+        (LIST, ""),
+        (SIGNED.replace("ed6069", "ad6069"), ""),
+        (LIST.replace("ed6069", "ad6069"), SIGNATURE),
+        (LIST.replace("ed6069", "ad6069"), SIGNED),
+        (LIST, "no signature"),
+    ],
+    ids=["unsigned", "changed", "changed-beside", "signature-of-another-text", "no-signature"],
+)
+def test_a_list_that_no_key_of_the_keyring_has_signed_is_refused(server, keyring, listed, signature) -> None:
+    with pytest.raises(LabError, match=r"no key of .*keyring\.gpg has signed it"):
+        expected_sum(signed_spec(server, keyring, listed, signature))
+
+
+def test_what_stands_beside_the_signed_text_is_not_believed(server, keyring) -> None:
+    other = SUM.replace("e", "a")
+    listed = f"{other}  disk.qcow2\n{SIGNED}{'0' * 128}  disk.qcow2\n"
+    assert expected_sum(signed_spec(server, keyring, listed)) == ("sha256", SUM)
+
+
+@pytest.mark.parametrize("name", ["none.gpg", "empty.gpg"])
+def test_a_keyring_without_the_key_has_signed_nothing(server, tmp_path, name) -> None:
+    (tmp_path / "empty.gpg").touch()
+    with pytest.raises(LabError, match=f"no key of .*{name} has signed it"):
+        expected_sum(signed_spec(server, str(tmp_path / name), SIGNED))
 
 
 # Downloads
@@ -287,6 +380,31 @@ def test_a_wrong_checksum_leaves_nothing(server, cache) -> None:
     assert f"the sha256 sum of the {len(DISK) + 4} bytes" in str(error)
     assert f"it must be {SUM} as sha256 says. Nothing of it is kept" in str(error)
     assert (images(cache), parts(cache)) == ([], [])
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["size-told", "size-not-told"])
+def test_a_file_larger_than_any_image_is_refused_and_leaves_nothing(server, cache, monkeypatch, told) -> None:
+    monkeypatch.setattr(lab_cloud, "MAX_IMAGE", 200_000)
+    server.tell_size = told
+    error = failure(CloudSpec(server.url(), SUM), cache)
+    assert "is larger than 0 GiB, the most that is taken; nothing of it is kept" in str(error)
+    assert (images(cache), parts(cache), len(server.asked)) == ([], [], 1)
+
+
+def test_what_an_interrupted_run_left_counts_for_the_size(server, cache, monkeypatch) -> None:
+    spec = CloudSpec(server.url(), SUM)
+    server.stop_after = [150_000, 0, 0, 0]
+    failure(spec, cache)
+    monkeypatch.setattr(lab_cloud, "MAX_IMAGE", 200_000)
+    assert "is larger than" in str(failure(spec, cache))
+    assert server.asked[-1] == "bytes=150000-"
+
+
+def test_a_list_larger_than_any_list_is_refused(server, monkeypatch) -> None:
+    monkeypatch.setattr(lab_cloud, "MAX_LIST", 100)
+    server.lists = {"SUMS": LIST * 2}
+    with pytest.raises(LabError, match="SUMS is no list of checksums, it is larger than 0 MiB"):
+        expected_sum(CloudSpec(server.url(), checksums=server.url("SUMS")))
 
 
 def test_parts_of_two_files_are_found_out_and_the_file_comes_whole(server, cache) -> None:
