@@ -4,8 +4,8 @@
 # Prints the folder of a virtual environment with the oldest or the newest supported ansible-core that
 # this machine's Pythons allow; "collect" adds what collections need, "runner" to that ansible-runner and
 # ansible-builder, or "test" the test tools, or "spark" those and Spark. It is made when it is not in the cache yet:
-# its key is the content of the requirements, and the Python. The pip that comes with the Python installs only the pinned
-# pip, and that one the rest; every file must have one of the sums that the requirements name.
+# its key is the content of the requirements, and the Python. The pip that comes with the Python installs only the
+# pinned pip, and that one the rest; every file must have one of the sums that the requirements name.
 set -u
 . "$(dirname "$0")/lib.sh"
 

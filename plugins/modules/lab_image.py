@@ -101,8 +101,8 @@ options:
             type: str
           keyring:
             description:
-              - Absolute path of a binary keyring of OpenPGP keys. One of them must have signed the list of checksums, in
-                itself or in O(images[].cloud.signature). Needs the package C(gpgv).
+              - Absolute path of a binary keyring of OpenPGP keys. One of them must have signed the list of checksums,
+                in itself or in O(images[].cloud.signature). Needs the package C(gpgv).
               - An old list that was signed once is signed still; this does not tell that an image is the newest.
             type: path
           signature:

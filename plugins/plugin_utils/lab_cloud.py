@@ -165,7 +165,7 @@ def _signed_part(spec: CloudSpec, listed: bytes) -> bytes:
             command += ["--output", signed, "--", path]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         if done.returncode != 0 or b"\n[GNUPG:] VALIDSIG " not in done.stdout:
-            raise LabError(f"no key of {spec.keyring} has signed it; gpgv reads binary keyrings, as gpg --dearmor makes")
+            raise LabError(f"no key of {spec.keyring} has signed it; gpgv reads binary keyrings: gpg --dearmor")
         return listed if spec.signature else pathlib.Path(signed).read_bytes()
 
 
@@ -248,8 +248,8 @@ class Download:
             except _TooLarge as error:
                 pathlib.Path(self.path).unlink(missing_ok=True)
                 raise LabError(
-                    f"{self.label}: {self.url} is larger than {MAX_IMAGE >> 30} GiB, the most that is taken; nothing of "
-                    "it is kept"
+                    f"{self.label}: {self.url} is larger than {MAX_IMAGE >> 30} GiB, the most that is taken; nothing "
+                    "of it is kept"
                 ) from error
             except _NETWORK_ERRORS as error:
                 reason = network_reason(error)

@@ -194,8 +194,8 @@ class ImageSpec:
 class CloudSpec:
     """A vendor's disk image for clouds: where it comes from, how its content is checked, what firmware boots it.
 
-    Exactly one of ``sha256`` (64 hexadecimal digits) and ``checksums`` (URL of a list of sums) is set. With ``keyring``,
-    a path, the list must be signed: in the file at the URL ``signature``, else in itself.
+    Exactly one of ``sha256`` (64 hexadecimal digits) and ``checksums`` (URL of a list of sums) is set. With the path
+    ``keyring`` the list must be signed: in the file at the URL ``signature``, else in itself.
     """
 
     url: str
@@ -240,8 +240,8 @@ class CloudSpec:
             raise LabInputError(f"image: cloud: keyring {keyring!r} must be an absolute path, and goes with checksums")
         if given.get("checksums", "").startswith("http:") and not keyring:
             raise LabInputError(
-                f"image: cloud: the list of sums {given['checksums']!r} can be changed on its way; use an https URL, or a "
-                "keyring if it is signed, or sha256"
+                f"image: cloud: the list of sums {given['checksums']!r} can be changed on its way; use an https URL, "
+                "or a keyring if it is signed, or sha256"
             )
 
     @property

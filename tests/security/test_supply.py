@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What servers of packages and of disk images may not do: give another file, one without an end, or one that others changed."""
+"""What servers of packages and of disk images may not do: give another file, a changed one, or one without an end."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def parts(cache: pathlib.Path) -> list[int]:
         ({"url": "https://h/a", "checksums": "https://h/s", "keyring": "k.gpg"}, "must be an absolute path"),
         ({"url": "https://h/a", "sha256": "0" * 64, "keyring": "/k.gpg"}, "goes with checksums"),
         ({"url": "https://h/a", "checksums": "https://h/s", "signature": "https://h/s.gpg"}, "needs the keyring"),
-        ({"url": "https://h/a", "checksums": "https://h/s", "keyring": "/k", "signature": "ftp://h/g"}, "is not an http"),
+        ({"url": "https://h/a", "checksums": "file:///s", "keyring": "/k", "signature": "ftp://h/g"}, "is not an http"),
     ],
 )
 def test_a_wrong_description_is_refused_with_what_is_wrong(data, complaint) -> None:
