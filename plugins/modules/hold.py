@@ -10,8 +10,9 @@ short_description: Take a test host for one run, or let go of it
 version_added: 0.1.0
 description:
   - A host is held by one run at a time. Who wants a host that is held is told who holds it, and fails.
-  - The hold is the symbolic link C(/run/kedr-hold) of the host. Its text names the run, the user and the control
-    node, the process that runs the playbook with its start, and since when; C(ls -l) shows it.
+  - The hold is the symbolic link C(/run/kedr-hold) of the host, or C(/dev/.kedr-hold) without C(/run). Its text names
+    the run, the user and the control node, the process that runs the playbook with its start, and since when;
+    C(ls -l) shows it.
   - The hold of a run that is over is taken over. It is over when the host was started anew since; when the process is
     gone, if both runs have the same control node; else when the hold is an hour old and no program streams from
     the host.
