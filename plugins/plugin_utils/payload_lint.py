@@ -19,7 +19,8 @@ from .payload_read import Reading, conflicts, read_file
 
 # A word in quotes, which is what the user wrote or may write: a semicolon in it separates nothing.
 _QUOTED = r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-_HALVES = re.compile(rf"((?:{_QUOTED}|(?!;[ ]).)*);[ ](.*)\Z", re.DOTALL)
+_HALVES = re.compile(rf"((?:{_QUOTED}|(?!;[ ]).)*+);[ ](.*)\Z", re.DOTALL)
+_HALVES_MAX = 4000  # characters of a text in which halves are looked for
 
 
 def read_together(paths: Iterable[str]) -> tuple[list[Payload], list[Problem], bool]:
@@ -42,7 +43,7 @@ def read_together(paths: Iterable[str]) -> tuple[list[Payload], list[Problem], b
 
 def described(problem: Problem) -> dict[str, Any]:
     """A problem as JSON data; `line` is None for one of the whole file, `suggestion` None without one."""
-    halves = _HALVES.match(problem.text)
+    halves = _HALVES.match(problem.text) if len(problem.text) <= _HALVES_MAX else None
     return {
         "file": problem.path,
         "line": problem.line or None,
