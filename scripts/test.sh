@@ -11,7 +11,7 @@ set -u
 # The parts that wait for guests and simulated hosts most of the time, and the others; those of ansible-test share its
 # home folder, so they are not beside each other.
 guests='e2e honesty fleet'
-others='lint types unit mist sanity integration runner kernels browser distros fresh'
+others='lint types unit mist sanity integration runner kernels browser distros security fresh'
 
 work=$(mktemp -d) || exit 1
 KEDR_NOTES=$work/notes
