@@ -33,8 +33,8 @@ from typing import NamedTuple
 from ansible_collections.kedr.lab.plugins.plugin_utils.bounded import MAX_PREAMBLE
 from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
 
-MAX_ANSWER = 56 << 20
-"""Bytes of the largest answer that is accepted; whoever reads it takes three times as many."""
+MAX_ANSWER = 64 << 20
+"""Bytes of the largest answer that is accepted; whoever reads it takes up to three times as many."""
 MAX_VALUES = 100_000
 """Values, texts and files of one answer that are accepted."""
 MAX_TEXT = 4 << 20

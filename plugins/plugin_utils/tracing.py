@@ -14,7 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
 
 _EVENT = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):([A-Za-z_][A-Za-z0-9_]*)\Z")
-LOG_LIMIT = 16 << 20
+LOG_LIMIT = 20 << 20
 """Bytes of a kernel log, and of a trace, that are taken at most; a log and two traces fit into hostshell.MAX_ANSWER."""
 _INSTANCE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?\Z")
 
