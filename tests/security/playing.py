@@ -39,7 +39,7 @@ def play(
     command = ["ansible-playbook", "-i", str(place / "inventory.json"), str(place / "play.yml")]
     if binds:
         pairs = [str(word) for pair in binds.items() for word in pair]
-        command = ["unshare", "-m", "--propagation", "private", "sh", "-c", ENTER, "sh", *pairs, "--", *command]
+        command = ["unshare", "-m", "--propagation=private", "sh", "-c", ENTER, "sh", *pairs, "--", *command]
     env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=place, env=env)
