@@ -14,8 +14,8 @@ from test_project_rules import ROOT, project_files, text_of
 ALWAYS_THERE = set(
     # of packages that every Debian has, because they are essential or because these need them
     "bash cat chown chroot cp cut dash date dirname dpkg-deb dpkg-query env find flock grep id ln ls mkdir mktemp "
-    "mount mv nice nsenter prlimit readlink rm rmdir sed setpriv sh sha256sum sleep sort stat tail tar tee timeout touch tr "
-    "true umount unshare xargs "
+    "mount mv nice nsenter prlimit readlink rm rmdir sed setpriv sh sha256sum sleep sort stat tail tar tee "
+    "timeout touch tr true umount unshare xargs "
     # of what the user chose: who has no make starts nothing here, and the scripts say so where another one is missing
     "apt-config apt-get make podman python3 sudo".split()
 )
