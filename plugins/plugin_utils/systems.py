@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from ansible_collections.kedr.lab.plugins.plugin_utils import ssh_legacy
 from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError, Node, load
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+    LabError,
     LabInputError,
     cache_root,
     is_inside,
@@ -317,7 +318,10 @@ def _check_guest(row: Row, given: Mapping[str, Node]) -> None:
 
 def _check_places(image: Node) -> None:
     """Refuse an image that is made of any file of the control node; its options are known to be sound."""
-    cache = cache_root("", os.environ)
+    try:
+        cache = cache_root("", os.environ)
+    except LabError as error:
+        raise image.error(str(error)) from None
     tree, cloud = image.value.get("kernel_tree"), image.value.get("cloud")
     if tree and tree.value and not is_inside(tree.value, kernels_dir(cache)):
         raise tree.error(f"'kernel_tree' must be a directory of {kernels_dir(cache)}")

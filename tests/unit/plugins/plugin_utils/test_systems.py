@@ -105,6 +105,15 @@ def test_a_disk_beside_the_rows_or_in_the_cache_is_a_cloud_image(rows, tmp_path,
         assert row.variables()["kedr_guest"]["image"]["cloud"] == cloud
 
 
+def test_a_cache_that_others_could_fill_is_told_at_the_row_that_needs_it(rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("KEDR_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    (problem,) = problems(rows, ROW + "  image: {}\n")
+    assert problem[0].isdigit()
+    assert "can be changed by other users" in problem
+
+
 def test_a_row_without_image_and_address_is_no_host(rows):
     assert [row.is_host for row in rows(ROW)] == [False]
 
