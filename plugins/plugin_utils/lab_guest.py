@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -59,6 +61,8 @@ CLOUD_PATIENCE = 3
 
 CLOUD_DISK_MB = 16384
 """Size of a cloud guest's disk: cloud-init lets the root file system grow, headers and a compiler need room."""
+MAX_READ = 1 << 20
+"""Bytes of a console, or of what QEMU said, that are read at a time."""
 
 # QEMU's user networking always looks the same from inside.
 _NETWORK = {"KEDR_ADDRESS": "10.0.2.15/24", "KEDR_GATEWAY": "10.0.2.2", "KEDR_NAMESERVER": "10.0.2.3"}
@@ -413,7 +417,17 @@ class _Boot:
             self.command = [self.tool, *given, *arguments]
             self.qemu = spawn(self.command, self.files.log, numbers)
         write_private(self.files.pidfile, b"%d\n" % self.qemu.pid)
+        self._limit_files(self.qemu.pid)
         self._record()
+
+    def _limit_files(self, pid: int) -> None:
+        """Let no file of the guest, its console above all, grow larger than a full disk of it; QEMU ends then."""
+        if self.cloud:
+            disk = max(int(self.image["virtual_mb"]), CLOUD_DISK_MB) << 20
+        else:
+            disk = os.path.getsize(self.files.disk)
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (disk * 9 // 8, disk * 9 // 8))
 
     def _record(self) -> None:
         pid = self.qemu.pid if self.qemu else 0
@@ -488,9 +502,11 @@ class _Boot:
 
     @staticmethod
     def _text(path: str) -> str:
+        """The end of a file, MAX_READ bytes at most."""
         try:
             with open(path, "rb") as stream:
-                return stream.read().decode(errors="replace").replace("\r", "")
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size - MAX_READ))
+                return stream.read(MAX_READ).decode(errors="replace").replace("\r", "")
         except OSError:
             return ""
 

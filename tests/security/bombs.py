@@ -11,6 +11,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from ansible_collections.kedr.lab.plugins.plugin_utils import deadline
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MEASURE = ROOT / "tests" / "security" / "measure.py"
 MOST = 300_000_000
@@ -36,9 +38,13 @@ class Measured(NamedTuple):
 
 
 def measured(*command: str, **environment: str) -> Measured:
-    """Run a command and measure it."""
-    done = subprocess.run([sys.executable, "-I", str(MEASURE), *command], capture_output=True, check=True,
-                          timeout=HANGS, cwd="/", env={**os.environ, **environment})  # fmt: skip
+    """Run a command and measure it; what it has started ends with it."""
+    try:
+        with deadline.limited(HANGS):
+            done = subprocess.run([sys.executable, "-I", str(MEASURE), *command], capture_output=True, check=True,
+                                  cwd="/", env={**os.environ, **environment})  # fmt: skip
+    except deadline.TimeIsUp:
+        raise AssertionError(f"it did not end within {HANGS} s") from None
     return Measured(**json.loads(done.stdout))
 
 

@@ -95,6 +95,9 @@ esac
 """
 
 
+DISK = 1 << 30
+
+
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """Stand-ins in PATH and an image in the cache; writing to the returned file chooses how guests behave."""
@@ -119,8 +122,9 @@ def machine(tmp_path, monkeypatch):
     os.makedirs(directory)
     with open(os.path.join(directory, "image.json"), "w") as stream:
         json.dump({"release": "6.1.0-9-amd64"}, stream)
-    for name in ("vmlinuz", "disk.raw"):
-        open(os.path.join(directory, name), "w").close()
+    open(os.path.join(directory, "vmlinuz"), "w").close()
+    with open(os.path.join(directory, "disk.raw"), "wb") as stream:
+        stream.truncate(DISK)
     return mode
 
 
@@ -361,6 +365,23 @@ def test_a_panic_shows_its_reason_and_the_consoles_last_lines(lab, machine):
     text = str(caught.value)
     assert "Its kernel says: Kernel panic - not syncing: no root" in text
     assert text.count("  trace") == lab_guest.CONSOLE_LINES
+
+
+def test_no_file_of_a_guest_may_grow_much_larger_than_its_disk(lab):
+    (guest,) = start(lab, specs("one"))[1]
+    with open(f"/proc/{guest.pid}/limits") as stream:
+        (limit,) = [line.split()[3] for line in stream if line.startswith("Max file size")]
+    assert DISK < int(limit) < 2 * DISK
+
+
+def test_of_a_long_console_only_the_end_is_read(lab, tmp_path):
+    path = tmp_path / "console"
+    with path.open("wb") as stream:
+        stream.truncate(4 << 30)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"the end")
+    text = lab_guest._Boot._text(str(path))
+    assert (text.endswith("the end"), len(text)) == (True, lab_guest.MAX_READ)
 
 
 def test_a_guest_that_is_never_ready_is_ended_after_the_time_limit(lab, machine):
