@@ -76,9 +76,9 @@ def collect(work: Callable[[], Iterable[bytes]], error: type[Exception], most: i
     with _pipe() as (answer, answering), _pipe() as (said, saying):
         child = os.fork()
         if not child:
-            _child(work, error, limits, answering, saying)
-        os.close(answering)
-        os.close(saying)
+            _child(work, error, limits, answering.fileno(), saying.fileno())
+        answering.close()
+        saying.close()
         reason = "interrupted"
         try:
             content, reason = _received(answer, most, limits)
@@ -93,24 +93,21 @@ def collect(work: Callable[[], Iterable[bytes]], error: type[Exception], most: i
 
 
 @contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    try:
-        yield ends
-    finally:
-        for end in ends:
-            with contextlib.suppress(OSError):
-                os.close(end)
+def _pipe() -> Iterator[tuple[io.FileIO, io.FileIO]]:
+    """Give a pipe as two files: a file that is closed twice closes no other one that has its number by then."""
+    reading, writing = os.pipe()
+    with open(reading, "rb", buffering=0) as reader, open(writing, "wb", buffering=0) as writer:
+        yield reader, writer
 
 
-def _received(answer: int, most: int, limits: Limits) -> tuple[bytes, str]:
+def _received(answer: io.FileIO, most: int, limits: Limits) -> tuple[bytes, str]:
     """Return what comes until the end, and why it did not come whole."""
     until = time.monotonic() + limits.seconds
     waiting = select.poll()
     waiting.register(answer, select.POLLIN)
     content = io.BytesIO()
     while waiting.poll(max(until - time.monotonic(), 0) * 1000):
-        piece = os.read(answer, 1 << 20)
+        piece = os.read(answer.fileno(), 1 << 20)
         if not piece:
             return content.getvalue(), ""
         content.write(piece)
@@ -119,13 +116,13 @@ def _received(answer: int, most: int, limits: Limits) -> tuple[bytes, str]:
     return b"", f"it takes more than {limits.seconds:g} s"
 
 
-def _reason(status: int, said: int, limits: Limits) -> str:
+def _reason(status: int, said: io.FileIO, limits: Limits) -> str:
     """Say why a child failed; nothing when it did not."""
     if status == -signal.SIGXCPU:
         return f"it takes more than {limits.cpu} s of processor time"
     if status < 0:
         return f"reading it ended with signal {-status}"
-    text = os.read(said, 4000).decode("utf-8", "replace").strip() if status else ""
+    text = os.read(said.fileno(), 4000).decode("utf-8", "replace").strip() if status else ""
     return text or (f"reading it ended with status {status}" if status else "")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 _INCLUDE = re.compile(r"^[ \t]*include[ \t]+(\S+)/Makefile[ \t]*$", re.MULTILINE)
 _COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
-_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*+", re.MULTILINE | re.DOTALL)
+_DIRECTIVE = re.compile(rb"^[ \t]*#[^\n\\]*(?:\\.[^\n\\]*)*", re.MULTILINE | re.DOTALL)
 _BRACKETS = re.compile(rb"\([^()]*\)")
 _HEAD = re.compile(rb"[\d\s*]*[A-Za-z_][\w\s*]*\Z")
 _HEAD_MAX = 500  # bytes between the statement before and the name

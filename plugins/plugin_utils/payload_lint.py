@@ -19,7 +19,7 @@ from .payload_read import Reading, conflicts, read_file
 
 # A word in quotes, which is what the user wrote or may write: a semicolon in it separates nothing.
 _QUOTED = r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-_HALVES = re.compile(rf"((?:{_QUOTED}|(?!;[ ]).)*+);[ ](.*)\Z", re.DOTALL)
+_QUOTED_OR_END = re.compile(rf"{_QUOTED}|; ", re.DOTALL)
 _HALVES_MAX = 4000  # characters of a text in which halves are looked for
 
 
@@ -43,15 +43,23 @@ def read_together(paths: Iterable[str]) -> tuple[list[Payload], list[Problem], b
 
 def described(problem: Problem) -> dict[str, Any]:
     """A problem as JSON data; `line` is None for one of the whole file, `suggestion` None without one."""
-    halves = _HALVES.match(problem.text) if len(problem.text) <= _HALVES_MAX else None
+    wrong, allowed = _halves(problem.text)
     return {
         "file": problem.path,
         "line": problem.line or None,
         "severity": "error",
-        "message": halves[1] if halves else problem.text,
-        "allowed": halves[2] if halves else "",
+        "message": wrong,
+        "allowed": allowed,
         "suggestion": problem.suggestion or None,
     }
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """What is wrong, and what is allowed instead: what stands before and behind the first semicolon of ours."""
+    for found in _QUOTED_OR_END.finditer(text[:_HALVES_MAX]):
+        if found[0] == "; ":
+            return text[: found.start()], text[found.end() :]
+    return text, ""
 
 
 def line_of(problem: Problem) -> str:
