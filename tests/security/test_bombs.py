@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import pathlib
 import re
 
 import pytest
-from bombs import MOST, by_ssh, hostile, task
+from bombs import MOST, ROOT, by_ssh, hostile, python, task
 
 ANSWERS = {
     "nothing but talk": ("exec yes", "the host answered more than 8 MiB"),
@@ -93,3 +95,107 @@ def test_the_largest_evidence_that_is_taken_fits_into_memory(
     done = task("trace_collect", *words, "-a", f"run_dir={tmp_path}/run", PATH=f"{path.parent}:{os.environ['PATH']}")
     assert done.peak < MOST
     assert (tmp_path / "run" / "one" / f"{name}.txt").stat().st_size == size, done.said[-2000:]
+
+
+PARSED = {
+    "an answer of the largest size, of the shortest lines": (
+        "hostshell.parse(b'kedr-begin n\\ntext a\\n' + b'|\\n' * (31 << 20) + b'.\\nkedr-end n\\n', 'n')", "",
+    ),
+    "an answer of nothing but line ends": (
+        "hostshell.parse(b'kedr-begin n\\ntext a\\n' + b'\\n' * (60 << 20) + b'.\\nkedr-end n\\n', 'n')", "",
+    ),
+    "an answer of many texts": (
+        "hostshell.parse(b'kedr-begin n\\n' + b''.join(b'text a%d\\n.\\n' % n for n in range(1000000)), 'n')",
+        "more than 100000 values",
+    ),
+    "a sparse file": (
+        "import base64, gzip\nhostshell.read_tar(gzip.decompress(base64.b64decode(sys.argv[1])))", "odd entry: sparse",
+    ),
+    "names of names": (
+        "one = hostshell.make_tar({'a': b''})[:512]\n"
+        "def kind(letter, size=0):\n"
+        "    head = bytearray(one)\n"
+        "    head[156:157], head[124:135] = letter, b'%011o' % size\n"
+        "    head[148:156] = b' ' * 8\n"
+        "    head[148:156] = b'%06o\\0 ' % sum(head)\n"
+        "    return bytes(head)\n"
+        "hostshell.read_tar(kind(b'L') * 100000 + one + bytes(1024))\n"
+        "hostshell.read_tar(kind(b'K') * 100000 + one + bytes(1024))", "odd entry: a",
+    ),
+    "a size that lies": (
+        "head = bytearray(hostshell.make_tar({'a': b''})[:512])\n"
+        "head[124:135], head[148:156] = b'77777777777', b' ' * 8\n"
+        "head[148:156] = b'%06o\\0 ' % sum(head)\n"
+        "hostshell.read_tar(bytes(head) + bytes(1024))", "damaged at byte 0",
+    ),
+    "a tar of a hundred thousand entries": (
+        "one = hostshell.make_tar({'a': b''})[:512]\n"
+        "hostshell.read_tar(one * 100000 + bytes(1024))", "'a' twice",
+    ),
+    "a large entry for a name": (
+        "import io, tarfile\nout = io.BytesIO()\ninfo = tarfile.TarInfo('x')\ninfo.type, info.size = b'L', 60 << 20\n"
+        "tarfile.open(fileobj=out, mode='w').addfile(info, io.BytesIO(b'n' * info.size))\n"
+        "hostshell.read_tar(out.getvalue()[:(60 << 20) + 512] + out.getvalue()[:512] * 0 "
+        "+ hostshell.make_tar({'a': b''}))", "odd entry: nnnn",
+    ),
+    "a version of 80 kB": (
+        "assert facts.kernel_compiler('Linux version 6.1 (' + 'a(' * 40000) == ''\n"
+        "assert facts.kernel_compiler('Linux version 6.1 (clang' + ' clang' * 14000) == ''\n"
+        "assert facts.kernel_compiler('Linux version 6.1 ' + '(a)' * 27000) == ''", "",
+    ),
+    "a system of a megabyte": ("facts.parse_os_release('NAME=' + '=' * 1000000)", ""),
+    "a log of words that begin a refusal": (
+        "kmods.meaning('Operation not permitted', 'cp_controller: Lockdown: ' * 40000)", "",
+    ),
+    "a header of a page of blanks": ("ringbuffer.parse_header_page('field: ' + ' ' * 1000000)", "names no timestamp"),
+    "a header of a page of digits": (
+        "ringbuffer.parse_header_page('\\tfield: u64 commit;\\toffset:' + '9' * 5000 + ';\\tsize:8;')", "PageError",
+    ),
+    "quotes without an end": (
+        "from ansible_collections.kedr.lab.plugins.plugin_utils.payload_model import Problem\n"
+        "payload_lint.described(Problem('p', 1, '\"\\'' * 200))\n"
+        "cdecl.unbalanced('\"' + '\\\\\"' * 100000)\ncdecl.code_without_text('/*' * 100000)\n"
+        "cdecl.code_without_text('\"' + '\\\\\"' * 100000)", "",
+    ),
+    "a declaration of one long word": ("cdecl.parse_declaration('a' * 200000 + '!')", "a C declaration"),
+    "a cast of blanks": (
+        "trace.parse_format('format:\\n\\tfield:int a;\\toffset:8;\\tsize:4;\\tsigned:1;\\n\\nprint fmt: \"%d\", (a'"
+        " + ' ' * 60000 + '!)', 's', 'e')", "",
+    ),
+    "a list of checksums of blanks": ("lab_cloud.parse_checksums('0' * 64 + ' a' + ' ' * 200000 + '!', 'x')", ""),
+    "a kernel log of one long word": (
+        "policy = splat.load_policy(sys.argv[2])\n"
+        "splat.scan(('0' * 4000 + '\\n' for _ in range(1000)), policy, 'm', whole=True)\n"
+        "splat.scan(('rcu_' * 1000 + ' kthread \\n' for _ in range(1000)), policy, 'm', whole=True)", "",
+    ),
+}
+
+
+def sparse() -> str:
+    """A tar, packed and as text, of one sparse file: 1.5 kB that are 3 GiB."""
+    head = bytearray(512)
+    head[0:6], head[100:108], head[156:157], head[257:265] = b"sparse", b"0000644\0", b"S", b"ustar  \0"
+    for place in (108, 116):
+        head[place:place + 8] = b"0000000\0"
+    head[124:136], head[136:148], head[483:495] = b"%011o\0" % 512, b"%011o\0" % 0, b"%011o\0" % (3 << 30)
+    head[386:410] = b"%011o\0%011o\0" % (0, 512)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return base64.b64encode(gzip.compress(bytes(head) + bytes(512) + bytes(1024))).decode()
+
+
+BEGIN = """
+import sys
+from ansible_collections.kedr.lab.plugins.plugin_utils import (
+    cdecl, facts, hostshell, kmods, lab_cloud, payload_lint, ringbuffer, splat, trace
+)
+"""
+
+
+@pytest.mark.parametrize("name", PARSED)
+def test_what_was_taken_is_understood_or_refused_in_bounded_time_and_memory(name: str) -> None:
+    code, reason = PARSED[name]
+    done = python(BEGIN + code, sparse(), str(ROOT / "data" / "splats.yml"))
+    assert reason in done.said, done.said[-2000:]
+    assert done.status == (1 if reason else 0), done.said[-2000:]
+    assert done.peak < MOST

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pathlib
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -161,3 +162,16 @@ def test_a_host_that_writes_without_end_fills_no_disk() -> None:
     until.wait_for([job], 30)
     assert job.status == -9
     assert job.result()[1:] == (None, f"the host wrote more than {until.MAX_ANSWER} bytes")
+
+
+def test_a_host_that_writes_without_end_is_ended_while_another_still_works() -> None:
+    jobs = [until.Job("one", ["sleep", "100"], nonce="N"), until.Job("two", ["yes", "v beat 1"], nonce="N")]
+    for job in jobs:
+        job.start()
+    conditions = until.Conditions(jobs=jobs)
+    conditions.live()
+    begun = time.monotonic()
+    while jobs[1].status is None and time.monotonic() - begun < 50:
+        assert not conditions.met({})
+    assert [job.status for job in jobs] == [None, -9]
+    jobs[0].end()
