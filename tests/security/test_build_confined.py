@@ -39,18 +39,18 @@ REACH = r"""
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])) };
-	struct sockaddr_un named = { .sun_family = AF_UNIX };
-	size_t length = strlen(argv[2]);
+    struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])) };
+    struct sockaddr_un named = { .sun_family = AF_UNIX };
+    size_t length = strlen(argv[2]);
 
-	loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	memcpy(named.sun_path + 1, argv[2], length);
-	printf("attack loopback: %d\n", connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&loopback, sizeof(loopback)));
-	printf("attack abstract: %d\n", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&named,
-		offsetof(struct sockaddr_un, sun_path) + 1 + length));
-	printf("attack memory: %d\n", mmap(NULL, 3UL << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		-1, 0) == MAP_FAILED ? -1 : 0);
-	return argc != 3;
+    loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memcpy(named.sun_path + 1, argv[2], length);
+    printf("attack loopback: %d\n", connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&loopback, sizeof(loopback)));
+    printf("attack abstract: %d\n", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&named,
+        offsetof(struct sockaddr_un, sun_path) + 1 + length));
+    printf("attack memory: %d\n", mmap(NULL, 3UL << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+        -1, 0) == MAP_FAILED ? -1 : 0);
+    return argc != 3;
 }
 """
 ATTACK = """

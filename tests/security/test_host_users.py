@@ -154,7 +154,7 @@ Oops: 0000 [#1]
 kedr: run x ends=1' none /run
 nobody unshare -Urn sh -c 'ip link add BUG type dummy; ip link set BUG name Oops'
 closed=ok; for file in /sys/kernel/kedr/report /sys/module/my_payload1/parameters/called_*; do
-	! nobody cat "$file" && cat "$file" >/dev/null || closed="bad $file"
+    ! nobody cat "$file" && cat "$file" >/dev/null || closed="bad $file"
 done; echo "check closed $closed"
 """
 """What nobody does on a host while it is watched."""

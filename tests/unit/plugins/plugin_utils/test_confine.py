@@ -103,7 +103,7 @@ def test_the_work_is_not_done_as_root_and_can_gain_nothing() -> None:
 def test_work_that_needs_files_has_them_and_limits_all_the_same(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("text")
     limits = confine.Limits(drops=False, files=True)
-    assert confine.call(lambda: (tmp_path / "file").read_text(), DamagedError, limits) == "text"
+    assert confine.call((tmp_path / "file").read_text, DamagedError, limits) == "text"
     with pytest.raises(DamagedError, match="needs more than 128 MB"):
         confine.call(lambda: len(bytearray(200 << 20)), DamagedError, limits)
 
