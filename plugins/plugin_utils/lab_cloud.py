@@ -519,5 +519,5 @@ def read_finished(said: str) -> tuple[str, list[str]]:
     try:
         result = json.loads(text)["v1"]
         return release.strip(), [str(item) for item in result["errors"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LabError(f"cloud-init did not say that it is done in {RESULT}") from error

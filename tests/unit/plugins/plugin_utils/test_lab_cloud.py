@@ -607,3 +607,9 @@ def test_what_cloud_init_says_of_itself_is_read() -> None:
 def test_a_cloud_init_that_is_not_done_is_not_taken_for_done(said) -> None:
     with pytest.raises(LabError, match="did not say that it is done"):
         read_finished(said)
+
+
+@pytest.mark.parametrize("said", ["", "6.1\n", "6.1\nnonsense", "6.1\n[]", "6.1\n" + "[" * 100_000, '6.1\n{"v1": 3}'])
+def test_a_guest_that_does_not_say_that_it_is_done_is_not_done(said):
+    with pytest.raises(LabError, match="cloud-init did not say"):
+        read_finished(said)
