@@ -15,14 +15,10 @@ from bombs import MOST, ROOT, by_ssh, hostile, python, task
 
 ANSWERS = {
     "nothing but talk": ("exec yes", "the host answered more than 8 MiB"),
-    "one line of talk": ("tr '\\0' x </dev/zero", "the host answered more than 8 MiB"),
     "lines without end": ("begin; echo 'text version'; exec yes '|y'", "the host answered more than 8 MiB"),
     "a line without end": ("begin; exec tr '\\0' x </dev/zero", "the host answered more than 8 MiB"),
-    "zeros without end": ("begin; exec cat /dev/zero", "the host answered more than 8 MiB"),
-    "values without end": ("begin; exec yes 'v a 1'", "the host answered more than 8 MiB"),
     "errors without end": ("begin; exec yes >&2", "the host answered more than "),
     "a wrong length": ("begin; echo 'file x 999999999999'; exec cat /dev/zero", "the host answered more than 8 MiB"),
-    "a million values": ("begin; yes 'v a 1' | head -n 1000000; end", "the host answered more than 100000 values"),
     "a million keys": ("begin; seq -f 'v a%.0f 1' 500000; end", "the host answered more than 100000 values"),
     "a large text": ("begin; echo 'text os_release'; yes '|y' | head -c 7999998; printf '.\\n'; end",
                      "bytes of 'os_release'; at most 4194304 are taken"),
@@ -46,7 +42,7 @@ def test_an_answer_without_end_or_measure_ends_at_once_and_fits_into_memory(
     assert done.peak < MOST
 
 
-@pytest.mark.parametrize("name", ["nothing but talk", "lines without end", "a line without end", "errors without end"])
+@pytest.mark.parametrize("name", ["nothing but talk", "lines without end", "errors without end"])
 def test_an_endless_answer_over_ssh_ends_at_once_and_fits_into_memory(name: str, tmp_path: pathlib.Path) -> None:
     program, reason = {**ANSWERS, "nothing but talk": ("exec yes", "something else for 64 KiB: y")}[name]
     done = task("kernel_facts", *by_ssh(tmp_path, str(hostile(tmp_path, program))))
@@ -54,7 +50,7 @@ def test_an_endless_answer_over_ssh_ends_at_once_and_fits_into_memory(name: str,
     assert done.peak < MOST
 
 
-@pytest.mark.parametrize("program", ["exec yes", "exec yes >&2", "tr '\\0' x </dev/zero"])
+@pytest.mark.parametrize("program", ["exec yes >&2", "tr '\\0' x </dev/zero"])
 def test_a_host_that_talks_before_it_lets_become_root_ends_at_once(program: str, tmp_path: pathlib.Path) -> None:
     words = ["-b", "--become-method", "su", "--become-user", "nobody"]
     path = tmp_path / "talk"
@@ -85,8 +81,9 @@ end
 }
 
 
-@pytest.mark.parametrize(("name", "size"), [("dmesg", 15728640), ("stats", 66000000)])
-@pytest.mark.parametrize("way", ["local", "ssh"])
+@pytest.mark.parametrize(("way", "name", "size"), [
+    ("local", "dmesg", 15728640), ("ssh", "dmesg", 15728640), ("ssh", "stats", 66000000),
+])
 def test_the_largest_evidence_that_is_taken_fits_into_memory(
     way: str, name: str, size: int, tmp_path: pathlib.Path
 ) -> None:
@@ -165,8 +162,8 @@ PARSED = {
     "a list of checksums of blanks": ("lab_cloud.parse_checksums('0' * 64 + ' a' + ' ' * 200000 + '!', 'x')", ""),
     "a kernel log of one long word": (
         "policy = splat.load_policy(sys.argv[2])\n"
-        "splat.scan(('0' * 4000 + '\\n' for _ in range(1000)), policy, 'm', whole=True)\n"
-        "splat.scan(('rcu_' * 1000 + ' kthread \\n' for _ in range(1000)), policy, 'm', whole=True)", "",
+        "splat.scan(('0' * 4000 + '\\n' for _ in range(300)), policy, 'm', whole=True)\n"
+        "splat.scan(('rcu_' * 1000 + ' kthread \\n' for _ in range(300)), policy, 'm', whole=True)", "",
     ),
 }
 

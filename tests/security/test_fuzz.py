@@ -46,7 +46,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 SEED = int(os.environ.get("KEDR_FUZZ_SEED", "20260101"))
-EXAMPLES = int(os.environ.get("KEDR_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("KEDR_FUZZ_EXAMPLES", "40"))
 HANGS = 20
 """Seconds of the processor's time after which a reader is taken to hang."""
 DATA = ROOT / "tests" / "unit" / "data" / "host"
