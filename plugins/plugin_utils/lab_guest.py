@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import resource
 import shlex
 import shutil
 import signal
@@ -414,20 +412,18 @@ class _Boot:
                 os.unlink(path)
         with handed_over(self.files) as (names, given, numbers):
             arguments = guest_arguments(self.spec, names, self.port, self.accelerator[0])
-            self.command = [self.tool, *given, *arguments]
+            self.command = ["prlimit", f"--fsize={self._largest_file()}", "--", self.tool, *given, *arguments]
             self.qemu = spawn(self.command, self.files.log, numbers)
         write_private(self.files.pidfile, b"%d\n" % self.qemu.pid)
-        self._limit_files(self.qemu.pid)
         self._record()
 
-    def _limit_files(self, pid: int) -> None:
-        """Let no file of the guest, its console above all, grow larger than a full disk of it; QEMU ends then."""
+    def _largest_file(self) -> int:
+        """Bytes that a file of the guest, its console above all, may take: more than a full disk. QEMU ends then."""
         if self.cloud:
             disk = max(int(self.image["virtual_mb"]), CLOUD_DISK_MB) << 20
         else:
             disk = os.path.getsize(self.files.disk)
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (disk * 9 // 8, disk * 9 // 8))
+        return disk * 9 // 8
 
     def _record(self) -> None:
         pid = self.qemu.pid if self.qemu else 0

@@ -94,13 +94,16 @@ def test_a_machine_in_a_file_of_ones_own_is_shown_before_anything_is_loaded_into
     lab: Lab, verify: Verify, clean_host: str, tmp_path
 ) -> None:
     """The guest as a machine that is there already, chosen by the group of its distribution."""
-    ours = {"kedr_embedded", "kedr_console", "kedr_qemu_pidfile"}
+    ours = {"kedr_embedded", "kedr_console", "kedr_qemu_pidfile", "ansible_connection"}
     machine = {name: value for name, value in lab.hosts[clean_host].items() if name not in ours}
+    of_row = {name: machine.pop(name) for name in ("ansible_host", "ansible_port", "ansible_user", "kedr_test_host")}
     about = {"kernel": "6.12 x86_64", "arch": "x86_64", "group": "base", "why": "a machine of mine"}
-    rows = [{"name": "fedora-box", "system": "Fedora 43", **about, "remote": machine},
+    rows = [{"name": "fedora-box", "system": "Fedora 43", **about, "remote": of_row},
             {"name": "leap-box", "system": "openSUSE Leap 15.6", **about, "remote": {"ansible_host": "192.0.2.1"}}]
     mine = Lab(tmp_path, {})
     mine.inventory.write_text(json.dumps({"plugin": "kedr.lab.systems", "systems": rows}))
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars/fedora-box.json").write_text(json.dumps(machine))
     run = verify(mine, limit="fedora")
     assert {host: row["verdict"] for host, row in run.results.items()} == {"fedora-box": "OK"}, run.output
     facts = json.loads((run.directory / "fedora-box" / "facts.json").read_text())
