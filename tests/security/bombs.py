@@ -64,7 +64,7 @@ def hostile(directory: pathlib.Path, program: str) -> pathlib.Path:
 
 def task(module: str, *words: str, **environment: str) -> Measured:
     """Run a task on the host `one` of an inventory on the command line; `words` follow the module."""
-    ansible = [sys.executable, shutil.which("ansible") or "ansible", "one", "-i", "one,", "-m", f"kedr.lab.{module}"]
+    ansible = [sys.executable, "-m", "ansible", "adhoc", "one", "-i", "one,", "-m", f"kedr.lab.{module}"]
     return measured(*ansible, *words, **{
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", **environment,
     })  # fmt: skip
