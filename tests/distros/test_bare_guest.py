@@ -29,6 +29,12 @@ PROGRAMS = "for name in python python3 gcc make; do command -v $name; done; true
 TREES = "ls -d /lib/modules/*/build/Makefile /usr/include/stdio.h 2>/dev/null; true"
 
 
+BUILD = """\
+mkdir /tmp/m && cd /tmp/m && echo 'obj-m := m.o' >Kbuild
+printf '#include <linux/module.h>\\nMODULE_LICENSE("GPL");\\nMODULE_DESCRIPTION("m");\\n' >m.c
+make -s -C "/lib/modules/$(uname -r)/build" M=/tmp/m modules >&2 && ls m.ko
+"""
+"""Builds a module with what was installed."""
 PYTHON = "mkdir -p /standin/python; tar xzf - -C /standin; install -m 755 /standin/python.sh /usr/bin/python3"
 
 
@@ -48,7 +54,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def fresh(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Run:
     assert lab.ssh("bare", PROGRAMS) == ""
     assert lab.ssh("bare", TREES) == ""
-    return Verify(tmp_path_factory.mktemp("fresh"))(lab, kedr_build_root="", host_install_packages=True)
+    return Verify(tmp_path_factory.mktemp("fresh"))(lab, host_install_packages=True)
 
 
 def test_a_guest_without_python_gets_all_that_it_lacks_from_its_mirror_and_is_verified(lab: Lab, fresh: Run) -> None:
@@ -64,6 +70,7 @@ def test_a_guest_without_python_gets_all_that_it_lacks_from_its_mirror_and_is_ve
     assert {f"linux-headers-{release}", "gcc", "make", "libc6-dev"} <= names
     assert not {name for name in names if name.startswith("python")}
     assert lab.ssh("bare", PROGRAMS) == "/usr/bin/gcc\n/usr/bin/make\n"
+    assert lab.ssh("bare", BUILD, limit=600) == "m.ko\n"
 
 
 def test_the_same_guest_with_python_3_6_is_verified_in_the_same_round_trips_and_nobody_asks_for_it(
@@ -72,7 +79,7 @@ def test_the_same_guest_with_python_3_6_is_verified_in_the_same_round_trips_and_
     """Prepared as it is now. The Python is pyenv's where there is one, else a program that only says so."""
     lab.ssh("bare", PYTHON, stdin=packed_python(tmp_path / "python.tar.gz"))
     assert lab.ssh("bare", "python3 --version").startswith("Python 3.6.")
-    run = Verify(tmp_path / "runs")(lab, kedr_build_root="", host_install_packages=True)
+    run = Verify(tmp_path / "runs")(lab, host_install_packages=True)
     assert run.results["bare"]["verdict"] == "OK", run.output
     before = [(step["step"], step["round_trips"]) for step in fresh.steps("bare")]
     first = before.index(("packages", 1))
