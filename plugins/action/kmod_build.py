@@ -115,7 +115,7 @@ class ActionModule(HostAction):
         """Raise when the build would run on a host that is marked neither as a builder nor as this test host itself."""
         if self.builder.trusted:
             return
-        if self.builder.name != self.host_name():
+        if self.elsewhere():
             raise StepError("INFRA", f"{self.builder.name} is to build for this host and is not marked as a builder: "
                                      "set kedr_builder: true for it in the inventory (a boolean)")
         if not self.is_test_host():
