@@ -66,7 +66,8 @@ def task(module: str, *words: str, **environment: str) -> Measured:
     """Run a task on the host `one` of an inventory on the command line; `words` follow the module."""
     ansible = [sys.executable, "-m", "ansible", "adhoc", "one", "-i", "one,", "-m", f"kedr.lab.{module}"]
     return measured(*ansible, *words, **{
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", **environment,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **environment,
     })  # fmt: skip
 
 
