@@ -66,23 +66,27 @@ _ENTRY = re.compile(rf"[ ?]{{0,8}}(?:\[<[0-9a-f]{{1,16}}>\] {{0,2}})?(?:\? )?{_S
 _TOKEN = re.compile(
     r"\[\^?\]?(?:\\.|[^\\\]])*\]|(?P<plain>\\\W|[^\\\[\](){}.^$|?*+])|(?P<repeat>[?*+]|\{\d*,?\d*\})|\\.|.", re.DOTALL
 )
-_TOO_HARD = re.compile(r"\(\?[aiLmsux-]|\\[^bBdDsSwWAZ\W_]")
+_TOO_HARD = re.compile(r"\(\?[aiLmsux-]|\\[^bBdDnsSwWAZ\W_]")
 """Flags, and escapes that stand for a character or a group, in a regular expression."""
 
 
 class Rule(NamedTuple):
-    """One row of the policy: what it is called, what matches, what that means, lines that must match."""
+    """One row of the policy: what it is called, what matches, what that means, lines that must match.
+
+    ``report``: a message that it matches ``begins`` or ``ends`` a report of several messages; empty: neither.
+    """
 
     name: str
     patterns: tuple[re.Pattern[str], ...]
     means: str
     cases: tuple[str, ...]
+    report: str = ""
 
 
 class _Try(NamedTuple):
     order: int
     pattern: re.Pattern[str]
-    rule: str
+    rule: Rule
     fatal: bool
 
 
@@ -96,7 +100,8 @@ class Policy:
     ``allow``: matches a whole message, which then is no splat whatever else matches.
     ``holes``: found anywhere in a message, which says that messages are missing.
     ``users``: matches a whole message, of one line or several, about what a program of a user did.  The names in it
-    are that user's, so it is no splat and no hole whatever else matches.
+    are that user's, so it is no splat and no hole whatever else matches.  A message that ``begins`` a report, and the
+    stack below it, are splats until one that ``ends`` a report follows.
     """
 
     deny: tuple[Rule, ...]
@@ -120,7 +125,7 @@ class Policy:
     def denies(self, text: str) -> tuple[str, bool] | None:
         """The name of the rule that finds something in a message, and whether the system is dead; panic comes first."""
         first = _first(self._denied, text)
-        return None if first is None else (first.rule, first.fatal)
+        return None if first is None else (first.rule.name, first.fatal)
 
     def allows(self, text: str) -> bool:
         """Is the whole message one that is no splat?"""
@@ -130,24 +135,30 @@ class Policy:
         """Does the message say that others are missing?"""
         return _first(self._missing, text) is not None
 
-    def of_users(self, lines: Sequence[str]) -> set[int]:
-        """Which of the lines that the kernel wrote at one time are about what programs of users did?"""
+    def of_users(self, lines: Sequence[str]) -> dict[int, Rule]:
+        """Which of the lines that the kernel wrote at one time are about what programs of users did, by which rule?"""
         whole = _SPELLED.sub("?", "\n".join(lines))
         tries = _candidates(self._by_users, whole)
-        found: set[int] = set()
+        found: dict[int, Rule] = {}
         index = start = 0
         while tries and index < len(lines):
-            end = max((match.end() for one in tries if (match := one.pattern.match(whole, start))), default=start)
+            matches = [(match.end(), one.rule) for one in tries if (match := one.pattern.match(whole, start))]
+            end, rule = max(matches, key=_longest, default=(start, None))
             count = 1 + whole.count("\n", start, end)
-            found.update(range(index, index + count) if end > start else ())
+            found.update(dict.fromkeys(range(index, index + count), rule) if rule else {})
             index += count
             start = whole.find("\n", end) + 1
         return found
 
 
+def _longest(match: tuple[int, Rule]) -> tuple[int, bool]:
+    """What to choose a match by: of those with the same end one that begins or ends a report."""
+    return match[0], bool(match[1].report)
+
+
 def _by_text(rules: Iterable[tuple[Rule, bool]]) -> dict[str, list[_Try]]:
     """Patterns by a text that each message they match holds: to look for a text costs a tenth of a pattern."""
-    patterns = ((one, rule.name, fatal) for rule, fatal in rules for one in rule.patterns)
+    patterns = ((one, rule, fatal) for rule, fatal in rules for one in rule.patterns)
     tries: dict[str, list[_Try]] = {}
     for order, (pattern, name, fatal) in enumerate(patterns):
         tries.setdefault(literal(pattern.pattern), []).append(_Try(order, pattern, name, fatal))
@@ -225,14 +236,17 @@ def _whole(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 
 def _rule(node: Node) -> Rule:
-    keys = node.mapping({"name": "text", "pattern": "any", "means": "text", "cases": "list"})
+    keys = node.mapping({"name": "text", "pattern": "any", "means": "text", "cases": "list"}, {"report": "text"})
     for case in keys["cases"].value:
         case.check("text", "each of 'cases'")
     patterns = tuple(_pattern(one) for one in keys["pattern"].items())
     if not patterns:
         raise keys["pattern"].error("'pattern' must be a regular expression or a list of them")
     cases = tuple(case.value for case in keys["cases"].value)
-    return Rule(keys["name"].text(), patterns, keys["means"].text(), cases)
+    report = keys["report"].text() if "report" in keys else ""
+    if report not in ("", "begins", "ends"):
+        raise keys["report"].error("'report' must be 'begins' or 'ends'")
+    return Rule(keys["name"].text(), patterns, keys["means"].text(), cases, report)
 
 
 def _pattern(node: Node) -> re.Pattern[str]:
@@ -348,6 +362,7 @@ class _Part:
         self.users: list[Splat] = []
         self.total = self.told_total = self.users_total = self.allowed = self.holes = 0
         self._report: int | None = None
+        self._doubtful: set[int] = set()
         self._last = 0
         self._stack = False
 
@@ -398,6 +413,19 @@ class _Part:
         if len(self.users) < MAX_TOLD:
             self.users.append(splat)
 
+    def doubt(self, line: int, begins: bool) -> None:
+        """The splat of this line belongs to a report, begun by it or before, that is a user's if its end says so."""
+        self._doubtful = {line} if begins else self._doubtful | {line}
+
+    def take_back(self) -> None:
+        """The report that has ended was about a program of a user, and so its splats are none."""
+        taken = [one for one in self.splats if one.line in self._doubtful]
+        self.splats = [one for one in self.splats if one.line not in self._doubtful]
+        self.total -= len(self._doubtful)
+        self._report, self._doubtful = None, set()
+        for one in taken:
+            self.add_user(one)
+
     def join(self, other: _Part) -> None:
         """Take what another stretch, which follows this one, holds."""
         self.splats = (self.splats + other.splats)[: 2 * MAX_SPLATS]
@@ -417,12 +445,15 @@ class _Reader:
         self._policy = policy
         self._named = _naming(modules)
         self._above = ""
+        self._begun = False
 
     def read(self, part: _Part, number: int, line: str, text: str) -> None:
         """Put one message where it belongs."""
         splat = judge(text, self._policy)
         if splat is not None:
             part.add_splat(splat._replace(line=number), self._above)
+            if self._begun and _STACK.search(text):
+                part.doubt(number, False)
         elif place := _place(text):
             part.add_place(place, number)
         elif self._policy.allows(text):
@@ -432,13 +463,22 @@ class _Reader:
         elif self._is_told(line, text):
             part.add_told(Splat(number, "error", text, False))
         if not _DUMP.match(text):
-            self._above = text.strip()
+            self._above, self._begun = text.strip(), False
 
-    def read_users(self, part: _Part, number: int, text: str) -> None:
-        """Put one line about a program of a user where it belongs."""
-        rule = self._policy.denies(text)
-        if rule is not None or self._policy.is_hole(text):
-            part.add_user(Splat(number, rule[0] if rule else "hole", text.strip(), False))
+    def read_users(self, part: _Part, number: int, text: str, report: str) -> None:
+        """Put one line about a program of a user, with which a report may begin or end, where it belongs."""
+        denied = self._policy.denies(text)
+        if denied is not None or self._policy.is_hole(text):
+            splat = Splat(number, denied[0] if denied else "hole", text.strip(), False)
+            if report == "begins":
+                part.add_splat(splat, self._above)
+                part.doubt(number, not self._begun)
+            else:
+                part.add_user(splat)
+        if report == "begins":
+            self._above, self._begun = text.strip(), True
+        elif report == "ends":
+            part.take_back()
 
     def _is_told(self, line: str, text: str) -> bool:
         if self._named is None or self._named.search(text) is None:
@@ -479,7 +519,7 @@ def scan(
         for index, (number, line, text) in enumerate(group):
             result.lines = number
             if index in of_users:
-                reader.read_users(part, number, text)
+                reader.read_users(part, number, text, of_users[index].report)
             elif marker and text == marker:
                 result.marker, part = result.marker or number, run if part is before else part
             elif end and text == end and result.marker:

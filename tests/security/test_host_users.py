@@ -153,6 +153,11 @@ nobody unshare -Urm busybox mount -t tmpfs -o 'BUG: option
 Oops: 0000 [#1]
 kedr: run x ends=1' none /run
 nobody unshare -Urn sh -c 'ip link add BUG type dummy; ip link set BUG name Oops'
+group=/run/group; mkdir "$group"; mount -t cgroup2 none "$group" && echo +memory >"$group/cgroup.subtree_control"
+mkdir "$group/BUG: group"; echo 8M >"$group/BUG: group/memory.max"
+cp "$(command -v tail)" '/run/u/BUG: tail'
+grouped() {{ sh -c 'echo $$ >"$0/BUG: group/cgroup.procs"; exec "$@"' "$group" "$@" >/dev/null 2>&1; }}
+for i in 1 2 3; do grouped {NOBODY} '/run/u/BUG: tail' /dev/zero; done
 closed=ok; for file in /sys/kernel/kedr/report /sys/module/my_payload1/parameters/called_*; do
     ! nobody cat "$file" && cat "$file" >/dev/null || closed="bad $file"
 done; echo "check closed $closed"
@@ -191,7 +196,7 @@ def test_what_looks_like_a_fault_is_told_in_a_note(attacked: Run) -> None:
 def test_the_attacks_were_what_they_seem(attacked: Run) -> None:
     log = (attacked.directory / "one/dmesg.txt").read_text()
     for said in ("BUG: hello[", "traps: BUG: hello[", "Oops[", "callbacks suppressed", "Unknown parameter 'BUG: option",
-                 "Oops: renamed from BUG"):  # fmt: skip
+                 "Oops: renamed from BUG", "BUG: tail invoked oom-killer", "Memory cgroup out of memory"):  # fmt: skip
         assert said in log
 
 

@@ -79,7 +79,7 @@ def seen(*lines: str, whole: bool = False) -> splat.Scan:
 
 @pytest.mark.parametrize("prefix", ["", "[    9.123456] ", "<4>[12345.678901] ", "[    9.123456][  T412] ", "<12>"])
 def test_every_case_about_a_program_of_a_user_is_noted_and_is_no_splat(prefix: str) -> None:
-    for dummy, case in USERS:
+    for case in (case for rule, case in USERS if rule.report != "begins"):
         found = seen(f"{prefix}{case}")
         assert (found.total, found.holes, [one.text for one in found.users]) == (0, 0, [case])
         assert splat.judge(case, POLICY) is not None or POLICY.is_hole(case)
@@ -134,6 +134,50 @@ def test_an_option_of_a_mount_forges_nothing(text: str) -> None:
 ])  # fmt: skip
 def test_what_only_stands_near_a_program_of_a_user_is_a_splat(lines: list[str]) -> None:
     assert seen(*lines).total == 1
+
+
+STACK = ["CPU: 0 UID: 65534 PID: 201 Comm: NAME Not tainted 6.12.48 #1", "Hardware name: QEMU", "Call Trace:",
+         " <TASK>", " dump_stack_lvl+0x5d/0x80", " </TASK>"]  # fmt: skip
+BEGINS = "NAME invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"
+TABLE = ["Memory cgroup stats for /u/BUG: x:", "[    201] 65534   201     4052     2400    69632        0   0 NAME",
+         "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/u,task=NAME,pid=201,uid=65534"]  # fmt: skip
+KILLED = "Memory cgroup out of memory: Killed process 201 (NAME) total-vm:16kB, anon-rss:7kB, UID:65534 pgtables:68kB"
+
+
+def report(*lines: str, name: str = "tail") -> list[str]:
+    """The lines of a console with these messages."""
+    named = [line.replace("NAME", name) for line in lines]
+    return [f"[    9.{number:06}] {line}" for number, message in enumerate(named) for line in message.split("\n")]
+
+
+@pytest.mark.parametrize("name", ["tail", "BUG: hello", "Oops\nBUG: x", "coredump: 1(x):", "x\nnew callbacks"])
+def test_a_group_of_a_users_programs_that_used_up_its_memory_is_noted(name: str) -> None:
+    lines = report(BEGINS, *STACK, *TABLE, KILLED, name=name)
+    found = seen(*lines, *lines)
+    assert (found.splats, found.total, found.holes) == ([], 0, 0)
+    assert "Call Trace:" in [one.text for one in found.users]
+
+
+@pytest.mark.parametrize("lines", [
+    report(BEGINS, *STACK),
+    report(BEGINS, *STACK, *TABLE, KILLED.replace("UID:65534", "UID:0")),
+    report(BEGINS, *STACK, *TABLE, KILLED.partition(" UID")[0]),
+    report(BEGINS, *STACK, KILLED.replace("Memory cgroup out", "Out")),
+    report(BEGINS, *STACK, BEGINS, *STACK, KILLED),
+])  # fmt: skip
+def test_a_system_without_memory_is_a_splat_whoever_asked_for_it(lines: list[str]) -> None:
+    found = seen(*lines)
+    assert "invoked oom-killer" in found.splats[0].text
+    assert "Call Trace:" in [one.text for one in found.splats]
+
+
+@pytest.mark.parametrize("fault", ["BUG: unable to handle page fault", "WARNING: CPU: 0 PID: 7 at mm/slub.c:12"])
+@pytest.mark.parametrize("place", range(10))
+def test_a_fault_in_the_midst_of_a_users_report_is_a_splat(fault: str, place: int) -> None:
+    lines = [BEGINS, *STACK, *TABLE, KILLED]
+    found = seen(*report(*lines[:place], fault, *STACK, *lines[place:]))
+    assert [one.text for one in found.splats if fault in one.text] == [fault]
+    assert found.total == len(found.splats)
 
 
 def test_every_rule_has_cases_and_says_what_it_means() -> None:
@@ -616,6 +660,7 @@ REST = "allow: []\nholes: []\nusers: []\n"
         (f"deny:\n{RULE.replace('pattern: x', 'pattern: []')}panic: []\n{REST}", "splats.yml:2: 'pattern' must be a"),
         (f"deny:\n{RULE.replace('pattern: x', 'pattern: 1')}panic: []\n{REST}", "splats.yml:2: 'pattern' must be a"),
         (f"deny:\n{RULE.replace('name: a', 'nme: a')}panic: []\n{REST}", "splats.yml:2: unknown key 'nme'"),
+        (f"deny:\n{RULE.replace('means', 'report: x, means')}panic: []\n{REST}", "'report' must be 'begins' or 'ends'"),
         (f"deny:\n{RULE.replace('[x]', '[1]')}panic: []\n{REST}", "splats.yml:2: each of 'cases' must be"),
         ("deny: [\n", "splats.yml:2: is no YAML"),
     ],
