@@ -222,10 +222,10 @@ def _check_space(cache: str) -> None:
 
 
 def _others_can_write(state: os.stat_result) -> bool:
-    """Tell whether somebody else than root and we can change a file; a link is changed by its owner only."""
+    """Tell whether somebody else than root and who builds can change a file; a link is changed by its owner only."""
     mode = 0 if stat.S_ISLNK(state.st_mode) else state.st_mode
     foreign_group = mode & stat.S_IWGRP and state.st_gid not in (0, os.getegid())
-    return state.st_uid not in (0, os.geteuid()) or bool(mode & stat.S_IWOTH or foreign_group)
+    return state.st_uid not in ownership.ours() or bool(mode & stat.S_IWOTH or foreign_group)
 
 
 def check_kernel_tree(kernel: str, cache: str) -> None:

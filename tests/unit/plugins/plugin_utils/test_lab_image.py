@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections import namedtuple
+from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_image
@@ -250,6 +251,18 @@ def test_a_kernels_tree_that_others_can_write_to_is_refused(kernel, tmp_path, na
     check_kernel_tree(str(kernel), str(tmp_path))
     (kernel / name).chmod(0o777)
     with pytest.raises(LabInputError, match=rf"own-0123/?{name} can be changed by others"):
+        check_kernel_tree(str(kernel), str(tmp_path))
+
+
+def test_a_kernels_tree_of_who_called_through_sudo_is_taken_and_of_nobody_else(kernel, tmp_path, monkeypatch):
+    monkeypatch.setattr(lab_image.ownership, "ours", lambda: {0, 54321})
+    owners = {os.path.join(kernel, "boot"): 54321}
+    real = os.lstat
+    monkeypatch.setattr(lab_image.os, "lstat", lambda path: mock.Mock(
+        st_uid=owners.get(path, 0), st_gid=0, st_mode=real(path).st_mode))  # fmt: skip
+    check_kernel_tree(str(kernel), str(tmp_path))
+    owners[os.path.join(kernel, "boot")] = 54322
+    with pytest.raises(LabInputError, match="own-0123/boot can be changed by others"):
         check_kernel_tree(str(kernel), str(tmp_path))
 
 
