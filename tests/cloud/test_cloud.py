@@ -132,7 +132,7 @@ def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A file system of 16 MB."""
     path = tmp_path / "small"
     path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "kedr-small", path], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "kedr-small", path], check=True)
     yield path
     subprocess.run(["umount", path], check=True)
 
