@@ -160,8 +160,8 @@ def _by_text(rules: Iterable[tuple[Rule, bool]]) -> dict[str, list[_Try]]:
     """Patterns by a text that each message they match holds: to look for a text costs a tenth of a pattern."""
     patterns = ((one, rule, fatal) for rule, fatal in rules for one in rule.patterns)
     tries: dict[str, list[_Try]] = {}
-    for order, (pattern, name, fatal) in enumerate(patterns):
-        tries.setdefault(literal(pattern.pattern), []).append(_Try(order, pattern, name, fatal))
+    for order, (pattern, rule, fatal) in enumerate(patterns):
+        tries.setdefault(literal(pattern.pattern), []).append(_Try(order, pattern, rule, fatal))
     return tries
 
 
@@ -223,7 +223,7 @@ class Scan:
 def load_policy(path: str) -> Policy:
     """Read the policy.  Raises DataFileError with file:line of a mistake."""
     keys = load(path).mapping({"deny": "list", "panic": "list", "allow": "list", "holes": "list", "users": "list"})
-    rules = {key: tuple(_rule(node) for node in keys[key].value) for key in keys}
+    rules = {key: tuple(_rule(node, key == "users") for node in keys[key].value) for key in keys}
     if not rules["deny"] or not rules["panic"]:
         raise DataFileError([f"{path}:1: 'deny' and 'panic' need at least one rule each"])
     users = tuple(rule._replace(patterns=tuple(map(_whole, rule.patterns))) for rule in rules["users"])
@@ -235,8 +235,9 @@ def _whole(pattern: re.Pattern[str]) -> re.Pattern[str]:
     return re.compile(pattern.pattern + "(?=\n|\\Z)", re.DOTALL)
 
 
-def _rule(node: Node) -> Rule:
-    keys = node.mapping({"name": "text", "pattern": "any", "means": "text", "cases": "list"}, {"report": "text"})
+def _rule(node: Node, of_users: bool) -> Rule:
+    optional = {"report": "text"} if of_users else {}
+    keys = node.mapping({"name": "text", "pattern": "any", "means": "text", "cases": "list"}, optional)
     for case in keys["cases"].value:
         case.check("text", "each of 'cases'")
     patterns = tuple(_pattern(one) for one in keys["pattern"].items())
@@ -413,12 +414,18 @@ class _Part:
         if len(self.users) < MAX_TOLD:
             self.users.append(splat)
 
-    def doubt(self, line: int, begins: bool) -> None:
-        """The splat of this line belongs to a report, begun by it or before, that is a user's if its end says so."""
-        self._doubtful = {line} if begins else self._doubtful | {line}
+    def doubt(self, line: int) -> None:
+        """The splat of this line belongs to a report that is a user's if its end says so."""
+        self._doubtful.add(line)
+
+    def settle(self) -> None:
+        """A report had no such end: its splats are splats."""
+        self._doubtful.clear()
 
     def take_back(self) -> None:
         """The report that has ended was about a program of a user, and so its splats are none."""
+        if not self._doubtful:
+            return
         taken = [one for one in self.splats if one.line in self._doubtful]
         self.splats = [one for one in self.splats if one.line not in self._doubtful]
         self.total -= len(self._doubtful)
@@ -453,7 +460,7 @@ class _Reader:
         if splat is not None:
             part.add_splat(splat._replace(line=number), self._above)
             if self._begun and _STACK.search(text):
-                part.doubt(number, False)
+                part.doubt(number)
         elif place := _place(text):
             part.add_place(place, number)
         elif self._policy.allows(text):
@@ -467,15 +474,18 @@ class _Reader:
 
     def read_users(self, part: _Part, number: int, text: str, report: str) -> None:
         """Put one line about a program of a user, with which a report may begin or end, where it belongs."""
+        begins = report == "begins"
+        if begins and not self._begun:
+            part.settle()
         denied = self._policy.denies(text)
         if denied is not None or self._policy.is_hole(text):
             splat = Splat(number, denied[0] if denied else "hole", text.strip(), False)
-            if report == "begins":
+            if begins:
                 part.add_splat(splat, self._above)
-                part.doubt(number, not self._begun)
+                part.doubt(number)
             else:
                 part.add_user(splat)
-        if report == "begins":
+        if begins:
             self._above, self._begun = text.strip(), True
         elif report == "ends":
             part.take_back()

@@ -164,11 +164,17 @@ def test_a_group_of_a_users_programs_that_used_up_its_memory_is_noted(name: str)
     report(BEGINS, *STACK, *TABLE, KILLED.partition(" UID")[0]),
     report(BEGINS, *STACK, KILLED.replace("Memory cgroup out", "Out")),
     report(BEGINS, *STACK, BEGINS, *STACK, KILLED),
+    report(BEGINS, *STACK) + report(BEGINS, *STACK, KILLED, name="x\nOops"),
 ])  # fmt: skip
 def test_a_system_without_memory_is_a_splat_whoever_asked_for_it(lines: list[str]) -> None:
     found = seen(*lines)
     assert "invoked oom-killer" in found.splats[0].text
     assert "Call Trace:" in [one.text for one in found.splats]
+
+
+def test_a_user_whose_program_is_killed_does_not_hide_where_the_kernel_was_stopped() -> None:
+    found = seen(*report("BUG: unable to handle page fault", KILLED, "RIP: 0010:cfake_read+0x8c/0x1c0 [cp_target]"))
+    assert found.cause == "BUG: unable to handle page fault; RIP: cfake_read+0x8c/0x1c0 [cp_target]"
 
 
 @pytest.mark.parametrize("fault", ["BUG: unable to handle page fault", "WARNING: CPU: 0 PID: 7 at mm/slub.c:12"])
@@ -637,6 +643,7 @@ def test_an_endless_line_is_looked_at_in_part() -> None:
 
 RULE = "  - {name: a, pattern: x, means: m., cases: [x]}\n"
 NAMELESS = "\n  - {name: a}"
+REPORT = f"users:\n{RULE.replace('means', 'report: x, means')}"
 REST = "allow: []\nholes: []\nusers: []\n"
 
 
@@ -660,7 +667,8 @@ REST = "allow: []\nholes: []\nusers: []\n"
         (f"deny:\n{RULE.replace('pattern: x', 'pattern: []')}panic: []\n{REST}", "splats.yml:2: 'pattern' must be a"),
         (f"deny:\n{RULE.replace('pattern: x', 'pattern: 1')}panic: []\n{REST}", "splats.yml:2: 'pattern' must be a"),
         (f"deny:\n{RULE.replace('name: a', 'nme: a')}panic: []\n{REST}", "splats.yml:2: unknown key 'nme'"),
-        (f"deny:\n{RULE.replace('means', 'report: x, means')}panic: []\n{REST}", "'report' must be 'begins' or 'ends'"),
+        (f"deny:\n{RULE.replace('means', 'report: ends, means')}panic: []\n{REST}", "2: unknown key 'report'"),
+        (f"deny:\n{RULE}panic:\n{RULE}{REST.replace('users: []', REPORT)}", "8: 'report' must be 'begins' or 'ends'"),
         (f"deny:\n{RULE.replace('[x]', '[1]')}panic: []\n{REST}", "splats.yml:2: each of 'cases' must be"),
         ("deny: [\n", "splats.yml:2: is no YAML"),
     ],
