@@ -11,12 +11,10 @@ from typing import Any
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, foretold
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts
 from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
-
-DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
 
 
 class ActionModule(ControlAction):
@@ -30,16 +28,10 @@ class ActionModule(ControlAction):
             check_hosts(hosts)
             if self._task.check_mode:
                 return foretold(hosts, task_vars.get("hostvars", {}))
-            policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
+            policy = load_policy(self.path(options["splats"] or paths.data("splats.yml")))
             keep_guests(run_dir, hosts, verdict.read_run(run_dir)["hosts"])
             results = judge.judge_run(run_dir, hosts, policy)
             changed = judge.write(run_dir, results)
-        except (RunError, judge.JudgeError) as error:
-            return {"failed": True, "msg": str(error)}
-        except DataFileError as error:
-            return {"failed": True, "msg": "\n".join(error.problems)}
-        except verdict.EvidenceError as error:
-            return {"failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
         page, trouble = timeline.after_judging(run_dir)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.checks import parse_checks
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
@@ -54,7 +55,7 @@ class ActionModule(HostAction):
     def _name(path: str) -> str:
         name = os.path.basename(path)
         if not _FILE.match(name):
-            raise StepError("INFRA", f"'{hostshell.printable(name, 80)}': rename this file of the exercise: letters, "
+            raise StepError("INFRA", f"'{printable(name, 80)}': rename this file of the exercise: letters, "
                                      "digits, '.', '_', '+' and '-' are allowed")
         return name
 
@@ -62,7 +63,7 @@ class ActionModule(HostAction):
         lines = []
         for name, value in (self.options["env"] or {}).items():
             if not _VARIABLE.match(name) or name.startswith("k_"):
-                raise StepError("INFRA", f"env: '{hostshell.printable(name, 80)}' cannot name a variable")
+                raise StepError("INFRA", f"env: '{printable(name, 80)}' cannot name a variable")
             lines.append(f"export {name}={shlex.quote(str(value))}\n")
         return "".join(lines)
 
@@ -70,10 +71,10 @@ class ActionModule(HostAction):
         output = answer.text("out")
         checks = parse_checks(output)
         status = answer.number("status")
-        stderr = hostshell.printable(answer.text("err"), 2000).strip()
+        stderr = printable(answer.text("err"), 2000).strip()
         times = [float(word) for word in answer.one("took").split() if re.fullmatch(r"[0-9]+(\.[0-9]+)?", word)]
         took = round(times[-1] - times[0], 2) if times else 0.0
-        result = {"changed": True, "checks": checks, "took": took, "output": hostshell.printable(output, 4000)}
+        result = {"changed": True, "checks": checks, "took": took, "output": printable(output, 4000)}
         reasons = [f"check {check['name']}: {check['detail']}" for check in checks if not check["ok"]]
         if answer.one("cut") == "yes":
             result["cut"] = True

@@ -10,6 +10,9 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import holding, hostshell, tracing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 
 
 class ActionModule(HostAction):
@@ -34,7 +37,7 @@ class ActionModule(HostAction):
         if self.cleans_up():
             return self._let_go()
         answer = self._program("look" if self.check_mode() else "take")
-        text = hostshell.printable(answer.one("held"), 1000)
+        text = printable(answer.one("held"), 1000)
         if not text:
             return {"changed": answer.one("taken") != "before", "took_over": ""}
         hold = holding.parse(text)
@@ -44,7 +47,7 @@ class ActionModule(HostAction):
         if not self.check_mode():
             answer = self._program("take", text)
             if answer.one("held"):
-                other = holding.parse(hostshell.printable(answer.one("held"), 1000))
+                other = holding.parse(printable(answer.one("held"), 1000))
                 raise StepError("INFRA", f"the host was taken over by {holding.describe(other)} at the same moment")
         self.say(f"takes over from {holding.describe(hold)}, which is over")
         return {"changed": True, "took_over": hold.get("run", "?")}
@@ -60,7 +63,7 @@ class ActionModule(HostAction):
             self.keep("dmesg.txt", log)
         told = {
             "changed": answer.one("dropped") == "yes", "marker": marker,
-            "missing": [hostshell.printable(text, 200) for text in answer.all("missing")],
+            "missing": [printable(text, 200) for text in answer.all("missing")],
         }
         if len(answer.blobs.get("dmesg", b"")) >= tracing.LOG_LIMIT:
             raise StepError("INFRA", f"the kernel log is larger than {tracing.LOG_LIMIT >> 20} MiB and was cut", **told)
@@ -69,14 +72,14 @@ class ActionModule(HostAction):
     def _program(self, want: str, stale: str = "") -> hostshell.Answer:
         return self.ask(hostshell.load_script("kernel_log", "hold"), {
             "k_want": want, "k_claim": self.claim, "k_since": int(time.time()), "k_stale": stale,
-            "k_marker": tracing.ends(self.run_id) if self.run_id else "", "k_bytes": tracing.LOG_LIMIT,
+            "k_marker": rundir.ends(self.run_id) if self.run_id else "", "k_bytes": tracing.LOG_LIMIT,
         })
 
     def _is_stale(self, hold: dict[str, str], answer: hostshell.Answer) -> bool:
         try:
             uptime = float(answer.one("uptime"))
         except ValueError:
-            raise hostshell.AnswerError("the host says no uptime") from None
+            raise ForeignError("the host says no uptime") from None
         return bool(self.options["take_over"]) or holding.is_dead(
             hold, answer.one("boot") or "-", uptime, answer.one("streams") == "yes"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, packages
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 
 
 class ActionModule(HostAction):
@@ -22,10 +22,7 @@ class ActionModule(HostAction):
     def perform(self) -> dict[str, Any]:
         """Look and install in one round trip."""
         path = self.options["packages"]
-        try:
-            families = packages.load(self.path(path) if path else packages.DEFAULT)
-        except DataFileError as error:
-            raise StepError("INFRA", "\n".join(error.problems)) from error
+        families = packages.load(self.path(path) if path else packages.DEFAULT)
         try:
             answer = self.ask(hostshell.load_script("prepared", "host_packages"), {
                 "k_data": packages.lines(families), "k_upgrade": "yes" if self.options["upgrade_kernel"] else "no",
@@ -38,7 +35,7 @@ class ActionModule(HostAction):
         if told["installed"]:
             self.say(f"{told['manager']} installed {len(told['installed'])} packages in {told['manager_seconds']} s")
         if self.check_mode():
-            absent = hostshell.printable(", ".join(answer.all("absent")), 300)
+            absent = printable(", ".join(answer.all("absent")), 300)
             self.say(_foretold(told, absent))
             return {**told, "changed": bool(told["wanted"] or absent), "msg": _foretold(told, absent)}
         return {**told, "changed": bool(told["installed"] or told["gone"])}
@@ -47,12 +44,12 @@ class ActionModule(HostAction):
     def _told(answer: hostshell.Answer) -> dict[str, Any]:
         """Return what the host said, made printable."""
         def many(lines: list[str]) -> list[str]:
-            return [hostshell.printable(line, 300) for line in lines if line]
+            return [printable(line, 300) for line in lines if line]
 
         return {
             "lacking": many(answer.all("lacking")), "wanted": many(answer.all("wanted")),
             "installed": many(answer.text("installed").splitlines()), "gone": many(answer.text("gone").splitlines()),
-            **{key: hostshell.printable(answer.one(word), 200)
+            **{key: printable(answer.one(word), 200)
                for key, word in (("boot", "boot_next"), ("newest", "newest"), ("manager", "manager"))},
             "manager_seconds": answer.number("manager_seconds"),
         }

@@ -11,6 +11,8 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import BOOT_ID, HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 
 PAUSE = 2.0
 """Seconds between two tries to reach the host."""
@@ -46,8 +48,8 @@ class ActionModule(HostAction):
         values = {"k_reboot": "yes" if reboot else "no"}
         answer = self.ask(hostshell.load_script("host_reboot"), values, seconds=seconds)
         if not BOOT_ID.match(answer.one("boot")):
-            raise hostshell.AnswerError("the host does not say which boot this is")
-        return {name: hostshell.printable(answer.one(name), 200) for name in ("release", "boot")}
+            raise ForeignError("the host does not say which boot this is")
+        return {name: printable(answer.one(name), 200) for name in ("release", "boot")}
 
     def _wait(self, boot: str) -> dict[str, str]:
         """Ask until another boot answers; the connection is made anew for every try."""
@@ -59,8 +61,8 @@ class ActionModule(HostAction):
                 self._connection.reset()
             try:
                 found = self._look(reboot=False, seconds=TRY)
-            except (AnsibleConnectionFailure, hostshell.AnswerError) as error:
-                last = hostshell.printable(str(error), 300)
+            except (AnsibleConnectionFailure, ForeignError) as error:
+                last = printable(str(error), 300)
                 continue
             if found["boot"] != boot:
                 return found

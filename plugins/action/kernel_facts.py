@@ -8,8 +8,9 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, payload, tracing
+from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import facts_of_answer
 from ansible_collections.kedr.lab.plugins.plugin_utils.payloads import default_functions, load_all
 
@@ -46,4 +47,4 @@ class ActionModule(HostAction):
         """Return the line that begins this run in the host's kernel log, or nothing."""
         if not self.host_dir or self.check_mode() or not self.is_test_host():
             return ""
-        return tracing.begins(os.path.basename(os.path.dirname(self.host_dir)))
+        return rundir.begins(os.path.basename(os.path.dirname(self.host_dir)))

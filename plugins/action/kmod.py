@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell, kmods, signing
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, about
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpacked
 
 _FORETELL = """
 for k_one in $k_names; do
@@ -60,10 +63,8 @@ class ActionModule(HostAction):
         name = module_name(entry["name"])
         if not present:
             return Wanted(name, b"", [])
-        try:
+        with about(name):
             parameters = [kmods.parameter(*pair) for pair in (entry["params"] or {}).items()]
-        except ValueError as error:
-            raise StepError("INFRA", f"{name}: {hostshell.printable(str(error))}") from error
         path = self.path(entry["ko"]) if entry["ko"] else ""
         content = self.read_file(path, "a built module") if path else b""
         return Wanted(name, self._signed(name, path, content), parameters)
@@ -75,17 +76,12 @@ class ActionModule(HostAction):
         if not key or not content or signing.is_signed(content):
             return content
         self._may_be_signed(name, path)
-        try:
+        with about(name):
             return signing.sign(content, self.path(key), self.path(certificate))
-        except signing.SigningError as error:
-            raise StepError("INFRA", f"{name}: {hostshell.printable(str(error), 500)}") from error
 
     def _may_be_signed(self, name: str, path: str) -> None:
         """Raise StepError when a host built the module that could have built anything to have it signed."""
-        try:
-            maker = build.maker(path)
-        except ValueError as error:
-            raise StepError("INFRA", hostshell.printable(str(error), 500)) from error
+        maker = build.maker(path)
         if maker and not maker.trusted and not self.options["sign_untrusted"]:
             raise StepError("INFRA", f"{name} was built on {maker.name}, which the inventory does not mark as a "
                                      "builder, so it is not signed: that host may have built anything. Build with "
@@ -100,7 +96,7 @@ class ActionModule(HostAction):
         verb = "load" if present else "unload"
         told = f"would {verb} {', '.join(todo)}" if todo else f"would {verb} nothing"
         if present and todo and answer.one("unsigned") and not self.options["signing_key"]:
-            told += f"; {hostshell.printable(answer.one('unsigned'), 200)}: only signed modules are loaded"
+            told += f"; {printable(answer.one('unsigned'), 200)}: only signed modules are loaded"
         self.say(told)
         return {"changed": bool(todo), "msg": told, "changed_modules": todo,
                 "unchanged_modules": [name for name in names if name not in todo],
@@ -132,13 +128,13 @@ class ActionModule(HostAction):
 
     def _keep_file(self, answer: hostshell.Answer, name: str) -> str:
         """Keep the file of a module that the host brings, if it is what was loaded; else return why it is not."""
-        path = hostshell.printable(_rest_of(answer, "origin", name), 300)
+        path = printable(_rest_of(answer, "origin", name), 300)
         if not path:
             return "neither modinfo nor modules.dep of the host says where its file is"
         try:
-            content = kmods.unpacked(answer.blobs.get(f"{name}.ko", b""))
+            content = unpacked(answer.blobs.get(f"{name}.ko", b""))
             kmods.same_build(content, _rest_of(answer, "identity", name))
-        except ValueError as error:
+        except ForeignError as error:
             return f"{path} of the host is of no use: {error}"
         self.keep(f"modules/{name}.ko", content)
         return ""
@@ -149,10 +145,8 @@ class ActionModule(HostAction):
     def _identity(self, module: Wanted) -> kmods.Identity:
         if not module.content:
             return kmods.Identity("", "", "")
-        try:
+        with about(f"{module.name}: its file"):
             return kmods.identity(module.content)
-        except ValueError as error:
-            raise StepError("INFRA", f"{module.name}: its file is {error}") from error
 
     def _explained(self, error: HostStopped) -> StepError:
         """Return `error` with the kernel's lines and with what they mean."""
@@ -172,7 +166,7 @@ class ActionModule(HostAction):
         kind = "INFRA" if "o space left" in error.reason else error.kind
         kind = "SKIP" if kmods.wants_signature(error.reason, log) else kind
         return StepError(kind, "\n".join(parts), module=name, changed=bool(undone),
-                         kernel_log=hostshell.printable(log, 20_000))
+                         kernel_log=printable(log, 20_000))
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
         rest = "yes" if self.options["dependencies"] else "no"
@@ -188,13 +182,13 @@ class ActionModule(HostAction):
             said = answer.text(f"error-{name}").strip() or "rmmod said nothing"
             parts.append(f"{name} was not unloaded: {said}{kmods.holders(users)}")
         log = "".join(answer.text(f"log-{name}") for name in stuck[:1])
-        raise StepError("FAIL", hostshell.printable("\n".join(parts)), module=stuck[0],
-                        changed=bool(answer.all("changed")), kernel_log=hostshell.printable(log, 3000))
+        raise StepError("FAIL", printable("\n".join(parts)), module=stuck[0],
+                        changed=bool(answer.all("changed")), kernel_log=printable(log, 3000))
 
     def _outcome_of(self, answer: hostshell.Answer, names: list[str], present: bool) -> dict[str, Any]:
         changed, unchanged = answer.all("changed"), answer.all("unchanged")
         if sorted(changed + unchanged) != sorted(names):
-            raise hostshell.AnswerError("the host did not account for every module")
+            raise ForeignError("the host did not account for every module")
         before = set(unchanged if present else names) - set(() if present else unchanged)
         return {"changed": bool(changed), "changed_modules": changed, "unchanged_modules": unchanged,
                 **self._diff(names, before, present)}

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell, ownership
+from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, marked, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import ownership
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 
 
 class ActionModule(HostAction):
@@ -34,10 +37,7 @@ class ActionModule(HostAction):
         self.builder = self._builder()
         self.cache_dir = self._own(self.options["cache_dir"], "the cache")
         self.common, self.modules = self._sources()
-        try:
-            self.keys = build.content_keys(self.facts, self.builder, self.common, self.modules)
-        except ValueError as error:
-            raise StepError("INFRA", str(error)) from error
+        self.keys = build.content_keys(self.facts, self.builder, self.common, self.modules)
         if self.check_mode():
             return self._foretell()
         self.fresh: set[str] = set()
@@ -75,7 +75,7 @@ class ActionModule(HostAction):
         path = self.path(path)
         try:
             ownership.check(path, what)
-        except ownership.OwnershipError as error:
+        except KedrError as error:
             raise StepError("INFRA", str(error)) from error
         return path
 
@@ -171,15 +171,15 @@ class ActionModule(HostAction):
             if not self.elsewhere():
                 raise
             raise StepError("INFRA", f"lost contact with {self.builder.name}, which builds for this host: "
-                                     f"{hostshell.printable(str(error), 1000)}") from error
+                                     f"{printable(str(error), 1000)}") from error
 
     def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
         """Build in a root tree of the control node, confined; nothing is left in it."""
         call = hostshell.frame(hostshell.load_script("kmod_build"), values, tar)
         try:
             done = build_root.run(root, call, self.seconds_allowed(), self.biggest_answer)
-        except build_root.RootError as error:
-            raise StepError("INFRA", hostshell.printable(str(error), 2000)) from error
+        except KedrError as error:
+            raise StepError("INFRA", printable(str(error), 2000)) from error
         return self._accepted(self._parse(done.stdout, call.nonce, done.returncode, done.stderr))
 
     def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:
@@ -187,7 +187,7 @@ class ActionModule(HostAction):
         self._keep_log(answer, missing)
         said = answer.text("said").splitlines()
         files = hostshell.read_tar(answer.blobs["result.tar"]) if "result.tar" in answer.blobs else {}
-        made = {"by": self.builder._asdict(), "compiler": hostshell.printable(answer.one("compiler"), 200),
+        made = {"by": self.builder._asdict(), "compiler": printable(answer.one("compiler"), 200),
                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 **{f"kernel_{name}": self.facts.get(name, "") for name in build.MACHINE_FACTS}}
         if probed and "broken-tree" not in said and build.CONFIG_HEADER in files:
@@ -223,7 +223,7 @@ class ActionModule(HostAction):
         where = "; the whole log is in build.log of the run directory" if self.host_dir else ""
         broken = "broken-tree" in said
         log = answer.text("probes.log") if broken else answer.text(f"{name}.log")
-        lines = hostshell.printable(build.errors_of_log(log or "\n".join(said)))
+        lines = printable(build.errors_of_log(log or "\n".join(said)))
         if "No space left on device" in log or any("No space left on device" in line for line in said):
             raise StepError("INFRA", f"No space left where {name} was built: free some and run again")
         if "headers are missing; install" in log:

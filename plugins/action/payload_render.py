@@ -9,7 +9,9 @@ import os
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import payload
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError, write_private
+from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.payloads import default_functions, default_templates, load_all
 
 
@@ -104,6 +106,6 @@ class ActionModule(HostAction):
             if content is None:
                 os.unlink(path)
             else:
-                write_private(path, content)
+                rundir.keep(path, content)
         except OSError as error:
-            raise StepError("INFRA", f"{path}: cannot write the rendered sources: {error.strerror}") from error
+            raise KedrError(f"{path}: cannot write the rendered sources: {error.strerror}") from error

@@ -11,19 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.release import __version__ as ansible_version
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect, load_expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.guests import guest_alive
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import (
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import (
     HIDDEN,
-    RunError,
     is_secret,
     make_run,
     new_id,
     without_secrets,
 )
+from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect, load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.guests import guest_alive
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS
 
 EACH_FOR_ITSELF = ("free", "host_pinned", "ansible.builtin.free", "ansible.builtin.host_pinned")
@@ -53,7 +52,7 @@ class ActionModule(ControlAction):
         mistakes = _said_by_hosts({name: hostvars[name] for name in known if name in hostvars})
         mistakes += _mistakes(known) if options["expectations"] else []
         if mistakes:
-            return {"failed": True, "msg": "\n".join(mistakes)}
+            return {"failed": True, "msg": "\n".join(map(str, mistakes))}
         about = {
             "started": round(time.time(), 3),
             "command": without_secrets(sys.argv),
@@ -66,7 +65,7 @@ class ActionModule(ControlAction):
         }
         try:
             path = make_run(runs_dir, run_id, about)
-        except RunError as error:
+        except InputError as error:
             return {"failed": True, "msg": str(error)}
         return {"changed": True, "run_id": run_id, "run_dir": path}
 
@@ -98,7 +97,7 @@ class ActionModule(ControlAction):
 def _said_by_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Variables that only the inventory may set and that came from hosts, as facts that Ansible has gathered."""
     return [
-        f"{name} says {hostshell.printable(str(fact), 80)} of itself in its facts, and only the inventory may say "
+        f"{name} says {printable(str(fact), 80)} of itself in its facts, and only the inventory may say "
         "that: remove it from the host's facts, and from Ansible's fact cache"
         for name, variables in hosts.items()
         for fact in variables.get("ansible_facts", {}) if str(fact).startswith(OF_THE_INVENTORY)
@@ -123,7 +122,7 @@ def _mistakes(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for target, path in dict.fromkeys((about["target"], about["expect"]) for about in hosts.values()):
         try:
             expect = load_expect(path)
-        except DataFileError as error:
+        except InputError as error:
             mistakes += error.problems
             if not os.path.exists(path):
                 mistakes.append(f"the target {target} needs a file of expectations: name it with kedr_expect")

@@ -17,14 +17,13 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell, stream, until
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import (
-    HOST_NAME,
     ControlAction,
     StepError,
-    append_private,
-    append_step,
     given,
-    write_private,
 )
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir, steps
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.reach import command_line
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
 
@@ -104,14 +103,14 @@ class ActionModule(ControlAction):
             self._check_conditions()
             self.script = self._script()
             self.contents = {path: _content(path) for lane in self.lanes for path in lane.files}
-        except (StepError, ValueError) as error:
-            return self._refuse(hostshell.printable(str(error)))
+        except KedrError as error:
+            return self._refuse(printable(str(error)))
         if self._task.check_mode or not self.lanes:
             told = f"would stream from {len(self.lanes)} hosts"
             return {"changed": False, "msg": told, "streams": {}, "ended_by": ""}
         _allow_files()
         self.trouble = ""
-        self.began = time.time()
+        self.begun = steps.begin()
         self.shown = self.clocked = time.monotonic()
         self.local = self._local_job()
         self.conditions = until.Conditions(parent=os.getppid())
@@ -139,14 +138,15 @@ class ActionModule(ControlAction):
             self.trouble = f"{error.filename or self.run_dir}: cannot be written: {error.strerror or error}"
             self._say(self.trouble)
 
+    def _step(self) -> str:
+        return "drain" if self.options["final"] else "stream"
+
     def _refuse(self, reason: str) -> dict[str, Any]:
         """Nothing was streamed: every host of the round has that in its record."""
         for row in [] if self._task.check_mode else self.options["hosts"]:
-            if HOST_NAME.match(row["name"]):
-                append_step(os.path.join(self.run_dir, row["name"]), {
-                    "step": "drain" if self.options["final"] else "stream", "status": "failed", "kind": "INFRA",
-                    "reason": reason, "started": round(time.time(), 3), "seconds": 0, "round_trips": 0,
-                })  # fmt: skip
+            if rundir.HOST_NAME.fullmatch(row["name"]):
+                steps.record(os.path.join(self.run_dir, row["name"]), self._step(), steps.begin(),
+                             steps.outcome("INFRA", reason))
         return {"failed": True, "msg": reason}
 
     def _collect(self) -> None:
@@ -167,8 +167,7 @@ class ActionModule(ControlAction):
 
     def _lane(self, row: Mapping[str, Any]) -> Lane:
         name = row["name"]
-        if not HOST_NAME.match(name):
-            raise StepError("INFRA", f"the host name '{hostshell.printable(name, 80)}' cannot name a directory")
+        rundir.check_hosts([name])
         argv = row["argv"]
 
         def line(command: str) -> Sequence[str]:
@@ -219,7 +218,7 @@ class ActionModule(ControlAction):
         return bool(self.options["mode"] == "stream")
 
     def _say(self, text: str) -> None:
-        self._display.display(f"    {hostshell.printable(text, 500)}")
+        self._display.display(f"    {printable(text, 500)}")
 
     def _live(self, hosts: stream.Hosts) -> None:
         """All hosts stream: the commands begin."""
@@ -278,11 +277,11 @@ class ActionModule(ControlAction):
         job, lane.clock = lane.clock, None
         try:
             lines = hostshell.parse(job.output(), job.nonce).text("clocks").splitlines()
-        except hostshell.AnswerError:
+        except ForeignError:
             return
         if text := clocks.dump(clocks.take(lines)):
             with self._writing():
-                append_private(os.path.join(lane.stream.directory, "clocks.jsonl"), text.encode())
+                rundir.append(os.path.join(lane.stream.directory, "clocks.jsonl"), text)
 
     # -- afterwards ----------------------------------------------------------------------------------
 
@@ -301,13 +300,13 @@ class ActionModule(ControlAction):
             if lane.script:
                 printed = (lane.ender or lane.script).result()[0]
                 with self._writing():
-                    write_private(os.path.join(lane.stream.directory, "command.txt"), printed)
+                    rundir.keep(os.path.join(lane.stream.directory, "command.txt"), printed)
                     lane.stream.texts["command.txt"] = hashlib.sha256(printed).hexdigest()
         if self.local:
             self.local_killed = not self.local.ended()
             self.local.end()
             with self._writing():
-                write_private(os.path.join(self.run_dir, "command.txt"), self.local.output())
+                rundir.keep(os.path.join(self.run_dir, "command.txt"), self.local.output())
 
     def _keep(self, lane: Lane) -> dict[str, Any]:
         """Write stream.json of a host and the record of the step; return what the file holds."""
@@ -315,9 +314,9 @@ class ActionModule(ControlAction):
         path = os.path.join(host.directory, "stream.json")
         about = {**self._earlier(path), "mode": self.options["mode"], "ended": round(time.time(), 3),
                  "received": host.received, "records": dict(sorted(host.records.items())),
-                 "complete": host.complete, "error": hostshell.printable(host.error, 1000),
+                 "complete": host.complete, "error": printable(host.error, 1000),
                  "lost_connections": host.lost_connections}
-        about.setdefault("began", round(self.began, 3))
+        about.setdefault("began", round(self.begun.wall, 3))
         about.update({name: value for name, value in (("form", host.form), ("packing", host.packing)) if value})
         if not final:
             about["ended_by"], about["peak"] = self.conditions.reason, lane.peak
@@ -327,16 +326,12 @@ class ActionModule(ControlAction):
             self._record_command(host, about["command"])
         if self.local:
             about["local_command"] = {"status": self.local.status, "killed": self.local_killed}
-        text = json.dumps(about, indent=1, sort_keys=True).encode() + b"\n"
-        write_private(path, text)
-        step = "drain" if final else "stream"
-        append_step(host.directory, {
-            "step": step, "status": "failed" if host.error else "ok",
-            "kind": "INFRA" if host.error else "", "reason": about["error"], "started": round(self.began, 3),
-            "seconds": round(time.time() - self.began, 3), "round_trips": 1, "boot": host.boot,
-            "data": {key: about[key] for key in ("records", "received", "complete")},
-            "files": {**host.texts, "stream.json": hashlib.sha256(text).hexdigest()},
-        })  # fmt: skip
+        text = json.dumps(about, indent=1, sort_keys=True) + "\n"
+        rundir.keep(path, text)
+        steps.record(host.directory, self._step(), self.begun, steps.outcome("INFRA", about["error"]), round_trips=1,
+                     boots=[host.boot] if host.boot else [],
+                     data={key: about[key] for key in ("records", "received", "complete")},
+                     files={**host.texts, "stream.json": hashlib.sha256(text.encode()).hexdigest()})
         return about
 
     def _record_command(self, host: stream.Host, outcome: Mapping[str, Any]) -> None:
@@ -346,11 +341,9 @@ class ActionModule(ControlAction):
         if status is not None:
             reason = f"the command ended with exit status {status}"
         bad = status != 0 and not outcome["killed"]
-        append_step(host.directory, {
-            "step": "command", "status": "failed" if bad else "ok", "reason": reason if bad else "",
-            "kind": ("INFRA" if status is None else "FAIL") if bad else "", "started": round(self.began, 3),
-            "seconds": round(time.time() - self.began, 3), "round_trips": 1, "data": {"status": status},
-        })  # fmt: skip
+        kind = "INFRA" if status is None else "FAIL"
+        steps.record(host.directory, "command", self.begun, steps.outcome(kind, reason if bad else ""),
+                     round_trips=1, data={"status": status})
 
     @staticmethod
     def _earlier(path: str) -> dict[str, Any]:

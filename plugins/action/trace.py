@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name, measured_rate
 from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
@@ -38,7 +39,7 @@ class ActionModule(HostAction):
         events = self.options["events"]
         for name in ("clock", "tracer"):
             if not re.fullmatch(r"[A-Za-z0-9_:-]*", self.options[name] or ""):
-                raise StepError("INFRA", f"'{hostshell.printable(self.options[name], 80)}' is no {name}")
+                raise StepError("INFRA", f"'{printable(self.options[name], 80)}' is no {name}")
         size = self._buffer_size()
         program = hostshell.load_script("tracefs", "clocks", "trace") + f"need_root Tracing\n{state}\n"
         if state == "present" and not self.check_mode():
@@ -51,11 +52,11 @@ class ActionModule(HostAction):
             "k_tracer": self.options["tracer"], "k_check": "yes" if self.check_mode() else "no",
         })
         self.append("clocks.jsonl", clocks.dump(clocks.take(answer.text("clocks").splitlines())))
-        changes = [hostshell.printable(text, 200) for text in answer.all("changed")]
+        changes = [printable(text, 200) for text in answer.all("changed")]
         return {
             "changed": bool(changes), "changes": changes, "events": events,
-            "witness": [hostshell.printable(text, 100) for text in answer.all("witness")],
-            "tracing_dir": hostshell.printable(answer.one("tracing_dir"), 300),
+            "witness": [printable(text, 100) for text in answer.all("witness")],
+            "tracing_dir": printable(answer.one("tracing_dir"), 300),
             "instance": answer.one("instance") == "yes", "overwrite": self.options["overwrite"], **self._diff(answer),
         }
 
@@ -76,5 +77,5 @@ class ActionModule(HostAction):
     def _diff(self, answer: hostshell.Answer) -> dict[str, Any]:
         if not self._task.diff:
             return {}
-        return {"diff": {name: "".join(f"{hostshell.printable(line, 300)}\n" for line in answer.all(name))
+        return {"diff": {name: "".join(f"{printable(line, 300)}\n" for line in answer.all(name))
                          for name in ("before", "after")}}

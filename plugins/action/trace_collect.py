@@ -10,13 +10,10 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils import calls, clocks, hostshell
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
-from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import (
-    LOG_LIMIT,
-    event_paths,
-    instance_name,
-    log_of_run,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import LOG_LIMIT, event_paths, instance_name, log_of_run
 from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
 
 _CLOCKS = """
@@ -53,8 +50,8 @@ class ActionModule(HostAction):
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
         try:
             counts = calls.parse(answer.text("calls"))
-        except calls.CallsError as error:
-            raise hostshell.AnswerError(f"the counters of calls: {error}") from None
+        except ForeignError as error:
+            raise ForeignError(f"the counters of calls: {error}") from None
         end = {**self._end(answer, marker), "counters": len(counts)}
         self.append("clocks.jsonl", clocks.dump(clocks.take(answer.text("clocks").splitlines())))
         self.keep("calls.json", json.dumps(counts, indent=1, sort_keys=True) + "\n")
@@ -73,7 +70,7 @@ class ActionModule(HostAction):
             "kedr_modules_present": "cp_controller" in modules,
             "marker": marker, "trace_bytes": len(answer.blobs.get("trace", b"")),
             "uptime": seconds(answer.one("uptime")),
-            "missing": [hostshell.printable(text, 200) for text in answer.all("missing")],
+            "missing": [printable(text, 200) for text in answer.all("missing")],
         }
 
     def _keep_files(self, answer: hostshell.Answer, log: bytes, end: dict[str, Any]) -> None:

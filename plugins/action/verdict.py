@@ -12,13 +12,12 @@ from typing import Any
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, foretold
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts, hide_values
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, default_expect, load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts, hide_values
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
 
-DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "data")
 _RUN_ID = re.compile(r" -e kedr_run_id=[\w.-]+|(?<=')-e kedr_run_id=[\w.-]+ ?")
 """A run has its own id, so the command that repeats it names none."""
 
@@ -34,19 +33,13 @@ class ActionModule(ControlAction):
             check_hosts(hosts)
             if self._task.check_mode:
                 return foretold(hosts, task_vars.get("hostvars", {}))
-            policy = load_policy(self.path(options["splats"] or os.path.join(DATA, "splats.yml")))
+            policy = load_policy(self.path(options["splats"] or paths.data("splats.yml")))
             known = verdict.read_run(run_dir)["hosts"]
             expects = self._expects(options["expect"], hosts, known)
             keep_guests(run_dir, hosts, known)
             results = verdict.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
             changed = _write(run_dir, results)
             matrix = report.matrix(results)
-        except RunError as error:
-            return {"failed": True, "msg": str(error)}
-        except DataFileError as error:
-            return {"failed": True, "msg": "\n".join(error.problems)}
-        except verdict.EvidenceError as error:
-            return {"failed": True, "msg": f"{os.path.join(run_dir, error.source)}: {error.reason}"}
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
         table = report.terminal(matrix)

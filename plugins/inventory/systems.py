@@ -145,7 +145,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.systems import PLUGIN, load_systems
 
 
@@ -163,8 +163,8 @@ class InventoryModule(BaseInventoryPlugin):
         super().parse(inventory, loader, path, cache)
         try:
             hosts = [(row, row.variables()) for row in load_systems(os.path.abspath(path)) if row.is_host]
-        except DataFileError as error:
-            raise AnsibleParserError("\n".join(error.problems)) from error
+        except InputError as error:
+            raise AnsibleParserError(str(error)) from error
         for row, variables in hosts:
             self._add(row.name, row.groups(), variables)
 

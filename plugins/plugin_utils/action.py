@@ -12,24 +12,19 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    bounded,
-    deadline,
-    hostshell,
-    ownership,
-    rundir,
-    ssh_alive,
-    ssh_legacy,
-)
+
+from . import hostshell, ssh_alive, ssh_legacy
+from .base import bounded, deadline, ownership, rundir, steps
+from .base.errors import ForeignError, KedrError, about
+from .base.foreign import printable
 
 COLLECTION = "ansible_collections.kedr.lab"
 MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
-HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 BOOT_ID = re.compile(r"[0-9a-f-]{8,64}\Z")
 BACK = 60.0
 """Seconds for which a host that answered before is tried again after contact with it was lost."""
@@ -42,7 +37,7 @@ TEXT_MARK = ("not marked as a test host: kedr_test_host is text; "
              "write it as a boolean (YAML: true, INI: True)")
 
 
-class StepError(Exception):
+class StepError(KedrError):
     """An action could not do its step.
 
     `kind` says whose fault it is: FAIL (the product or the target), INFRA (lab, host or network), SKIP (nobody's: the
@@ -63,17 +58,6 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """The host was unreachable earlier in this run; the text says what that means for this step."""
-
-
-class Contact(NamedTuple):
-    """What the steps of a run tell of the contact with a host."""
-
-    losses: int
-    """How often it was lost."""
-    answered: bool
-    """Whether the host has ever answered."""
-    back: bool
-    """Whether it has answered since the last loss."""
 
 
 def argument_spec(action: str, fragment: str = "") -> dict[str, Any]:
@@ -104,7 +88,7 @@ def module_name(text: str) -> str:
     """Return the name of a module as the kernel shows it; raises StepError for what cannot be one."""
     name = text.replace("-", "_")
     if not MODULE_NAME.match(name):
-        shown = hostshell.printable(text, 80)
+        shown = printable(text, 80)
         raise StepError("INFRA", f"'{shown}' is no module name: letters, digits, '_' and '-' are allowed")
     return name
 
@@ -119,50 +103,6 @@ def refusal(value: Any) -> str:
     return TEXT_MARK if isinstance(value, str) and value.strip() else UNMARKED
 
 
-def write_private(path: str, content: bytes) -> None:
-    """Write a file of the run directory (mode 0600), making its directory (0700); never half."""
-    ownership.make(os.path.dirname(path))
-    rundir.write_file(path, content)
-
-
-def append_private(path: str, content: bytes) -> None:
-    """Append to a file of the run directory (mode 0600), making its directory (0700), in one write."""
-    ownership.make(os.path.dirname(path))
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(handle, content)
-    finally:
-        os.close(handle)
-
-
-def append_step(host_dir: str, entry: Mapping[str, Any]) -> None:
-    """Append one line to ``steps.jsonl`` of `host_dir`; a line is written whole or not at all.
-
-    Its ``sum`` is a checksum of it and of all lines above it, so that none of them can be changed unnoticed.
-    """
-    path = os.path.join(host_dir, "steps.jsonl")
-    above = hashlib.sha256()
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        above.update(file.read())
-    append_private(path, json.dumps({**entry, "sum": rundir.seal(above, entry)}, sort_keys=True).encode() + b"\n")
-
-
-def contact(host_dir: str) -> Contact:
-    """Return what ``steps.jsonl`` of `host_dir` tells of the contact with its host."""
-    losses, answered, back = 0, False, False
-    with contextlib.suppress(FileNotFoundError), open(os.path.join(host_dir, "steps.jsonl"), "rb") as file:
-        for line in file:
-            try:
-                step = json.loads(line)
-                lost, reached = step["status"] == "unreachable", bool(step["round_trips"])
-            except (ValueError, TypeError, KeyError):
-                continue
-            losses += lost
-            answered = answered or (reached and not lost)
-            back = not lost and (back or reached)
-    return Contact(losses, answered, back)
-
-
 def foretold(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
     """Return the result of judging in check mode: failed unless every host came to the end of what is foretold."""
     stopped = []
@@ -171,7 +111,7 @@ def foretold(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any
         if name in hostvars:  # asking for a host that is not there gives no error but an undefined value
             variables = hostvars[name]
         if variables.get("kedr_foretold") is not True:
-            reason = hostshell.printable(str(variables.get("kedr_stopped") or "it did not come to the end"), 1000)
+            reason = printable(str(variables.get("kedr_stopped") or "it did not come to the end"), 1000)
             stopped.append(f"{name}: {reason}")
     if stopped:
         return {"failed": True, "msg": "\n".join(["not every host can be taken through all steps:", *stopped])}
@@ -197,7 +137,10 @@ class ControlAction(ActionBase):
         name = self._task.action.rsplit(".", 1)[-1]
         _result, options = self.validate_argument_spec(argument_spec=argument_spec(name))
         # Values of Ansible carry tags; what is kept or compared later must be plain.
-        return {**result, **self.perform(json.loads(json.dumps(options)), task_vars or {})}
+        try:
+            return {**result, **self.perform(json.loads(json.dumps(options)), task_vars or {})}
+        except KedrError as error:
+            return {**result, "failed": True, "msg": printable(str(error))}
 
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Do the work with checked, plain `options`; return what the documentation promises."""
@@ -232,30 +175,29 @@ class HostAction(ActionBase):
         self.trips = 0
         self.boots: list[str] = []
         self.files: dict[str, str] = {}
-        self.contact = Contact(0, False, False)
+        self.contact = steps.Contact(0, False, False)
         self.options = self._checked_options()
         self.host_dir = self._host_dir()
-        started = time.time()
-        clock = time.monotonic()
+        begun = steps.begin()
         try:
             outcome, status, kind = self._outcome()
         except AnsibleConnectionFailure as error:
             # A failure, not `unreachable`: the host stays in the play, whose rescue and judgement still see it.
-            reason = f"lost contact with the host: {hostshell.printable(str(error))}{self._advice(str(error))}"
+            reason = f"lost contact with the host: {printable(str(error))}{self._advice(str(error))}"
             outcome = {"failed": True, "changed": self._may_have_changed(), "msg": reason}
             status, kind = "unreachable", "INFRA"
         except AnsibleError as error:
-            self._record("failed", "INFRA", hostshell.printable(str(error)), started, clock, {})
+            self._record("failed", "INFRA", printable(str(error)), begun, {})
             raise
         except Exception as error:
-            text = hostshell.printable(f"internal error: {type(error).__name__}: {error}")
-            self._record("failed", "INFRA", text, started, clock, {})
+            text = printable(f"internal error: {type(error).__name__}: {error}")
+            self._record("failed", "INFRA", text, begun, {})
             raise
         result.update(outcome)
-        result.update(round_trips=self.trips, seconds=round(time.monotonic() - clock, 3), kind=kind)
+        result.update(round_trips=self.trips, seconds=round(time.monotonic() - begun.clock, 3), kind=kind)
         if status != "repeated":
             data = {key: outcome[key] for key in outcome if key in self.recorded}
-            self._record(status, kind, outcome.get("msg", "") if status != "ok" else "", started, clock, data)
+            self._record(status, kind, outcome.get("msg", "") if status != "ok" else "", begun, data)
         return result
 
     def _advice(self, error: str) -> str:
@@ -286,8 +228,9 @@ class HostAction(ActionBase):
         except StepError as error:
             outcome = {"changed": False, **error.data, "failed": True, "msg": error.reason}
             return outcome, "failed", error.kind
-        except hostshell.AnswerError as error:
-            return {"failed": True, "changed": self._may_have_changed(), "msg": str(error)}, "failed", "INFRA"
+        except KedrError as error:
+            outcome = {"failed": True, "changed": self._may_have_changed(), "msg": printable(str(error))}
+            return outcome, "failed", "FAIL" if error.kind == "FAIL" else "INFRA"
 
     def _may_have_changed(self) -> bool:
         """Return whether a step that does not know how it ended may have changed the host."""
@@ -295,7 +238,7 @@ class HostAction(ActionBase):
 
     def _look_back(self) -> None:
         """Raise Unreachable when contact with the host was lost so that this step is not to be tried."""
-        self.contact = contact(self.host_dir) if self.host_dir else self.contact
+        self.contact = steps.contact(self.host_dir) if self.host_dir else self.contact
         if self.contact.losses > 1:
             raise Unreachable("the host was unreachable more than once in this run; it is not tried again")
         if self.contact.losses and not self.contact.back and not self.cleans_up():
@@ -316,26 +259,18 @@ class HostAction(ActionBase):
         if not run_dir:
             return ""
         name = self.host_name()
-        if not HOST_NAME.match(name):
-            raise AnsibleActionFail(f"the host name '{hostshell.printable(name, 80)}' cannot name a directory: "
-                                    "rename the host in the inventory, or run without run_dir")
         try:
+            rundir.check_hosts([name])
             ownership.check(self.path(run_dir), "the run directory")
-        except ownership.OwnershipError as error:
+        except KedrError as error:
             raise AnsibleActionFail(str(error)) from error
         return os.path.join(self.path(run_dir), name)
 
-    def _record(self, status: str, kind: str, reason: str, started: float, clock: float,
-                data: dict[str, Any]) -> None:
-        if not self.host_dir or self.check_mode():
-            return
-        step = self.options.get("step") or self.step_name()
-        several = {"boots": self.boots} if len(self.boots) > 1 else {}
-        append_step(self.host_dir, {
-            "step": step, "status": status, "kind": kind, "reason": reason, "started": round(started, 3),
-            "seconds": round(time.monotonic() - clock, 3), "round_trips": self.trips, "data": data,
-            "boot": self.boots[-1] if self.boots else "", "files": self.files, **several,
-        })
+    def _record(self, status: str, kind: str, reason: str, begun: steps.Begin, data: Mapping[str, Any]) -> None:
+        if self.host_dir and not self.check_mode():
+            steps.record(self.host_dir, self.options.get("step") or self.step_name(), begun,
+                         steps.Outcome(status, kind, reason), round_trips=self.trips, data=data, boots=self.boots,
+                         files=self.files)
 
     def step_name(self) -> str:
         """Return the name of this step when the task gives none."""
@@ -366,34 +301,31 @@ class HostAction(ActionBase):
         return os.path.normpath(self._loader.path_dwim(os.path.expanduser(path)))
 
     def read_file(self, path: str, what: str) -> bytes:
-        """Return a file of the control node; raises StepError naming it when it cannot be read."""
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise StepError("INFRA", f"{path}: cannot read {what}: {error.strerror}") from error
+        """Return a file of the control node; raises ForeignError naming it when it cannot be read."""
+        with about(f"{path} ({what})"), open(path, "rb") as file:
+            return file.read()
 
     def keep(self, name: str, content: bytes | str) -> None:
         """Write file `name` of this host in the run directory, when there is one."""
         if self.host_dir and not self.check_mode():
             data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-            write_private(os.path.join(self.host_dir, name), data)
+            rundir.keep(os.path.join(self.host_dir, name), data)
             self.files[name] = hashlib.sha256(data).hexdigest()
 
     def append(self, name: str, text: str) -> None:
         """Append text to file `name` of this host in the run directory, when there is one."""
         if self.host_dir and not self.check_mode() and text:
-            append_private(os.path.join(self.host_dir, name), text.encode("utf-8", "surrogateescape"))
+            rundir.append(os.path.join(self.host_dir, name), text)
 
     def say(self, text: str) -> None:
         """Show one line of progress."""
-        self._display.display(f"    [{self.host_name()}] {hostshell.printable(text, 300)}")
+        self._display.display(f"    [{self.host_name()}] {printable(text, 300)}")
 
     def ask(self, program: str, values: Mapping[str, str | int | Iterable[str]],
             data: bytes = b"", seconds: float = 0) -> hostshell.Answer:
         """Make one round trip: run `program` on the host as root or as whoever the task becomes.
 
-        It may take `seconds`, else the deadline of the task. Raises StepError when the program stopped, AnswerError
+        It may take `seconds`, else the deadline of the task. Raises StepError when the program stopped, ForeignError
         when its answer is not whole, AnsibleConnectionFailure when contact was lost or the time is over.
         """
         self.prepare_connection()
@@ -425,8 +357,8 @@ class HostAction(ActionBase):
                 status, stdout, stderr = self._execute(call)
         except deadline.TimeIsUp:
             raise AnsibleConnectionFailure(f"the host did not answer within {seconds:g} s (deadline)") from None
-        except bounded.TooMuchError as error:
-            raise hostshell.AnswerError(f"the host answered {error}, and nothing of it was taken") from None
+        except ForeignError as error:
+            raise ForeignError(f"the host answered {error}, and nothing of it was taken") from None
         answer = self._parse(bytes(kept) or stdout, call.nonce, status, stderr)
         self._note_boot(answer)
         return self._accepted(answer)
@@ -486,16 +418,16 @@ class HostAction(ActionBase):
         """Return the answer in `stdout` of a command that ended with `status` and printed `stderr`."""
         try:
             return hostshell.parse(stdout, nonce, self.biggest_answer)
-        except hostshell.AnswerError as error:
-            said = hostshell.printable(stderr, 1000).strip()
-            raise hostshell.AnswerError(f"{error} (exit status {status}){': ' + said if said else ''}") from error
+        except ForeignError as error:
+            said = printable(stderr, 1000).strip()
+            raise ForeignError(f"{error} (exit status {status}){': ' + said if said else ''}") from error
 
     @staticmethod
     def _accepted(answer: hostshell.Answer) -> hostshell.Answer:
         """Return `answer`; raises HostStopped when the program says that it stopped."""
         kind = answer.one("failed")
         if kind:
-            reason = hostshell.printable(answer.text("reason")).strip()
+            reason = printable(answer.text("reason")).strip()
             raise HostStopped(kind if kind in ("FAIL", "INFRA", "SKIP") else "INFRA", reason, answer)
         return answer
 

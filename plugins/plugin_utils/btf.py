@@ -2,7 +2,7 @@
 """Reader of BTF, the type information of a kernel: bytes in, prototypes of functions as C writes them out.
 
 A module's BTF is split: it goes on where the types and strings of the kernel's end, which are its `base`.
-Nothing is trusted: whatever the bytes are, the answer is a type or a BtfError. Imports nothing of ours.
+Nothing is trusted: whatever the bytes are, the answer is a type or a ForeignError. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .base.errors import ForeignError
+
 MAGIC = 0xEB9F
 _HEADER_SIZE = 24
 _STEPS_MAX = 300  # types that one declaration may be made of
-
-
-class BtfError(Exception):
-    """BTF that cannot be read; the text says why and names no file."""
 
 
 class UnspeakableError(Exception):
@@ -115,7 +113,7 @@ class Btf:
     """The types of a kernel or, with the kernel's as `base`, of a module."""
 
     def __init__(self, data: bytes, base: Btf | None = None) -> None:
-        """Read the bytes of a BTF section; BtfError when they are none."""
+        """Read the bytes of a BTF section; ForeignError when they are none."""
         self.base = base
         self._first: int = base._end if base else 1
         self._first_string: int = base._strings_end if base else 0
@@ -132,22 +130,22 @@ class Btf:
     def _header(self, data: bytes) -> bytes:
         """Take the strings; return the types."""
         if len(data) < _HEADER_SIZE:
-            raise BtfError("it is too short to be BTF")
+            raise ForeignError("it is too short to be BTF")
         self._order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(data[:2], "")
         if not self._order:
-            raise BtfError("it is no BTF")
+            raise ForeignError("it is no BTF")
         version, _flags, size, *places = struct.unpack_from(f"{self._order}BBIIIII", data, 2)
         if version != 1 or size < _HEADER_SIZE:
-            raise BtfError(f"BTF of version {version} with a header of {size} bytes is not known")
+            raise ForeignError(f"BTF of version {version} with a header of {size} bytes is not known")
         parts = []
         for offset, length in (places[:2], places[2:]):
             start = size + offset
             if start + length > len(data):
-                raise BtfError("it is cut off")
+                raise ForeignError("it is cut off")
             parts.append(data[start : start + length])
         self._strings = parts[1]
         if self._strings and not self._strings.endswith(b"\0"):  # a module may need none of its own
-            raise BtfError("its strings have no end")
+            raise ForeignError("its strings have no end")
         return parts[0]
 
     def _read_types(self, types: bytes) -> None:
@@ -157,11 +155,11 @@ class Btf:
         position, end = 0, len(types)
         while position < end:
             if position + 12 > end:
-                raise BtfError("its types are cut off")
+                raise ForeignError("its types are cut off")
             name, info, ref = read(types, position)
             kind = info >> 24 & 31
             if not 0 < kind <= _Kind.ENUM64:
-                raise BtfError(f"type {self._first + len(self._names)} is of kind {kind}, which is not known")
+                raise ForeignError(f"type {self._first + len(self._names)} is of kind {kind}, which is not known")
             once, each = tails.get(kind, (0, 0))
             position += 12
             self._names.append(name)
@@ -170,7 +168,7 @@ class Btf:
             self._tails.append(position)
             position += once + each * (info & 0xFFFF)
         if position > end:
-            raise BtfError("its types are cut off")
+            raise ForeignError("its types are cut off")
 
     @property
     def functions(self) -> Mapping[str, tuple[int, ...]]:
@@ -186,17 +184,17 @@ class Btf:
     def prototype(self, function: int) -> Prototype:
         """The prototype of a function of this BTF.
 
-        Raises UnspeakableError when C cannot name one of its types, BtfError when the BTF is wrong.
+        Raises UnspeakableError when C cannot name one of its types, ForeignError when the BTF is wrong.
         """
         home, place = self._home(function)
         if home._kind(place) is not _Kind.FUNC:
-            raise BtfError(f"type {function} is no function")
+            raise ForeignError(f"type {function} is no function")
         return self._prototype(home._refs[place])
 
     def _prototype(self, number: int) -> Prototype:
         home, place = self._home(number)
         if home._kind(place) is not _Kind.FUNC_PROTO:
-            raise BtfError(f"type {number} is no prototype")
+            raise ForeignError(f"type {number} is no prototype")
         parameters = home._pairs(place)
         variadic = bool(parameters) and parameters[-1] == (0, 0)
         kept = parameters[:-1] if variadic else parameters
@@ -215,7 +213,7 @@ class Btf:
             if home._first <= number < home._end:
                 return home, number - home._first
             home = home.base
-        raise BtfError(f"there is no type {number}")
+        raise ForeignError(f"there is no type {number}")
 
     def _kind(self, place: int) -> _Kind:
         return _Kind(self._infos[place] >> 24 & 31)
@@ -233,7 +231,7 @@ class Btf:
             if 0 <= start < len(home._strings):
                 return home._strings[start : home._strings.index(b"\0", start)].decode("utf-8", "backslashreplace")
             home = home.base
-        raise BtfError(f"there is no string {offset}")
+        raise ForeignError(f"there is no string {offset}")
 
     def _name(self, number: int) -> str:
         home, place = self._home(number)
@@ -254,7 +252,7 @@ class Btf:
             if kind is not _Kind.TYPEDEF and kind not in _MODIFIERS:
                 return kind, number
             number = home._refs[place]
-        raise BtfError("types refer to each other in a circle")
+        raise ForeignError("types refer to each other in a circle")
 
     # Types as text
 
@@ -313,7 +311,7 @@ class _Speller:
         """The declaration of `inner` as being of a type."""
         self.steps += 1
         if self.steps > _STEPS_MAX:
-            raise BtfError("types refer to each other in a circle, or one is too long to be written")
+            raise ForeignError("types refer to each other in a circle, or one is too long to be written")
         if not number:
             return _joined("void", inner)
         home, place = self.btf._home(number)
@@ -359,7 +357,7 @@ class _Speller:
             if home._kind(place) not in _MODIFIERS:
                 return home._kind(place)
             number = home._refs[place]
-        raise BtfError("types refer to each other in a circle")
+        raise ForeignError("types refer to each other in a circle")
 
     def parameters(self, home: Btf, place: int) -> str:
         """The parameters of a prototype inside of a declaration."""
@@ -383,7 +381,7 @@ class _Speller:
             return ("union " if home._infos[place] >> 31 else "struct ") + self.btf._name(number)
         if kind in _NAMED:
             return _NAMED[kind] + self.btf._name(number)
-        raise BtfError(f"type {number} is of kind {kind.name}, of which nothing can be")
+        raise ForeignError(f"type {number} is of kind {kind.name}, of which nothing can be")
 
 
 def _joined(word: str, inner: str) -> str:

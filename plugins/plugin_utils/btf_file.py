@@ -9,9 +9,10 @@ import struct
 from functools import partial
 from typing import BinaryIO
 
-from . import confine
-from .btf import Btf, BtfError
-from .unpack import SIZE_MAX, UnpackError, is_packed, unpack
+from .base import confine
+from .base.errors import ForeignError, about
+from .base.unpack import SIZE_MAX, is_packed, unpack
+from .btf import Btf
 
 _BTF_MAX = 32 << 20  # bytes; that of kernels of distributions has 4 to 6 MB
 _BTF = (b"\x9f\xeb", b"\xeb\x9f")
@@ -19,16 +20,12 @@ _ELF = b"\x7fELF"
 
 
 def read_btf(path: str, base: Btf | None = None) -> Btf:
-    """Read the BTF of a file; `base` is the kernel's for a module. BtfError names the file."""
-    try:
+    """Read the BTF of a file; `base` is the kernel's for a module. ForeignError names the file."""
+    with about(path):
         with open(path, "rb") as file:
             sections = _sections(file)
         own_base = sections.get(".BTF.base")
         return Btf(sections[".BTF"], Btf(own_base) if own_base else base)
-    except OSError as error:
-        raise BtfError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (BtfError, UnpackError) as error:
-        raise BtfError(f"{path}: {error}") from None
 
 
 def _sections(file: BinaryIO) -> dict[str, bytes]:
@@ -44,14 +41,14 @@ def _sections(file: BinaryIO) -> dict[str, bytes]:
         file.seek((head[0x1F1] + 1) * 512 + offset)
         return _elf_sections(io.BytesIO(unpack(file.read(min(length, SIZE_MAX)), True)))
     if not is_packed(head):
-        raise BtfError("it is no BTF, no ELF file and not compressed with xz, gzip, bzip2 or zstd")
+        raise ForeignError("it is neither BTF nor an ELF file, and not compressed with xz, gzip, bzip2 or zstd")
     return _elf_sections(io.BytesIO(unpack(_bounded(file, SIZE_MAX))))
 
 
 def _bounded(file: BinaryIO, most: int) -> bytes:
     data = file.read(most + 1)
     if len(data) > most:
-        raise BtfError(f"it has more than {most >> 20} MB")
+        raise ForeignError(f"it has more than {most >> 20} MB")
     return data
 
 
@@ -59,11 +56,11 @@ def _elf_sections(file: BinaryIO) -> dict[str, bytes]:
     try:
         importlib.import_module("elftools.elf.elffile")
     except ImportError:
-        raise BtfError(
+        raise ForeignError(
             "reading kernels and modules needs the Python package pyelftools; install it, "
             "or give raw BTF as in /sys/kernel/btf"
         ) from None
-    return {name: confine.collect(partial(_section, file, name), BtfError, _BTF_MAX) for name in (".BTF", ".BTF.base")}
+    return {name: confine.collect(partial(_section, file, name), _BTF_MAX) for name in (".BTF", ".BTF.base")}
 
 
 def _section(file: BinaryIO, name: str) -> list[bytes]:
@@ -76,5 +73,5 @@ def _section(file: BinaryIO, name: str) -> list[bytes]:
         if section or name != ".BTF":
             return [section.data()] if section else []
     except ELFError as error:
-        raise BtfError(f"it is no ELF file that can be read: {error}") from None
-    raise BtfError("it has no BTF; it was built without CONFIG_DEBUG_INFO_BTF, or stripped")
+        raise ForeignError(f"it is no ELF file that can be read: {error}") from None
+    raise ForeignError("it has no BTF; it was built without CONFIG_DEBUG_INFO_BTF, or stripped")

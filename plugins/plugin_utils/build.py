@@ -22,7 +22,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+from .base import ownership
+from .base.errors import ForeignError, InputError
 
 FORMAT = 2
 """Counted up when the meaning of a key or of an entry changes."""
@@ -112,7 +113,7 @@ def content_keys(facts: Mapping[str, Any], builder: Builder, common: Mapping[str
                  modules: Sequence[Module]) -> dict[str, str]:
     """Return the key of every module and of PROBES as `builder` makes them; a module's needs must stand before it.
 
-    Raises ValueError naming a need that does not.
+    Raises InputError naming a need that does not.
     """
     machine = {"builder": builder, **{name: facts.get(name, "") for name in MACHINE_FACTS}}
     keys = {PROBES: digest([FORMAT, machine, {path: data for path, data in common.items()
@@ -120,7 +121,7 @@ def content_keys(facts: Mapping[str, Any], builder: Builder, common: Mapping[str
     for module in modules:
         for need in module.needs:
             if need not in keys or need == PROBES:
-                raise ValueError(f"{module.name} needs {need}, which must stand before it in modules")
+                raise InputError(f"{module.name} needs {need}, which must stand before it in modules")
         keys[module.name] = digest([FORMAT, machine, dict(common), module.name, module.files,
                                     [keys[need] for need in module.needs]])
     return keys
@@ -148,14 +149,14 @@ def _manifest(path: str) -> Any:
 def maker(path: str) -> Builder | None:
     """Return who built the module file `path` of the cache; nothing for a file that no build made.
 
-    Raises ValueError when the manifest beside it does not say it.
+    Raises ForeignError when the manifest beside it does not say it.
     """
     try:
         return Builder(**_manifest(os.path.dirname(path))["made"]["by"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: the manifest beside it does not say who built it: {error}") from error
+        raise ForeignError(f"the manifest beside it does not say who built it: {error}", path) from error
 
 
 def store(cache_dir: str, key: str, name: str, files: Mapping[str, bytes], made: Mapping[str, Any]) -> Entry:

@@ -12,7 +12,10 @@ import os
 import subprocess
 import time
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import bounded, confine, deadline, hostshell
+from . import hostshell
+from .base import bounded, confine, deadline
+from .base.errors import ForeignError, KedrError
+from .base.foreign import printable
 
 NAMESPACES = "unshare --mount --propagation=unchanged --pid --net --ipc --uts --fork --kill-child".split()
 LIMITS = f"--as={2 << 30} --fsize={512 << 20} --cpu=900 --core=0 --nproc=1024"
@@ -55,10 +58,6 @@ REMEDY = (
 )
 
 
-class RootError(Exception):
-    """A build root that cannot be used; the text says why."""
-
-
 def command(root: str, inside: str, seconds: float) -> list[str]:
     """Return the command that runs the line of sh `inside` in a root, for at most so many seconds."""
     line = ["timeout", "--foreground", "-s", "KILL", f"{seconds:g}", *NAMESPACES]
@@ -67,23 +66,23 @@ def command(root: str, inside: str, seconds: float) -> list[str]:
 
 
 def run(root: str, call: hostshell.Call, seconds: float, most: int) -> subprocess.CompletedProcess[bytes]:
-    """Run a call in a root; raises RootError when it cannot be entered, takes too long or answers over `most` bytes."""
+    """Run a call in a root; raises KedrError when it cannot be entered, takes too long or answers over `most` bytes."""
     started = time.monotonic()
     line = command(root, call.command, seconds)
     try:
         with deadline.limited(seconds), bounded.output(most, hostshell.begin(call.nonce)):
             done = subprocess.run(line, input=call.stdin, capture_output=True, check=False)
     except deadline.TimeIsUp:
-        raise RootError(_late(root, seconds)) from None
-    except bounded.TooMuchError as error:
-        raise RootError(f"the build in {root} answered {error}, and nothing of it was taken") from None
+        raise KedrError(_late(root, seconds)) from None
+    except ForeignError as error:
+        raise KedrError(f"the build in {root} answered {error}, and nothing of it was taken") from None
     except OSError as error:
-        raise RootError(f"cannot start a build in {root}: {error.strerror}: {error.filename}\n{REMEDY}") from error
+        raise KedrError(f"cannot start a build in {root}: {error.strerror}: {error.filename}\n{REMEDY}") from error
     if time.monotonic() - started >= seconds:
-        raise RootError(_late(root, seconds))
+        raise KedrError(_late(root, seconds))
     if done.returncode != 0 and not done.stdout:
-        said = hostshell.printable(done.stderr, 1000).strip() or f"exit status {done.returncode}"
-        raise RootError(f"{root}: cannot enter this build root on the control node: {said}\n{REMEDY}")
+        said = printable(done.stderr, 1000).strip() or f"exit status {done.returncode}"
+        raise KedrError(f"{root}: cannot enter this build root on the control node: {said}\n{REMEDY}")
     return done
 
 

@@ -12,33 +12,31 @@ from __future__ import annotations
 
 import re
 
+from .base.errors import ForeignError
+
 _LINE = re.compile(r"([A-Za-z_][\w-]*/[A-Za-z_]\w*) (\d{1,20})", re.ASCII)
 
 
-class CallsError(Exception):
-    """Counts that cannot be read.  The text says why."""
-
-
 def parse(text: str) -> dict[str, int]:
-    """Read lines ``system/event CALLS``, as ``trace_collect.sh`` writes them.  Raises CallsError."""
+    """Read lines ``system/event CALLS``, as ``trace_collect.sh`` writes them.  Raises ForeignError."""
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         found = _LINE.fullmatch(line)
         if found is None or int(found[2]) >= 1 << 64:
-            raise CallsError(f"line {number}: '{line[:80]}' is no event with a count")
+            raise ForeignError(f"line {number}: '{line[:80]}' is no event with a count")
         if found[1] in counts:
-            raise CallsError(f"line {number}: {found[1]} is there twice")
+            raise ForeignError(f"line {number}: {found[1]} is there twice")
         counts[found[1]] = int(found[2])
     return counts
 
 
 def check(value: object) -> dict[str, int]:
-    """What ``calls.json`` holds.  Raises CallsError when it is no object of counts."""
+    """What ``calls.json`` holds.  Raises ForeignError when it is no object of counts."""
     if not isinstance(value, dict):
-        raise CallsError("no JSON object")
+        raise ForeignError("no JSON object")
     for name, count in value.items():
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 1 << 64:
-            raise CallsError(f"{name[:80]}: {str(count)[:40]} is no count")
+            raise ForeignError(f"{name[:80]}: {str(count)[:40]} is no count")
     return value
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
+from .base.foreign import printable
 
 _CHECK = re.compile(r"check (\S+) (?:(ok)|bad(?: (.*))?)")
 _LIKE = re.compile(r"\W*check(?![A-Za-z])|.*\bcheck\s+\S+\s+(?:ok|bad)\b", re.IGNORECASE)

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from .base.errors import ForeignError
+
 TIMERS_NS = 10_000
 """Uncertainty of a pair from timer_list.  The offsets are exact; trace clocks read the clock without its lock and
 may differ from it while the kernel corrects its rate: at most 500 ppm over a tick of 10 ms, doubled."""
@@ -45,10 +47,6 @@ _NUMBER = re.compile(r"-?\d{1,19}\Z")
 _CLOCK = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _BOOT_ID = re.compile(r"[0-9a-f-]{36}\Z")
 _MARK = re.compile(r"(\d{1,10})\.(\d{6}):(?:mark(\d{1,3})|(\d{10}|\d{19}))N?\Z")
-
-
-class ClockError(Exception):
-    """A file of clock readings that cannot be used.  The text names the line and says why."""
 
 
 class Pair(NamedTuple):
@@ -278,7 +276,7 @@ def order(one: Clock, one_ns: int, two: Clock, two_ns: int) -> str:
 
 
 def parse(text: str) -> Clock:
-    """Read clocks.jsonl.  Raises ClockError naming the line."""
+    """Read clocks.jsonl.  Raises ForeignError naming the line."""
     pairs: list[Pair] = []
     boots: set[str] = set()
     errors: list[int | None] = []
@@ -295,12 +293,12 @@ def parse(text: str) -> Clock:
                 numbers = [_whole(one[name]) for name in Pair._fields[2:]]
                 pairs.append(Pair(str(one["when"]), str(one["clock"]), numbers[0], numbers[1], numbers[2]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ClockError(f"line {number}: no reading of clocks: {type(error).__name__}: {error}") from None
+            raise ForeignError(f"line {number}: no reading of clocks: {type(error).__name__}: {error}") from None
     names = {pair.clock for pair in pairs}
     if len(names) > 1:
-        raise ClockError(f"readings of several trace clocks: {', '.join(sorted(names))}; a trace has one")
+        raise ForeignError(f"readings of several trace clocks: {', '.join(sorted(names))}; a trace has one")
     if len(boots) > 1:
-        raise ClockError("readings of several starts of the kernel: the host was started anew, and so was its clock")
+        raise ForeignError("readings of several starts of the kernel: the host was started anew, and so was its clock")
     known = [error for error in errors if error is not None]
     error_ns = max(known) if known and len(known) == len(errors) else None
     return Clock(names.pop() if names else "", _ordered(pairs), "".join(boots), error_ns)

@@ -17,7 +17,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import calls, records, ringbuffer, sums, trace
+from . import calls, records, ringbuffer, trace
+from .base import sums
+from .base.errors import about
 
 try:
     import numpy as np
@@ -35,10 +37,6 @@ MAX_NAMED = 10
 
 _PAGES = re.compile(r"cpu(\d{1,5})\.pages(\.part)?\Z")
 _TEXT = "trace_pipe.txt"
-
-
-class CollectionError(Exception):
-    """A file of the collection that is missing or cannot be used.  The text names it and says why."""
 
 
 class Finding(NamedTuple):
@@ -175,7 +173,7 @@ class Collected:
         return max((cpu.last_ns for cpu in self.cpus.values() if cpu.last_ns is not None), default=None)
 
     def count(self) -> None:
-        """Look at every record without making rows.  Raises CollectionError."""
+        """Look at every record without making rows.  Raises ForeignError."""
         if self.form == "text":
             for _record in self._lines():
                 pass
@@ -185,7 +183,7 @@ class Collected:
                 self._count(cpu, walk)
 
     def batches(self, origin: records.Origin) -> Iterator[records.pa.RecordBatch]:
-        """All records as rows, some at a time; counts them as well.  Raises CollectionError."""
+        """All records as rows, some at a time; counts them as well.  Raises ForeignError."""
         if self.form == "text":
             yield from records.text_batches(self._lines(), self.formats, origin)
             return
@@ -200,14 +198,9 @@ class Collected:
         path = os.path.join(self.directory, "raw", f"cpu{cpu.number}.pages" + ("" if cpu.whole else ".part"))
         if self.layout is None or not os.path.exists(path):
             return
-        try:
-            with open(path, "rb") as stream:
-                while data := stream.read(CHUNK):
-                    yield ringbuffer.walk(data[: len(data) - len(data) % self.layout.size], self.layout)
-        except OSError as error:
-            raise CollectionError(f"{path}: {error.strerror or error}") from None
-        except ringbuffer.PageError as error:
-            raise CollectionError(f"{path}: {error}") from None
+        with about(path), open(path, "rb") as stream:
+            while data := stream.read(CHUNK):
+                yield ringbuffer.walk(data[: len(data) - len(data) % self.layout.size], self.layout)
 
     def _count(self, cpu: Cpu, walk: ringbuffer.Walk) -> None:
         cpu.decoded += len(walk.at)
@@ -232,21 +225,18 @@ class Collected:
     def _lines(self) -> Iterator[trace.Record]:
         """The records of the kernel's text; holes and lines that are not records are written down."""
         path = os.path.join(self.directory, "raw", _TEXT + ("" if self.text_whole else ".part"))
-        try:
-            with open(path, "rb") as stream:
-                reader = trace.TraceReader(self._text_lines(stream), self.formats)
-                for record in reader:
-                    cpu = self._cpu(record.cpu)
-                    for lost in reader.holes.pop(record.cpu, ()):
-                        cpu.miss(Loss(lost, cpu.last_ns or 0, record.time_ns))
-                    cpu.decoded += 1
-                    cpu.first_ns = record.time_ns if cpu.first_ns is None else cpu.first_ns
-                    cpu.turn_back(record.time_ns, cpu.last_ns)
-                    cpu.last_ns = record.time_ns
-                    self.recorded[f"{record.system}/{record.event}"] += 1
-                    yield record
-        except OSError as error:
-            raise CollectionError(f"{path}: {error.strerror or error}") from None
+        with about(path), open(path, "rb") as stream:
+            reader = trace.TraceReader(self._text_lines(stream), self.formats)
+            for record in reader:
+                cpu = self._cpu(record.cpu)
+                for lost in reader.holes.pop(record.cpu, ()):
+                    cpu.miss(Loss(lost, cpu.last_ns or 0, record.time_ns))
+                cpu.decoded += 1
+                cpu.first_ns = record.time_ns if cpu.first_ns is None else cpu.first_ns
+                cpu.turn_back(record.time_ns, cpu.last_ns)
+                cpu.last_ns = record.time_ns
+                self.recorded[f"{record.system}/{record.event}"] += 1
+                yield record
         for number, lost_here in reader.holes.items():
             cpu = self._cpu(number)
             for lost in lost_here:
@@ -267,7 +257,7 @@ class Collected:
 
 
 def read(directory: str) -> Collected:
-    """Read what describes a host's records.  Raises CollectionError when a file is missing or unusable."""
+    """Read what describes a host's records.  Raises ForeignError when a file is missing or unusable."""
     raw = os.path.join(directory, "raw")
     names = sorted(os.listdir(raw)) if os.path.isdir(raw) else []
     found = _read_text(directory, names) if {_TEXT, f"{_TEXT}.part"} & set(names) else _read_pages(directory, names)
@@ -281,11 +271,8 @@ def read(directory: str) -> Collected:
 
 
 def _read_pages(directory: str, names: Sequence[str]) -> Collected:
-    try:
-        layout = ringbuffer.parse_header_page(_text(directory, "header.txt"))
-        layouts = records.parse_layouts(_text(directory, "formats.txt"))
-    except (ringbuffer.PageError, records.RecordError, trace.TraceError) as error:
-        raise CollectionError(str(error)) from None
+    layout = ringbuffer.parse_header_page(_text(directory, "header.txt"))
+    layouts = records.parse_layouts(_text(directory, "formats.txt"))
     cpus: dict[int, Cpu] = {}
     for name in names:
         found = _PAGES.fullmatch(name)
@@ -295,10 +282,8 @@ def _read_pages(directory: str, names: Sequence[str]) -> Collected:
 
 
 def _read_text(directory: str, names: Sequence[str]) -> Collected:
-    try:
+    with about("formats.txt"):
         formats = trace.parse_formats(_text(directory, "formats.txt"))
-    except trace.TraceError as error:
-        raise CollectionError(f"formats.txt: {error}") from None
     return Collected(directory, "text", {}, formats=formats, text_whole=_TEXT in names)
 
 
@@ -306,10 +291,8 @@ def _stats(directory: str) -> dict[int, trace.CpuStats]:
     """The counts of the ring buffer; nothing when the host did not come to tell them."""
     if not os.path.exists(os.path.join(directory, "stats.txt")):
         return {}
-    try:
+    with about("stats.txt"):
         return trace.parse_stats(_text(directory, "stats.txt"))
-    except trace.TraceError as error:
-        raise CollectionError(f"stats.txt: {error}") from None
 
 
 def _text(directory: str, name: str) -> str:
@@ -317,19 +300,14 @@ def _text(directory: str, name: str) -> str:
 
 
 def _content(directory: str, name: str) -> bytes:
-    try:
-        with open(os.path.join(directory, name), "rb") as stream:
-            return stream.read()
-    except OSError as error:
-        raise CollectionError(f"{name}: {error.strerror or error}") from None
+    with about(name), open(os.path.join(directory, name), "rb") as stream:
+        return stream.read()
 
 
 def damage(directory: str) -> list[Finding]:
-    """Are the files of a host still what was received?  Raises CollectionError."""
-    try:
+    """Are the files of a host still what was received?  Raises ForeignError."""
+    with about(directory):
         wrong = sums.damage(directory)
-    except OSError as error:
-        raise CollectionError(f"{error.filename or directory}: {error.strerror or error}") from None
     found = [Finding("missing", name, text) for name, text in wrong.items()]
     return found or [Finding("ok", "raw", "the trace is what was received, by its checksums")]
 

@@ -15,7 +15,9 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import records
+from . import records
+from .base.errors import ForeignError
+from .base.files import whole_file
 
 try:
     import pyarrow as pa
@@ -31,10 +33,6 @@ JSON_ROWS = 4096
 """Rows that are held in memory while they become JSON."""
 
 _PARTITION = re.compile(r"run=([^/]+)/system=([^/]+)/[^/]+\.parquet\Z")
-
-
-class DatasetError(Exception):
-    """A data set that cannot be read.  The text names it and says why."""
 
 
 def quoted(name: str) -> str:
@@ -62,22 +60,12 @@ def write(top: str, run: str, system: str, host: str, batches: Iterable[pa.Recor
     for made in (top, os.path.dirname(directory), directory):
         os.makedirs(made, mode=0o700, exist_ok=True)
     path = os.path.join(directory, f"{quoted(host)}.parquet")
-    temporary = os.path.join(directory, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     rows = 0
-    try:
-        with (
-            open(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream,
-            pq.ParquetWriter(stream, records.schema(), **_options()) as writer,
-        ):
-            for table in _groups(batches):
-                writer.write_table(table)
-                rows += table.num_rows
-        os.replace(temporary, path)
-        _forget_others(top, run, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    with whole_file(path) as stream, pq.ParquetWriter(stream, records.schema(), **_options()) as writer:
+        for table in _groups(batches):
+            writer.write_table(table)
+            rows += table.num_rows
+    _forget_others(top, run, path)
     return rows
 
 
@@ -119,11 +107,11 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def files(directories: Sequence[str]) -> list[str]:
-    """The files of hosts below directories, each once.  Raises DatasetError when a directory has none."""
+    """The files of hosts below directories, each once.  Raises ForeignError when a directory has none."""
     found: dict[str, None] = {}
     for top in directories:
         if not os.path.isdir(top):
-            raise DatasetError(f"{top}: there is no such directory")
+            raise ForeignError(f"{top}: there is no such directory")
         here = [
             os.path.realpath(os.path.join(path, name))
             for path, _folders, names in os.walk(os.path.realpath(top))
@@ -131,7 +119,7 @@ def files(directories: Sequence[str]) -> list[str]:
             if _PARTITION.search(os.path.join(path, name)) and not name.startswith(".")
         ]
         if not here:
-            raise DatasetError(
+            raise ForeignError(
                 f"{top}: no records here: no run=RUN/system=SYSTEM/HOST.parquet; collect some, or make them of the "
                 "traces of a run with 'kedr-trace table RUN'"
             )
@@ -140,17 +128,17 @@ def files(directories: Sequence[str]) -> list[str]:
 
 
 def json_lines(path: str) -> Iterator[str]:
-    """The rows of one file as lines of JSON, in bounded memory.  Raises DatasetError."""
+    """The rows of one file as lines of JSON, in bounded memory.  Raises ForeignError."""
     names = _PARTITION.search(path)
     if names is None:
-        raise DatasetError(f"{path}: not a run=RUN/system=SYSTEM/HOST.parquet")
+        raise ForeignError(f"{path}: not a run=RUN/system=SYSTEM/HOST.parquet")
     run, system = unquote(names[1]), unquote(names[2])
     try:
         with pq.ParquetFile(path) as stream:
             for batch in stream.iter_batches(batch_size=JSON_ROWS):
                 yield from _lines(batch, json.dumps({"run": run, "system": system})[:-1])
     except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from None
+        raise ForeignError(f"{path}: cannot be read: {error}") from None
 
 
 def _lines(batch: pa.RecordBatch, start: str) -> Iterator[str]:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import Node, load
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import Record, Value
+from .base import paths
+from .base.datafile import Node, load
+from .trace import Record, Value
 
 MAX_NAMED = 5
 """How many offending records a sentence names."""
@@ -277,12 +277,11 @@ class Expect:
 
 def default_expect(target: str) -> str:
     """The file of this collection that says what a run with ``target`` must show; it need not be there."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.path.join(root, "data", "expect", f"{target.replace('-', '_')}.yml")
+    return paths.data("expect", f"{target.replace('-', '_')}.yml")
 
 
 def load_expect(path: str) -> Expect:
-    """Read an expectation file.  Raises DataFileError with file:line of a mistake."""
+    """Read an expectation file.  Raises InputError with file:line of a mistake."""
     root = load(path)
     keys = root.mapping(
         {"target": "name", "modules_gone": "list", "checks": "list", "taint": "mapping", "counts": "list"},

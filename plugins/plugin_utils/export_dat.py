@@ -15,8 +15,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ringbuffer, trace
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
+from . import ringbuffer, trace
+from .base.errors import ForeignError
+from .base.foreign import plain
 
 MAX_CPUS = 1 << 14
 """CPUs that a file may have: a number above it is taken for damage."""
@@ -25,20 +26,16 @@ _EVENT = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 _CPUSTAT, _TRACECLOCK, _UNAME = 2, 4, 5
 
 
-class DatError(Exception):
-    """Collected files of which no trace.dat can be made.  The text says why."""
-
-
 def write(stream: BinaryIO, texts: Mapping[str, str], pages: Mapping[int, str], uname: str, clock: str) -> None:
     """Write trace.dat.
 
     ``texts`` has ``header.txt``, ``formats.txt``, and as far as they are there ``comms.txt`` and ``stats.txt``;
     ``pages`` the path of the file of pages by CPU; ``uname`` and ``clock`` may be empty.  A last page that is cut
-    short is left out.  Raises DatError, trace.TraceError, ringbuffer.PageError, OSError.
+    short is left out.  Raises ForeignError, trace.TraceError, ForeignError, OSError.
     """
     layout = ringbuffer.parse_header_page(texts["header.txt"])
     if pages and max(pages) >= MAX_CPUS:
-        raise DatError(f"there is a file of CPU {max(pages)}; at most {MAX_CPUS} CPUs are known here")
+        raise ForeignError(f"there is a file of CPU {max(pages)}; at most {MAX_CPUS} CPUs are known here")
     cpus = max(pages, default=-1) + 1
     stream.write(b"\x17\x08\x44tracing6\0" + bytes([0, layout.used_size]) + struct.pack("<I", layout.size))
     _named(stream, b"header_page\0", texts["header.txt"].encode())
@@ -66,7 +63,7 @@ def _formats(stream: BinaryIO, text: str) -> None:
     systems: dict[str, list[bytes]] = {}
     for line, name, block in trace.blocks(text):
         if not _EVENT.fullmatch(name):
-            raise DatError(f"formats.txt: line {line}: {name[:80]!a} names no event; system/event is expected")
+            raise ForeignError(f"formats.txt: line {line}: {name[:80]!a} names no event; system/event is expected")
         systems.setdefault(name.partition("/")[0], []).append(block.encode("utf-8", "surrogateescape"))
     tracers = systems.pop("ftrace", [])
     stream.write(struct.pack("<I", len(tracers)))
@@ -109,10 +106,10 @@ def _data(stream: BinaryIO, page: int, paths: Sequence[str]) -> None:
 
 
 def _copy(source: BinaryIO, stream: BinaryIO, size: int) -> None:
-    """Copy ``size`` bytes.  Raises DatError when there are fewer."""
+    """Copy ``size`` bytes.  Raises ForeignError when there are fewer."""
     while size:
         data = source.read(min(size, 1 << 20))
         if not data:
-            raise DatError(f"{source.name} became shorter while it was read")
+            raise ForeignError(f"{source.name} became shorter while it was read")
         stream.write(data)
         size -= len(data)

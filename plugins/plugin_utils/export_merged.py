@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks
+from . import clocks
 
 try:
     import duckdb

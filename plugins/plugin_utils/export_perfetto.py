@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks
+from . import clocks
 
 Row = Mapping[str, Any]
 """A row of the table: column -> value; a map column comes as pairs."""

@@ -9,8 +9,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import packages
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Answer, AnswerError, printable
+from . import packages
+from .base.errors import ForeignError
+from .base.foreign import printable
+from .hostshell import Answer
 
 PURPOSES = (*packages.NEEDED, "compiler_version")
 _MODULE = re.compile(r"[A-Za-z0-9_]+\Z")
@@ -28,7 +30,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def facts_of_answer(answer: Answer) -> dict[str, Any]:
-    """Return the facts in `answer`; raises AnswerError when a name in it cannot be one."""
+    """Return the facts in `answer`; raises ForeignError when a name in it cannot be one."""
     system = parse_os_release(answer.text("os_release"))
     lockdown = re.search(r"\[(\w+)\]", answer.one("lockdown")[:200])
     sums = [answer.one("config_sum"), answer.one("symvers_sum")]
@@ -73,10 +75,10 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
 
 
 def lacking(purposes: list[str]) -> list[str]:
-    """Return `purposes` of packages as a host named them; raises AnswerError for one that is none."""
+    """Return `purposes` of packages as a host named them; raises ForeignError for one that is none."""
     for name in purposes:
         if name not in PURPOSES:
-            raise AnswerError(f"the host says that it lacks '{printable(name, 80)}', which means nothing")
+            raise ForeignError(f"the host says that it lacks '{printable(name, 80)}', which means nothing")
     return purposes
 
 
@@ -149,7 +151,7 @@ def seconds(text: str) -> float:
 
 def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
     if not pattern.match(text) or ".." in text or len(text) > 200:
-        raise AnswerError(f"the host named '{printable(text, 100)}' as its {what}")
+        raise ForeignError(f"the host named '{printable(text, 100)}' as its {what}")
     return text
 
 

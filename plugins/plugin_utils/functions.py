@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import cdecl, datafile, special
+from . import cdecl, special
+from .base import datafile
+from .base.datafile import Node
 from .cdecl import CType
-from .datafile import Node
 from .payload_model import AFTER, Function, Payload, PayloadError, Problem
 
 
@@ -75,21 +76,12 @@ class ResolvedPayload:
 
 def load_functions(path: str) -> FunctionDb:
     """Read functions.yml; PayloadError lists its mistakes."""
-    try:
-        root = datafile.load(path)
-    except datafile.DataFileError as error:
-        raise PayloadError(_problem(path, text) for text in error.problems) from None
+    root = datafile.load(path)
     problems: list[Problem] = []
     db = _functions(root, problems)
     if problems:
         raise PayloadError(problems)
     return db
-
-
-def _problem(path: str, text: str) -> Problem:
-    """A mistake that the YAML reader found, which it gives as 'path:line: text'."""
-    line, dummy, rest = text.removeprefix(f"{path}:").partition(": ")
-    return Problem(path, int(line), rest) if line.isdigit() else Problem(path, 0, text)
 
 
 def _functions(root: Node, problems: list[Problem]) -> dict[str, list[Candidate]]:

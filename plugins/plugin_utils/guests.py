@@ -9,9 +9,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import rundir
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import is_running
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON, MAX_LOG
+from .base import rundir
+from .base.files import MAX_JSON, write_file
+from .lab_qemu import is_running
+from .verdict import MAX_LOG
 
 
 def keep_guests(run_dir: str, hosts: Sequence[str], known: Mapping[str, Any]) -> None:
@@ -36,7 +37,7 @@ def keep_guest(run_dir: str, name: str, info: Mapping[str, Any]) -> None:
     target = os.path.join(path, "guest.json")
     if not os.path.exists(target):
         about = {"alive": guest_alive(info.get("pid"), str(info.get("pidfile") or "")), "console": _measure(kept)}
-        rundir.write_file(target, json.dumps(about) + "\n")
+        write_file(target, json.dumps(about) + "\n")
 
 
 def _copy_console(console: str, kept: str) -> None:
@@ -44,7 +45,7 @@ def _copy_console(console: str, kept: str) -> None:
         if console and os.path.isfile(console) and not os.path.exists(kept):
             with open(console, "rb") as source:
                 source.seek(max(0, os.fstat(source.fileno()).st_size - MAX_JSON))
-                rundir.write_file(kept, source.read(MAX_JSON))
+                write_file(kept, source.read(MAX_JSON))
     except OSError:
         return
 

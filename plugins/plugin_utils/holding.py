@@ -4,9 +4,7 @@
 A hold is words ``NAME=VALUE``: ``run`` ``by`` ``as`` (the host's name in the inventory of that run) ``pid`` ``start``
 (of the process that runs the playbook, start in ticks since the control node's boot) ``node`` (which control node:
 its boot and its namespace of processes), then ``since`` (seconds since 1970) ``boot`` ``up`` (boot and uptime of the
-host).  A number of a process alone says nothing, since it is given out again: with its start it is that process.
-
-Imports nothing of this collection.
+host).
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ import re
 import socket
 import time
 from collections.abc import Mapping
+
+from .base.processes import start_of
 
 LEASE = 3600
 """Seconds for which a hold of another control node is believed while nothing on the host shows a sign of life."""
@@ -31,13 +31,6 @@ def _read(path: str) -> str:
             return stream.read()
     except OSError:
         return ""
-
-
-def start_of(pid: int, proc: str = "/proc") -> str:
-    """When a process of this machine started, in ticks since boot; empty when there is none."""
-    words = _read(os.path.join(proc, str(pid), "stat")).rpartition(")")[2].split()
-    # A zombie has ended; only nobody has asked for its exit status yet.
-    return words[19] if len(words) > 19 and words[0] not in ("Z", "X") else ""
 
 
 def this_node(proc: str = "/proc") -> str:

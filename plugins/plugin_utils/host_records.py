@@ -7,23 +7,20 @@ stream, ``trace.txt``): they have nanoseconds and the values of all pointers.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import collection, records, sites, trace
+from . import collection, records, sites, trace
+from .base.errors import ForeignError, about
+from .base.files import read_file, read_json
 
 _PAGES = re.compile(r"cpu\d{1,5}\.pages(?:\.part)?\Z")
 _PRINTED = ("raw/trace_pipe.txt", "raw/trace_pipe.txt.part", "trace.txt")
 _MAX_FILE = 64 << 20
 """Bytes of the largest file beside the trace that is read."""
-
-
-class HostRecordsError(Exception):
-    """Files of a host that cannot be read.  The text names the file and says why."""
 
 
 @dataclass
@@ -44,14 +41,10 @@ class HostRecords:
     problems: list[str] = field(default_factory=list)
 
     def batches(self) -> Iterator[records.pa.RecordBatch]:
-        """All rows, in bounded memory.  Raises HostRecordsError."""
+        """All rows, in bounded memory.  Raises ForeignError."""
         origin = records.Origin(self.host, self.kernel, self.sites, self.moments)
-        try:
+        with about(self.directory):
             yield from self._pages(origin) if self.form == "pages" else self._text(origin)
-        except (collection.CollectionError, records.RecordError, trace.TraceError) as error:
-            raise HostRecordsError(f"{self.directory}: {error}") from None
-        except OSError as error:
-            raise HostRecordsError(f"{error.filename or self.directory}: {error.strerror or error}") from None
 
     def _pages(self, origin: records.Origin) -> Iterator[records.pa.RecordBatch]:
         yield from collection.read(self.directory).batches(origin)
@@ -72,23 +65,23 @@ class HostRecords:
 
 
 def find(directory: str, host: str) -> HostRecords:
-    """See what there is of one host.  Raises HostRecordsError when there is no trace, or no release of the kernel."""
+    """See what there is of one host.  Raises ForeignError when there is no trace, or no release of the kernel."""
     raw = os.path.join(directory, "raw")
     pages = os.path.isdir(raw) and any(_PAGES.fullmatch(name) for name in os.listdir(raw))
     printed = next((name for name in _PRINTED if os.path.isfile(os.path.join(directory, name))), "")
     if not pages and not printed:
-        raise HostRecordsError(f"{directory}: no trace of this host: neither raw/cpuN.pages nor {', '.join(_PRINTED)}")
-    facts = _json(directory, "facts.json", dict)
+        raise ForeignError(f"{directory}: no trace of this host: neither raw/cpuN.pages nor {', '.join(_PRINTED)}")
+    facts = read_json(os.path.join(directory, "facts.json"))
     kernel, system = facts.get("release"), facts.get("system")
     if not isinstance(kernel, str) or not kernel:
-        raise HostRecordsError(f"{directory}/facts.json: no release of the kernel")
+        raise ForeignError(f"{directory}/facts.json: no release of the kernel")
     problems: list[str] = []
     known: dict[str, str] = {}
     when: dict[str, str] = {}
     try:
         when = moments(directory)
         known = call_sites(directory)
-    except HostRecordsError as error:
+    except ForeignError as error:
         problems = [f"{error}; no call site is known"]
     form = "pages" if pages else "text"
     return HostRecords(
@@ -99,14 +92,12 @@ def find(directory: str, host: str) -> HostRecords:
 def call_sites(directory: str) -> dict[str, str]:
     """{event: ``TARGET:AREA+0xOFFSET``} of the events whose function was patched at exactly one place.
 
-    Nothing when the host has no report of the controller.  Raises HostRecordsError.
+    Nothing when the host has no report of the controller.  Raises ForeignError.
     """
     if not all(os.path.isfile(os.path.join(directory, name)) for name in ("sites.txt", "payloads.json")):
         return {}
-    try:
+    with about(os.path.join(directory, "sites.txt")):
         reports = sites.parse_report(_read(directory, "sites.txt"))
-    except sites.SitesError as error:
-        raise HostRecordsError(f"{directory}/sites.txt: {error}") from None
     places: dict[str, list[str]] = {}
     for report in reports.values():
         for site in report.sites:
@@ -122,7 +113,7 @@ def call_sites(directory: str) -> dict[str, str]:
 def moments(directory: str) -> dict[str, str]:
     """{event: before or after} of the events of payloads: are they recorded before or after the call?
 
-    After, where the plan of the payloads does not say.  Nothing when the host has no plan.  Raises HostRecordsError.
+    After, where the plan of the payloads does not say.  Nothing when the host has no plan.  Raises ForeignError.
     """
     if not os.path.isfile(os.path.join(directory, "payloads.json")):
         return {}
@@ -130,30 +121,12 @@ def moments(directory: str) -> dict[str, str]:
 
 
 def _planned(directory: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The events of the payloads of a host: (name, what the plan says of it).  Raises HostRecordsError."""
-    for plan in _json(directory, "payloads.json", list):
+    """The events of the payloads of a host: (name, what the plan says of it).  Raises ForeignError."""
+    for plan in read_json(os.path.join(directory, "payloads.json"), list):
         for event in plan.get("events", ()) if isinstance(plan, dict) else ():
             if isinstance(event, dict) and isinstance(event.get("event"), str):
                 yield event["event"], event
 
 
 def _read(directory: str, name: str) -> str:
-    path = os.path.join(directory, name)
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            text = stream.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise HostRecordsError(f"{path}: {error.strerror or error}") from None
-    if len(text) > _MAX_FILE:
-        raise HostRecordsError(f"{path}: longer than {_MAX_FILE} characters")
-    return text
-
-
-def _json(directory: str, name: str, kind: type) -> Any:
-    try:
-        value = json.loads(_read(directory, name))
-    except (ValueError, RecursionError) as error:
-        raise HostRecordsError(f"{directory}/{name}: no JSON: {error}") from None
-    if not isinstance(value, kind):
-        raise HostRecordsError(f"{directory}/{name}: not a JSON {kind.__name__}")
-    return value
+    return read_file(os.path.join(directory, name), _MAX_FILE).decode("utf-8", "replace")

@@ -30,8 +30,9 @@ import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.bounded import MAX_PREAMBLE
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
+from .base.bounded import MAX_PREAMBLE
+from .base.errors import ForeignError
+from .base.foreign import printable
 
 MAX_ANSWER = 64 << 20
 """Bytes of the largest answer that is accepted; whoever reads it takes up to three times as many."""
@@ -61,10 +62,6 @@ _NO_BAR = re.compile(rb"^[^|\n]", re.MULTILINE)
 _VARIABLE = re.compile(r"k_[a-z][a-z0-9_]*\Z")
 
 
-class AnswerError(Exception):
-    """The answer of a host is cut short or is no answer; the text says what was found."""
-
-
 class Call(NamedTuple):
     """One round trip: the command line, and the bytes for its standard input."""
 
@@ -81,10 +78,10 @@ class Answer:
         self.blobs: dict[str, bytes] = {}
 
     def one(self, key: str, default: str = "") -> str:
-        """Return the only value of `key`, or `default`; a key that came twice is an AnswerError."""
+        """Return the only value of `key`, or `default`; a key that came twice is an ForeignError."""
         found = self.values.get(key, [])
         if len(found) > 1:
-            raise AnswerError(f"the host answered '{key}' {len(found)} times")
+            raise ForeignError(f"the host answered '{key}' {len(found)} times")
         return found[0] if found else default
 
     def all(self, key: str) -> list[str]:
@@ -97,17 +94,17 @@ class Answer:
         if not text:
             return default
         if not re.fullmatch(r"[0-9]{1,19}", text):
-            raise AnswerError(f"the host answered '{key} {printable(text, 80)}', not a number")
+            raise ForeignError(f"the host answered '{key} {printable(text, 80)}', not a number")
         return int(text)
 
     def text(self, name: str) -> str:
         """Return block `name` as text; bytes that are no UTF-8 become U+FFFD; absent is empty.
 
-        Raises AnswerError for more than MAX_TEXT bytes.
+        Raises ForeignError for more than MAX_TEXT bytes.
         """
         data = self.blobs.get(name, b"")
         if len(data) > MAX_TEXT:
-            raise AnswerError(f"the host answered {len(data)} bytes of '{name}'; at most {MAX_TEXT} are taken")
+            raise ForeignError(f"the host answered {len(data)} bytes of '{name}'; at most {MAX_TEXT} are taken")
         return data.decode("utf-8", "replace")
 
 
@@ -156,13 +153,13 @@ def begin(nonce: str) -> bytes:
 
 
 def parse(stdout: bytes, nonce: str, most: int = MAX_ANSWER) -> Answer:
-    """Return the answer in `stdout`; raises AnswerError when it is not whole and well-formed, or over `most` bytes."""
+    """Return the answer in `stdout`; raises ForeignError when it is not whole and well-formed, or over `most` bytes."""
     if len(stdout) > most:
-        raise AnswerError(f"the host answered {len(stdout)} bytes; at most {most} are read")
+        raise ForeignError(f"the host answered {len(stdout)} bytes; at most {most} are read")
     first = begin(nonce)
     start = stdout.find(first, 0, MAX_PREAMBLE + len(first))
     if start < 0:
-        raise AnswerError("the host did not answer" + _quoted(stdout[:2000]))
+        raise ForeignError("the host did not answer" + _quoted(stdout[:2000]))
     return _parse_body(stdout, start + len(first), b"kedr-end " + nonce.encode())
 
 
@@ -176,7 +173,7 @@ def _parse_body(data: bytes, pos: int, end: bytes) -> Answer:
     for _value in range(MAX_VALUES + 1):
         stop = data.find(b"\n", pos)
         if stop < 0:
-            raise AnswerError("the answer of the host was cut short" + _quoted(data[-500:]))
+            raise ForeignError("the answer of the host was cut short" + _quoted(data[-500:]))
         line, pos = data[pos:stop], stop + 1
         if line == end:
             return answer
@@ -188,23 +185,23 @@ def _parse_body(data: bytes, pos: int, end: bytes) -> Answer:
         elif word == b"file":
             pos = _take_file(answer, rest, data, pos)
         else:
-            raise AnswerError("the host answered a line that means nothing" + _quoted(line))
-    raise AnswerError(f"the host answered more than {MAX_VALUES} values")
+            raise ForeignError("the host answered a line that means nothing" + _quoted(line))
+    raise ForeignError(f"the host answered more than {MAX_VALUES} values")
 
 
 def _take_value(answer: Answer, rest: bytes) -> None:
     key, _space, value = rest.partition(b" ")
     if not _KEY.match(key) or len(value) > MAX_VALUE:
-        raise AnswerError("the host answered a malformed value" + _quoted(rest))
+        raise ForeignError("the host answered a malformed value" + _quoted(rest))
     answer.values.setdefault(key.decode(), []).append(value.decode("utf-8", "replace"))
 
 
 def _new_name(answer: Answer, name: bytes) -> str:
     if not _NAME.match(name) or b".." in name or len(name) > MAX_NAME:
-        raise AnswerError("the host answered a malformed name" + _quoted(name))
+        raise ForeignError("the host answered a malformed name" + _quoted(name))
     text = name.decode()
     if text in answer.blobs:
-        raise AnswerError(f"the host answered '{text}' twice")
+        raise ForeignError(f"the host answered '{text}' twice")
     return text
 
 
@@ -212,7 +209,7 @@ def _take_text(answer: Answer, rest: bytes, data: bytes, pos: int) -> int:
     name = _new_name(answer, rest)
     stop = pos - 1 if data.startswith(b".\n", pos) else data.find(b"\n.\n", pos - 1)
     if stop < 0:
-        raise AnswerError(f"the answer of the host was cut short inside '{name}'")
+        raise ForeignError(f"the answer of the host was cut short inside '{name}'")
     answer.blobs[name] = _lines(name, data[pos:stop + 1])
     return stop + 3
 
@@ -224,7 +221,7 @@ def _lines(name: str, lines: bytes) -> bytes:
     odd = _NO_BAR.search(lines)
     if odd:
         line = lines[odd.start():odd.start() + MAX_NAME].partition(b"\n")[0]
-        raise AnswerError(f"the host answered a malformed line in '{name}'" + _quoted(line))
+        raise ForeignError(f"the host answered a malformed line in '{name}'" + _quoted(line))
     lines = lines.removeprefix(b"|")
     return lines.replace(b"\n|", b"\n")
 
@@ -233,10 +230,10 @@ def _take_file(answer: Answer, rest: bytes, data: bytes, pos: int) -> int:
     first, _space, size_text = rest.rpartition(b" ")
     name = _new_name(answer, first)
     if not re.fullmatch(rb"[0-9]{1,12}", size_text):
-        raise AnswerError(f"the host answered no size for '{name}'")
+        raise ForeignError(f"the host answered no size for '{name}'")
     end = pos + int(size_text)
     if data[end:end + 1] != b"\n":
-        raise AnswerError(f"the answer of the host was cut short inside '{name}'")
+        raise ForeignError(f"the answer of the host was cut short inside '{name}'")
     answer.blobs[name] = data[pos:end]
     return end + 1
 
@@ -266,7 +263,7 @@ def _tar_entry(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:
 
 
 def read_tar(data: bytes) -> dict[str, bytes]:
-    """Return the regular files of a tar made by a host; raises AnswerError for anything odd in it.
+    """Return the regular files of a tar made by a host; raises ForeignError for anything odd in it.
 
     Only what the tars of hosts need is read: files, directories, and GNU's entry with a name over 100 bytes before the
     entry that it belongs to. So nothing takes more memory than `data` has bytes.
@@ -279,27 +276,27 @@ def read_tar(data: bytes) -> dict[str, bytes]:
         if kind in (b"L", b"5") or (not content and name.endswith(b"/")):
             continue
         if kind not in (b"0", b"\0") or not _NAME.match(name) or b".." in name or len(name) > MAX_NAME:
-            raise AnswerError(f"the host sent a tar with an odd entry: {printable(name[:400], 200)}")
+            raise ForeignError(f"the host sent a tar with an odd entry: {printable(name[:400], 200)}")
         if name.decode() in files:
-            raise AnswerError(f"the host sent a tar with '{name.decode()}' twice")
+            raise ForeignError(f"the host sent a tar with '{name.decode()}' twice")
         files[name.decode()] = content
     return files
 
 
 def _tar_entries(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield the type, the name and the content of each entry of a tar; raises AnswerError where it is damaged."""
+    """Yield the type, the name and the content of each entry of a tar; raises ForeignError where it is damaged."""
     pos = 0
     while any(head := data[pos:pos + _BLOCK]):
         size, start = _octal(head[124:136]), pos + _BLOCK
         counted = sum(head[:148]) + 8 * ord(" ") + sum(head[156:])
         if len(head) < _BLOCK or size is None or _octal(head[148:156]) != counted or start + size > len(data):
-            raise AnswerError(f"the host sent a tar that cannot be read: it is damaged at byte {pos}")
+            raise ForeignError(f"the host sent a tar that cannot be read: it is damaged at byte {pos}")
         prefix = head[345:500].rstrip(b"\0") if head[257:263] == b"ustar\0" else b""
         name = head[:100].partition(b"\0")[0]
         yield head[156:157], prefix + b"/" + name if prefix else name, data[start:start + size]
         pos = start + -(-size // _BLOCK) * _BLOCK
     if not head:
-        raise AnswerError("the host sent a tar that cannot be read: it has no end")
+        raise ForeignError("the host sent a tar that cannot be read: it has no end")
 
 
 def _octal(field: bytes) -> int | None:

@@ -16,21 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    calls,
-    clocks,
-    collection,
-    dataset,
-    host_records,
-    records,
-    ringbuffer,
-    rundir,
-    trace,
-    verdict,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, Taint
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
-from ansible_collections.kedr.lab.plugins.plugin_utils.splat import Policy
+from . import calls, clocks, collection, dataset, host_records, records, ringbuffer, trace, verdict
+from .base import rundir
+from .base.errors import ForeignError, InputError, about
+from .base.files import write_file
+from .base.foreign import plain
+from .base.table import table as table_of
+from .expect import Expect, Taint
+from .splat import Policy
 
 STEPS = (
     "facts",
@@ -67,10 +60,6 @@ TAINT = Taint(
 """What loading the modules of a collection may do; the controller is from outside of the kernel's tree."""
 
 
-class JudgeError(Exception):
-    """A collection that cannot be judged at all.  The text says why and what to do."""
-
-
 class _Accounts:
     """What is found out about the records of one host while it is judged."""
 
@@ -105,25 +94,23 @@ class _Accounts:
 
     def _judge_stream(self) -> tuple[str, str] | None:
         """Did all come that the host had to send?"""
-        about = verdict.read_json(self.host, "stream.json", dict)
-        self.snapshot = about.get("mode") == "snapshot"
-        local = about.get("local_command")
+        told = verdict.read_json(self.host, "stream.json", dict)
+        self.snapshot = told.get("mode") == "snapshot"
+        local = told.get("local_command")
         if isinstance(local, dict) and local.get("status") != 0 and not local.get("killed"):
             text = f"the command on the control node ended with exit status {local.get('status')}"
             self.host.add("fail", "stream.json", text)
-        if about.get("complete") is True:
+        if told.get("complete") is True:
             self.host.add("ok", "stream.json", "the host has said that all was sent, and all has come")
             return None
-        error = plain(about.get("error") or "the stream has no end", 500)
+        error = plain(told.get("error") or "the stream has no end", 500)
         self.host.add("missing", "stream.json", error)
-        return ("INFRA", f"stream.json: {error}") if about.get("error") else None
+        return ("INFRA", f"stream.json: {error}") if told.get("error") else None
 
     def _check_sums(self) -> None:
         """Are the files still what was received?"""
-        try:
+        with about("raw"):
             found = collection.damage(self.host.path)
-        except collection.CollectionError as error:
-            raise verdict.EvidenceError("raw", str(error)) from None
         for one in found:
             self.host.add(*one)
             self.damaged = self.damaged or one.outcome != "ok"
@@ -133,17 +120,13 @@ class _Accounts:
         host = self.host
         events = [f"{plan['module']}/{one['event']}" for plan in host.plans for one in plan["events"]]
         if os.path.exists(host.file("calls.json")):
-            try:
-                self.counts = calls.check(verdict.read_json(host, "calls.json", dict))
-            except calls.CallsError as error:
-                host.add("missing", "calls.json", str(error))
-        try:
+            self.counts = verdict.attempt(host, self._counts)
+        with about("raw"):
             self.collected = collection.read(host.path)
-            rows = self._write_table(self.collected)
-        except (collection.CollectionError, records.RecordError) as error:
-            raise verdict.EvidenceError("raw", str(error)) from None
-        except OSError as error:
-            return "INFRA", f"{error.filename or self.top}: the table cannot be written: {error.strerror or error}"
+            try:
+                rows = self._write_table(self.collected)
+            except OSError as error:
+                return "INFRA", f"{error.filename or self.top}: the table cannot be written: {error.strerror or error}"
         if rows != self.collected.decoded:
             host.add("fail", RECORDS, f"{rows} rows were written of {self.collected.decoded} records")
         self._check_text(self.collected)
@@ -157,6 +140,10 @@ class _Accounts:
         host.lost = self.collected.lost
         return None
 
+    def _counts(self) -> dict[str, int]:
+        with about("calls.json"):
+            return calls.check(verdict.read_json(self.host, "calls.json", dict))
+
     def _write_table(self, collected: collection.Collected) -> int:
         host = self.host
         system = str(host.facts.get("system") or host.info.get("system") or "unknown")
@@ -166,14 +153,14 @@ class _Accounts:
     def _sites(self) -> dict[str, str]:
         try:
             return host_records.call_sites(self.host.path)
-        except host_records.HostRecordsError:
+        except ForeignError:
             return {}  # judge_sites says so
 
     def _moments(self) -> dict[str, str]:
         """{event: before or after}, as the plans say it."""
         try:
             return host_records.moments(self.host.path)
-        except host_records.HostRecordsError:
+        except ForeignError:
             return {}  # read_plans says so
 
     def _check_text(self, collected: collection.Collected) -> None:
@@ -228,11 +215,11 @@ def _is_flight_recorder(host: verdict.Host) -> bool:
 def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, Any]:
     """Judge the hosts of a collection; returns what collection.json holds, and writes their tables of records.
 
-    Raises JudgeError when a package is missing, verdict.EvidenceError when run.json is missing or unusable.
+    Raises InputError when a package is missing, ForeignError when run.json is missing or unusable.
     """
     missing = ringbuffer.NUMPY_ERROR or records.ARROW_ERROR or dataset.PARQUET_ERROR
     if missing:
-        raise JudgeError(f"{missing}: install what requirements/collect.txt names on the control node")
+        raise InputError(f"{missing}: install what requirements/collect.txt names on the control node")
     known = verdict.read_run(run_dir)["hosts"]
     run_id = os.path.basename(os.path.realpath(run_dir))
     names = list(dict.fromkeys(hosts))
@@ -320,7 +307,7 @@ def _clock(host: verdict.Host) -> dict[str, Any] | None:
     """The trace clock of a host against the clock of day; None without readings that can be used."""
     try:
         return clocks.parse(verdict.read_file(host, "clocks.jsonl")).summary()
-    except (verdict.EvidenceError, clocks.ClockError):
+    except ForeignError:
         return None
 
 
@@ -344,7 +331,7 @@ def write(run_dir: str, results: Mapping[str, Any]) -> bool:
     except OSError:
         changed = True
     try:
-        rundir.write_file(path, text)
+        write_file(path, text)
     except OSError:
         for stale in (path, os.path.join(run_dir, PAGE)):
             with contextlib.suppress(OSError):
@@ -354,7 +341,7 @@ def write(run_dir: str, results: Mapping[str, Any]) -> bool:
 
 
 def hosts_of(run_dir: str) -> list[str]:
-    """The hosts that the run was about.  Raises verdict.EvidenceError, RunError."""
+    """The hosts that the run was about.  Raises ForeignError, InputError."""
     names = [str(name) for name in verdict.read_run(run_dir)["hosts"]]
     rundir.check_hosts(names)
     return names
@@ -367,10 +354,7 @@ _NUMBERS = ("records", "lost", "share")
 def table(results: Mapping[str, Any]) -> str:
     """A line for each host, below them why a host is not OK, and how many are."""
     hosts: Sequence[Mapping[str, Any]] = results["hosts"]
-    rows = [HEADINGS, *(_row(entry) for entry in hosts)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(HEADINGS))]
-    rows.insert(1, tuple("-" * width for width in widths))
-    shown = [_line(row, widths) for row in rows]
+    shown = table_of(HEADINGS, [_row(entry) for entry in hosts], [name in _NUMBERS for name in HEADINGS])
     for entry in hosts:
         shown += _details(entry, entry["verdict"] != "OK" or len(hosts) == 1)
     return "\n".join([*shown, "", summary(results)])
@@ -388,14 +372,6 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     part = collection.share(entry["lost"], entry["lost"] + entry["records"]) if entry["lost"] else "-"
     texts = {"records": str(entry["records"]), "lost": str(entry["lost"]), "share": part}
     return tuple(texts.get(name) or str(entry[name] or "-")[:40] for name in HEADINGS)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
-        for name, cell, width in zip(HEADINGS, row, widths, strict=True)
-    ]
-    return "  ".join(cells).rstrip()
 
 
 def _details(entry: Mapping[str, Any], evidence: bool) -> Iterator[str]:

@@ -8,13 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import judge, timeline, verdict
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError
-from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from . import judge, timeline
+from .base import paths
+from .base.errors import ForeignError, InputError
+from .base.foreign import plain, printable
+from .splat import load_policy
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
@@ -29,14 +27,14 @@ def main(program: str, arguments: Sequence[str]) -> int:
     status = 0
     for run_dir in parser.parse_args(arguments).runs:
         try:
-            policy = load_policy(os.path.join(ROOT, "data", "splats.yml"))
+            policy = load_policy(paths.data("splats.yml"))
             results = judge.judge_run(run_dir, judge.hosts_of(run_dir), policy)
             judge.write(run_dir, results)
-        except verdict.EvidenceError as error:
+        except ForeignError as error:
             return _refuse(program, f"{os.path.join(run_dir, error.source)}: {error.reason}")
         except OSError as error:
             return _refuse(program, f"{error.filename or run_dir}: {error.strerror or error}")
-        except (RunError, judge.JudgeError, DataFileError) as error:
+        except InputError as error:
             return _refuse(program, str(error))
         page, trouble = timeline.after_judging(run_dir)
         print(f"{judge.table(results)}\n{plain(page or f'no page was made: {trouble}')}")

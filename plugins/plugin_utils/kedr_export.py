@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TextIO
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
+from . import (
     clocks,
     collection,
     export,
@@ -26,10 +26,11 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import (
     host_records,
     records,
     ringbuffer,
-    trace,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.export import ExportError, Host
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
+from .base.errors import ForeignError, InputError, KedrError
+from .base.files import whole_file
+from .base.foreign import printable
+from .export import Host
 
 BATCH = 10_000
 """Rows that are held as Python objects."""
@@ -56,7 +57,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         if export.is_host(options.path):
             return _one(program, KINDS[options.kind], found[0], options.output)
         return _many(program, options.kind, found, options.output)
-    except ExportError as error:
+    except KedrError as error:
         return _refuse(program, str(error))
     except OSError as error:
         return _refuse(program, f"{error.filename or options.output}: {error.strerror or error}")
@@ -102,7 +103,7 @@ def _many(program: str, name: str, found: Sequence[Host], output: str) -> int:
         try:
             _say(f"{path}: {_make(kind, host, path)}")
             made.append(host)
-        except ExportError as error:
+        except KedrError as error:
             _say(f"{program}: left out: {error}", sys.stderr)
     if not made:
         return _refuse(program, "of no host could this be made")
@@ -112,11 +113,11 @@ def _many(program: str, name: str, found: Sequence[Host], output: str) -> int:
 
 
 def _make(kind: Kind, host: Host, path: str) -> str:
-    """Write one host's file; returns what it holds.  Raises ExportError naming the host, or OSError."""
+    """Write one host's file; returns what it holds.  Raises KedrError naming the host, or OSError."""
     try:
         return kind.write(host, path)
-    except (export_dat.DatError, trace.TraceError, ringbuffer.PageError) as error:
-        raise ExportError(f"{host.name}: {error}") from None
+    except ForeignError as error:
+        raise ForeignError(str(error), host.name) from None
 
 
 # -- trace.dat ---------------------------------------------------------------------------------------
@@ -125,14 +126,14 @@ def _make(kind: Kind, host: Host, path: str) -> str:
 def _trace_dat(host: Host, path: str) -> str:
     found = export.pages(host)
     if not found:
-        raise ExportError(
+        raise InputError(
             f"{host.name}: no raw pages were collected (raw/cpuN.pages), and trace.dat is made of nothing else; "
             "the kernel's text is there with: kedr-export text"
         )
     texts = {name: _text(host, name) for name in ("header.txt", "formats.txt")}
     texts |= {name: _text(host, name) for name in ("comms.txt", "stats.txt") if _there(host, name)}
     clock = export.clock(host).name
-    with export.whole(path) as stream:
+    with whole_file(path) as stream:
         export_dat.write(stream, texts, found, _uname(host), clock)
     parts = [cpu for cpu, name in found.items() if name.endswith(".part")]
     said = f"pages of {len(found)} CPUs, {os.path.getsize(path)} bytes{export.loss(host)}"
@@ -149,9 +150,9 @@ def _text(host: Host, name: str) -> str:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
             text = stream.read(MAX_TEXT + 1)
     except FileNotFoundError:
-        raise ExportError(f"{host.name}: {name} is missing; without it the pages cannot be read") from None
+        raise InputError(f"{host.name}: {name} is missing; without it the pages cannot be read") from None
     if len(text) > MAX_TEXT:
-        raise ExportError(f"{host.name}: {name} is longer than {MAX_TEXT} characters, which no kernel's is")
+        raise InputError(f"{host.name}: {name} is longer than {MAX_TEXT} characters, which no kernel's is")
     return text
 
 
@@ -159,7 +160,7 @@ def _facts(host: Host) -> dict[str, Any]:
     try:
         facts = json.loads(_text(host, "facts.json")) if _there(host, "facts.json") else {}
     except (ValueError, RecursionError) as error:
-        raise ExportError(f"{host.name}: facts.json is no JSON: {error}") from None
+        raise InputError(f"{host.name}: facts.json is no JSON: {error}") from None
     return facts if isinstance(facts, dict) else {}
 
 
@@ -176,11 +177,11 @@ def _kernel_text(host: Host, path: str) -> str:
     for name in ("trace.txt", "raw/trace_pipe.txt", "raw/trace_pipe.txt.part"):
         source = os.path.join(host.directory, name)
         if os.path.isfile(source):
-            with open(source, "rb") as stream, export.whole(path) as out:
+            with open(source, "rb") as stream, whole_file(path) as out:
                 shutil.copyfileobj(stream, out, 1 << 20)
             cut = "; cut off" if name.endswith(".part") else ""
             return f"{os.path.getsize(path)} bytes of {name}, as the kernel printed them{cut}{export.loss(host)}"
-    raise ExportError(
+    raise InputError(
         f"{host.name}: the kernel printed no text: its pages were streamed; trace-cmd report prints them of "
         "kedr-export trace-dat, or collect a snapshot"
     )
@@ -191,19 +192,16 @@ def _kernel_text(host: Host, path: str) -> str:
 
 def _perfetto(host: Host, path: str) -> str:
     if records.ARROW_ERROR or ringbuffer.NUMPY_ERROR:
-        raise ExportError("pyarrow and numpy are needed; install what requirements/collect.txt names")
-    try:
-        found = host_records.find(host.directory, host.name)
-        with export.whole(path) as stream:
-            writer = export_perfetto.Writer(stream, host.name, export.clock(host))
-            for batch in found.batches():
-                for start in range(0, batch.num_rows, BATCH):
-                    for row in batch.slice(start, BATCH).to_pylist():
-                        writer.add(row)
-            if found.form == "pages":
-                _draw_losses(host, writer)
-    except (host_records.HostRecordsError, collection.CollectionError) as error:
-        raise ExportError(f"{host.name}: {error}") from None
+        raise InputError("pyarrow and numpy are needed; install what requirements/collect.txt names")
+    found = host_records.find(host.directory, host.name)
+    with whole_file(path) as stream:
+        writer = export_perfetto.Writer(stream, host.name, export.clock(host))
+        for batch in found.batches():
+            for start in range(0, batch.num_rows, BATCH):
+                for row in batch.slice(start, BATCH).to_pylist():
+                    writer.add(row)
+        if found.form == "pages":
+            _draw_losses(host, writer)
     problems = export.loss(host) + "".join(f"; {problem}" for problem in found.problems)
     return f"{writer.records} records, {os.path.getsize(path)} bytes{problems}"
 
@@ -220,7 +218,7 @@ def _draw_losses(host: Host, writer: export_perfetto.Writer) -> None:
 def _manifest(made: Sequence[Host], output: str) -> None:
     machines = {host.name: export.clock(host) for host in made}
     path = os.path.join(output, MANIFEST)
-    with export.whole(path) as stream:
+    with whole_file(path) as stream:
         text = json.dumps(export_perfetto.manifest(os.path.basename(made[0].run), machines), indent=1)
         stream.write(text.encode() + b"\n")
     unknown = [host for host, clock in machines.items() if not clock.pairs]
@@ -233,19 +231,19 @@ def _manifest(made: Sequence[Host], output: str) -> None:
 
 def _merged(program: str, found: Sequence[Host], output: str) -> int:
     if export_merged.DUCKDB_ERROR:
-        raise ExportError("duckdb is needed; install what requirements/collect.txt names")
+        raise InputError("duckdb is needed; install what requirements/collect.txt names")
     files, machines, left = _placeable(program, found)
     if not machines:
         return _refuse(program, "of no host can the records be placed in time")
     counts = {"certain": 0, "uncertain": 0}
     try:
         place = os.path.dirname(os.path.abspath(output))
-        with export.whole(output) as stream, tempfile.TemporaryDirectory(prefix=".kedr-export-", dir=place) as spare:
+        with whole_file(output) as stream, tempfile.TemporaryDirectory(prefix=".kedr-export-", dir=place) as spare:
             for row in export_merged.merge(files, machines, spare):
                 counts[row["order"]] += 1
                 stream.write(json.dumps(row, default=str).encode("ascii") + b"\n")
     except export_merged.duckdb.Error as error:
-        raise ExportError(f"the records cannot be merged: {error}") from None
+        raise InputError(f"the records cannot be merged: {error}") from None
     total = sum(counts.values())
     _say(f"{output}: {total} records of {len(machines)} hosts, {counts['uncertain']} of uncertain order")
     return 1 if left else 0
@@ -259,8 +257,8 @@ def _placeable(program: str, found: Sequence[Host]) -> tuple[list[str], dict[str
         try:
             clock, table = export.clock(host), export.table(host)
             if not clock.pairs:
-                raise ExportError(f"{host.name}: clocks.jsonl has no pair of clock readings")
-        except ExportError as error:
+                raise InputError(f"{host.name}: clocks.jsonl has no pair of clock readings")
+        except KedrError as error:
             _say(f"{program}: left out: {error}", sys.stderr)
             continue
         if lost := export.loss(host):

@@ -13,24 +13,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import confine, payload_new, special
-from .btf import Btf, BtfError
+from . import payload_new, special
+from .base import confine, paths
+from .base.errors import InputError, KedrError
+from .base.files import whole_file
+from .base.foreign import printable
+from .btf import Btf
 from .btf_file import read_btf
 from .cdecl import is_identifier
-from .foreign import printable
-from .kernel_headers import Export, Tree, TreeError
+from .kernel_headers import Export, Tree
 from .payload_lint import line_of, write_all
 from .payload_new import Candidate, Described, Knowledge, RefusedError
 from .payload_read import read_payload
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMITS = confine.Limits(memory=256 << 20, drops=False, files=True)
 """What reading a kernel may take; the files are those that the user may read."""
 _SUFFIXES = (".ko", ".ko.xz", ".ko.gz", ".ko.zst")
-
-
-class UseError(Exception):
-    """The command cannot do what it was asked for; the text says why."""
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
@@ -43,7 +41,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         parser.error("--headers and --functions need the kernel's types; give them with --vmlinux")
     try:
         return _survey(options) if options.survey else _new(program, options)
-    except UseError as error:
+    except KedrError as error:
         _say(program, f"error: {error}")
         return 2
     except BrokenPipeError:
@@ -89,7 +87,7 @@ class Kernel:
         self.base = read_btf(vmlinux) if vmlinux else None
         self.folders = [path for path in modules if os.path.isdir(path)]
         if self.folders and not exports:
-            raise UseError(f"{self.folders[0]}: a directory of modules needs --headers with a Module.symvers")
+            raise InputError(f"{self.folders[0]}: a directory of modules needs --headers with a Module.symvers")
         self.parts = [self.base] if self.base else []
         self.parts += [self.module(path) for path in modules if path not in self.folders]
         self.read: dict[str, Btf | None] = {}
@@ -97,7 +95,7 @@ class Kernel:
     def module(self, path: str) -> Btf:
         """The BTF of one module file."""
         if self.base is None:
-            raise UseError(f"{path}: the BTF of a module needs that of its kernel; give it with --vmlinux")
+            raise InputError(f"{path}: the BTF of a module needs that of its kernel; give it with --vmlinux")
         return read_btf(path, self.base)
 
     def find(self, symbol: str) -> tuple[Btf, int] | None:
@@ -125,13 +123,8 @@ def _candidates(path: str) -> dict[str, list[Candidate]]:
     try:
         from .functions import Extra, load_functions
     except ImportError as error:
-        raise UseError(f"{path}: reading it needs the Python package PyYAML ({error}); install it") from None
-    from .payload_model import PayloadError
-
-    try:
-        table = load_functions(path)
-    except PayloadError as error:
-        raise UseError(str(error)) from None
+        raise InputError(f"{path}: reading it needs the Python package PyYAML ({error}); install it") from None
+    table = load_functions(path)
     found: dict[str, list[Candidate]] = {}
     for name, entries in table.items():
         found[name] = [
@@ -150,7 +143,7 @@ def _knowledge(options: argparse.Namespace) -> tuple[Knowledge, Tree | None]:
     tree = Tree(options.headers) if options.headers else None
     exports = tree.exports() if tree else {}
     kernel = Kernel(options.vmlinux, options.btf, exports)
-    table = options.functions or os.path.join(ROOT, "data", "functions.yml")
+    table = options.functions or paths.data("functions.yml")
     candidates = _candidates(table)
     own = exports or {name for btf in kernel.parts for name in btf.functions}
     return Knowledge(kernel.find, exports, candidates, [*candidates, *own]), tree
@@ -172,7 +165,7 @@ def _new(program: str, options: argparse.Namespace) -> int:
         return 1
     problems = read_payload(text.encode("utf-8", "surrogateescape"), options.output or "<output>").problems
     if problems:
-        raise UseError("the description would not be right:\n" + "\n".join(map(line_of, problems)))
+        raise InputError("the description would not be right:\n" + "\n".join(map(line_of, problems)))
     _write(text.encode("utf-8", "surrogateescape"), options.output, options.force)
     return 0
 
@@ -180,13 +173,7 @@ def _new(program: str, options: argparse.Namespace) -> int:
 def _confined(read: Callable[[], Any]) -> Any:
     """Return what `read` makes of files of a kernel, which may be anything: memory and time are limited."""
 
-    def told() -> Any:
-        try:
-            return read()
-        except (BtfError, TreeError) as error:
-            raise UseError(str(error)) from None
-
-    return confine.call(told, UseError, LIMITS)
+    return confine.call(read, LIMITS)
 
 
 def _from_btf(names: Sequence[str], options: argparse.Namespace) -> tuple[str, list[str], dict[str, str]]:
@@ -225,7 +212,7 @@ def _module(options: argparse.Namespace, names: Sequence[str], about: str) -> pa
     author = options.author or _user()
     for option, value in (("--author", author), ("--module", options.module or "")):
         if not value.isprintable() or value.endswith("\\"):
-            raise UseError(f"{option} must be one line of printable characters that does not end with a backslash")
+            raise InputError(f"{option} must be one line of printable characters that does not end with a backslash")
     return payload_new.Module(options.module or payload_new.module_name(names), author, about)
 
 
@@ -251,7 +238,7 @@ def _write(data: bytes, path: str | None, force: bool) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise UseError(f"{path or 'standard output'}: cannot be written: {error.strerror}") from None
+        raise InputError(f"{path or 'standard output'}: cannot be written: {error.strerror}") from None
 
 
 def _write_into(path: str, data: bytes) -> None:
@@ -264,20 +251,9 @@ def _write_into(path: str, data: bytes) -> None:
 
 def _replace(path: str, data: bytes, force: bool) -> None:
     if os.path.exists(path) and not force:
-        raise UseError(f"{path}: is there already; give another name, or --force to replace it")
-    temporary = f"{path}.{os.getpid()}.tmp"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        try:
-            write_all(handle, data)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+        raise InputError(f"{path}: is there already; give another name, or --force to replace it")
+    with whole_file(path, mode=0o666) as stream:
+        stream.write(data)
 
 
 # All exports
@@ -293,10 +269,10 @@ def _survey(options: argparse.Namespace) -> int:
 
 def _surveyed(options: argparse.Namespace) -> list[str]:
     if not options.headers or not options.vmlinux:
-        raise UseError("--survey needs --vmlinux and --headers, and --btf for the functions of modules")
+        raise InputError("--survey needs --vmlinux and --headers, and --btf for the functions of modules")
     knowledge, tree = _knowledge(options)
     if not knowledge.exports:
-        raise UseError(f"{options.headers}: has no Module.symvers, so it is not known what the kernel exports")
+        raise InputError(f"{options.headers}: has no Module.symvers, so it is not known what the kernel exports")
     plain = Knowledge(knowledge.find, knowledge.exports)
     kinds_of: dict[str, str] = {}
     bare: dict[str, Described] = {}

@@ -14,18 +14,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_readme, report_rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_readme import ReadmeError
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED, load_systems
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import MAX_JSON
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-
-
-class ResultsError(Exception):
-    """Results that cannot be read; the text names the file and what is wrong with it."""
+from . import report, report_readme, report_rows
+from .base import paths
+from .base.errors import ForeignError, InputError
+from .base.foreign import printable
+from .systems import SHIPPED, load_systems
+from .verdict import MAX_JSON
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
@@ -41,13 +35,11 @@ def main(program: str, arguments: Sequence[str]) -> int:
     try:
         results = report_rows.merge(read(path) for path in options.runs)
         if options.readme:
-            _readme(ROOT, results)
+            _readme(paths.ROOT, results)
         else:
             _reports(options.output or _directory(options.runs[0]), results, options.runs)
-    except (ResultsError, ReadmeError) as error:
+    except (ForeignError, InputError) as error:
         return _refuse(program, str(error))
-    except DataFileError as error:
-        return _refuse(program, "\n".join(error.problems))
     except OSError as error:
         return _refuse(program, f"{error.filename}: {error.strerror or error}")
     return 0
@@ -80,33 +72,33 @@ def _directory(path: str) -> str:
 
 
 def read(path: str) -> list[dict[str, Any]]:
-    """The results of a run, as the schema describes them.  Raises ResultsError."""
+    """The results of a run, as the schema describes them.  Raises ForeignError."""
     name = os.path.join(path, "results.json") if os.path.isdir(path) else path
     if os.path.exists(os.path.join(path, "run.json")) and not os.path.exists(name):
-        raise ResultsError(f"{path}: this run was never judged, so there is nothing to report: "
+        raise ForeignError(f"{path}: this run was never judged, so there is nothing to report: "
                            "its playbook ended before, or still runs; kedr.lab.verdict judges it")
     found = list(checked(name, "results"))
     if not found:
-        raise ResultsError(f"{name}: holds the result of no host")
+        raise ForeignError(f"{name}: holds the result of no host")
     return found
 
 
 def checked(name: str, form: str) -> Any:
-    """What a JSON file holds, which has the form of ``schemas/<form>.schema.json``.  Raises ResultsError."""
+    """What a JSON file holds, which has the form of ``schemas/<form>.schema.json``.  Raises ForeignError."""
     try:
         with open(name, "rb") as stream:
             data = stream.read(MAX_JSON + 1)
         if len(data) > MAX_JSON:
-            raise ResultsError(f"{name}: has more than {MAX_JSON} bytes")
+            raise ForeignError(f"{name}: has more than {MAX_JSON} bytes")
         found = json.loads(data)
         wrong = next(validator(form).iter_errors(found), None)
     except OSError as error:
-        raise ResultsError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise ForeignError(f"{name}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{name}: is no JSON: {str(error)[:200]}") from None
+        raise ForeignError(f"{name}: is no JSON: {str(error)[:200]}") from None
     if wrong is not None:
         place = "/".join(str(part) for part in wrong.absolute_path) or "the whole"
-        raise ResultsError(f"{name}: {place[:200]}: {wrong.message[:200]}; see schemas/{form}.schema.json")
+        raise ForeignError(f"{name}: {place[:200]}: {wrong.message[:200]}; see schemas/{form}.schema.json")
     return found
 
 
@@ -114,7 +106,7 @@ def validator(form: str) -> Any:
     """What tells whether JSON has a published form.  Raises ModuleNotFoundError without jsonschema."""
     import jsonschema  # here, since nothing else in this file needs more than the reports themselves
 
-    with open(os.path.join(ROOT, "schemas", f"{form}.schema.json"), encoding="utf-8") as stream:
+    with open(os.path.join(paths.ROOT, "schemas", f"{form}.schema.json"), encoding="utf-8") as stream:
         return jsonschema.Draft202012Validator(json.load(stream))
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import difflib
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, host_records, pairs, questions, records, sums
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable, spreadsheet
+from . import dataset, host_records, pairs, questions, records
+from .base import sums
+from .base.errors import ForeignError, InputError
+from .base.files import whole_file
+from .base.foreign import plain, printable, spreadsheet
+from .base.near import did_you_mean, near
+from .base.table import table
 
 try:
     import duckdb
@@ -31,10 +34,6 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
 
 WIDEST = 60
 """Characters of a cell in printed tables; more are cut off."""
-
-
-class QuestionError(Exception):
-    """A question that cannot be answered.  The text says why and what to do."""
 
 
 class Answer(NamedTuple):
@@ -48,24 +47,24 @@ class Answer(NamedTuple):
 
 
 def check_libraries() -> None:
-    """Raise QuestionError when one is missing."""
+    """Raise InputError when one is missing."""
     missing = records.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
     if missing:
-        raise QuestionError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
+        raise InputError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
 
 
 def connect(
     directories: Sequence[str], spill: str, chosen: Mapping[str, list[str]] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A connection with the view ``calls`` over the chosen records.  Raises QuestionError.
+    """A connection with the view ``calls`` over the chosen records.  Raises InputError.
 
     ``spill`` is a directory of the caller's own for records that do not fit into memory.
     """
     check_libraries()
     try:
         paths = dataset.files(directories)
-    except dataset.DatasetError as error:
-        raise QuestionError(str(error)) from None
+    except ForeignError as error:
+        raise InputError(str(error)) from None
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
@@ -76,17 +75,17 @@ def connect(
     try:
         connection.execute(questions.view(paths, chosen or {}))
     except duckdb.Error as error:
-        raise QuestionError(f"the records cannot be read: {_one_line(error)}") from None
+        raise InputError(f"the records cannot be read: {_one_line(error)}") from None
     return connection
 
 
 def ask(connection: duckdb.DuckDBPyConnection, question: str) -> Answer:
-    """Ask one question in SQL.  Raises QuestionError."""
+    """Ask one question in SQL.  Raises InputError."""
     try:
         answer = connection.execute(question)
         return Answer([column[0] for column in answer.description or ()], answer.fetchall())
     except duckdb.Error as error:
-        raise QuestionError(f"the question cannot be answered: {_one_line(error)}") from None
+        raise InputError(f"the question cannot be answered: {_one_line(error)}") from None
 
 
 def _one_line(error: BaseException) -> str:
@@ -94,20 +93,20 @@ def _one_line(error: BaseException) -> str:
 
 
 def known_event(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """An event of the table, also by the name of its function.  Raises QuestionError with what is near it."""
+    """An event of the table, also by the name of its function.  Raises InputError with what is near it."""
     known = [row[0] for row in ask(connection, questions.EVENTS).rows]
     for candidate in (name, f"called_{name}"):
         if candidate in known:
             return candidate
-    raise QuestionError(f"no record of event '{name}'{_near(name, known)}")
+    raise InputError(f"no record of event '{name}'{_near(name, known)}")
 
 
 def known_argument(connection: duckdb.DuckDBPyConnection, event: str | None, name: str) -> str:
-    """An argument of an event, or of any event.  Raises QuestionError with what is near it."""
+    """An argument of an event, or of any event.  Raises InputError with what is near it."""
     known = [row[0] for row in ask(connection, questions.arguments(event)).rows]
     if name in known:
         return name
-    raise QuestionError(f"{event or 'no event'} has {'no' if event else 'an'} argument '{name}'{_near(name, known)}")
+    raise InputError(f"{event or 'no event'} has {'no' if event else 'an'} argument '{name}'{_near(name, known)}")
 
 
 def _near(name: str, known: Sequence[str]) -> str:
@@ -115,10 +114,8 @@ def _near(name: str, known: Sequence[str]) -> str:
         return "; there are no records at all"
     # What nearly all names begin with makes none of them near to another.
     short = {one.removeprefix("called_"): one for one in known}
-    near = [short[one] for one in difflib.get_close_matches(name.removeprefix("called_"), short, 3, 0.5)]
-    if near:
-        return f"; did you mean {' or '.join(near)}?"
-    return f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
+    found = [short[one] for one in near(name.removeprefix("called_"), short, 3, 0.5)]
+    return did_you_mean(*found) or f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
 
 
 # -- printing ----------------------------------------------------------------------------------------
@@ -150,18 +147,12 @@ def show(answer: Answer, form: str, out: TextIO) -> None:
 def _table(answer: Answer, out: TextIO) -> None:
     cells = [[_cell(value) for value in row] for row in answer.rows]
     cells = [[text if len(text) <= WIDEST else text[: WIDEST - 1] + "…" for text in row] for row in cells]
-    heads = [plain(name) for name in answer.columns]
-    widths = [max([len(head), *(len(row[index]) for row in cells)]) for index, head in enumerate(heads)]
     right = [
         any(isinstance(row[index], (int, float)) and not isinstance(row[index], bool) for row in answer.rows)
-        for index in range(len(heads))
+        for index in range(len(answer.columns))
     ]
-    for row in (heads, ["-" * width for width in widths], *cells):
-        padded = (
-            text.rjust(width) if number else text.ljust(width)
-            for text, width, number in zip(row, widths, right, strict=True)
-        )
-        out.write("  ".join(padded).rstrip() + "\n")
+    for line in table([plain(name) for name in answer.columns], cells, right):
+        out.write(line + "\n")
     out.write(f"({len(cells)} row{'' if len(cells) == 1 else 's'})\n")
 
 
@@ -176,10 +167,8 @@ def main(program: str, arguments: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="kedr-trace-") as options.spill:
             options.do(options)
         sys.stdout.flush()
-    except (QuestionError, dataset.DatasetError, host_records.HostRecordsError) as error:
+    except (InputError, ForeignError) as error:
         return _refuse(program, str(error))
-    except DataFileError as error:
-        return _refuse(program, "\n".join(error.problems))
     except BrokenPipeError:
         # The reader has seen enough; Python must not complain again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -335,12 +324,12 @@ def _all_pairs(options: argparse.Namespace, connection: duckdb.DuckDBPyConnectio
 
 def _known_pairs(options: argparse.Namespace, connection: duckdb.DuckDBPyConnection) -> list[pairs.Pair]:
     if bool(options.first) != bool(options.then):
-        raise QuestionError("--first and --then go together: an event that takes and one that gives back")
+        raise InputError("--first and --then go together: an event that takes and one that gives back")
     if options.first:
         try:
             pair = pairs.from_words(options.first, options.then)
         except ValueError as error:
-            raise QuestionError(str(error)) from None
+            raise InputError(str(error)) from None
         sides = [
             {known_event(connection, event): name for event, name in side.items()} for side in (pair.first, pair.then)
         ]
@@ -351,7 +340,7 @@ def _known_pairs(options: argparse.Namespace, connection: duckdb.DuckDBPyConnect
     known = {row[0] for row in ask(connection, questions.EVENTS).rows}
     found = [pair for pair in pairs.load(options.pairs or pairs.DEFAULT) if known & set(pair.first)]
     if not found:
-        raise QuestionError(
+        raise InputError(
             f"no record of an event that {options.pairs or 'data/pairs.yml'} names as the first of a pair; "
             "name the events with --first and --then"
         )
@@ -365,7 +354,7 @@ def _diff(verbs: Any) -> None:
         for title, side in (("--left", left), ("--right", right)):
             counted = ask(connection, f"select count(*) from calls where {questions.condition(side)}")
             if not counted.rows[0][0]:
-                raise QuestionError(f"no record is chosen by {title}; the table has {_sides(connection)}")
+                raise InputError(f"no record is chosen by {title}; the table has {_sides(connection)}")
         show(ask(connection, questions.diff(left, right, options.at_least)), options.format, sys.stdout)
 
     verb = _verb(
@@ -417,7 +406,7 @@ def _jsonl(verbs: Any) -> None:
         with _output(options.output) as out:
             for path in paths:
                 for line in dataset.json_lines(path):
-                    out.write(line + "\n")
+                    out.write(line.encode() + b"\n")
 
     verb = _verb(verbs, "jsonl", "all records as JSON Lines, one object for each", do, output=False, where=False)
     verb.add_argument(
@@ -426,20 +415,13 @@ def _jsonl(verbs: Any) -> None:
 
 
 @contextlib.contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
-    """The standard output, or a file (mode 0600) that appears when it is complete."""
+def _output(path: str | None) -> Iterator[BinaryIO]:
+    """Give the standard output, or a file (mode 0600) that appears when it is complete."""
     if path is None:
-        yield sys.stdout
+        yield sys.stdout.buffer
         return
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
-            yield out
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with whole_file(path) as out:
+        yield out
 
 
 def _make(verbs: Any) -> None:
@@ -462,10 +444,10 @@ def _make_run(run: str, output: str | None) -> None:
     """Write the Parquet files of all hosts of a run; says what was written, and what is no row of it."""
     whole = os.path.realpath(run)
     if not os.path.isdir(whole):
-        raise QuestionError(f"{run}: there is no such directory")
+        raise InputError(f"{run}: there is no such directory")
     hosts = sorted(name for name in os.listdir(whole) if os.path.isfile(os.path.join(whole, name, "facts.json")))
     if not hosts:
-        raise QuestionError(f"{run}: no host here: no HOST/facts.json; name a run directory, for example runs/latest")
+        raise InputError(f"{run}: no host here: no HOST/facts.json; name a run directory, for example runs/latest")
     written = 0
     for host in hosts:
         try:
@@ -473,7 +455,7 @@ def _make_run(run: str, output: str | None) -> None:
             rows = dataset.write(
                 output or os.path.join(whole, "records"), os.path.basename(whole), found.system, host, found.batches()
             )
-        except host_records.HostRecordsError as error:
+        except ForeignError as error:
             print(plain(f"{host}: no records: {error}"), file=sys.stderr)
             continue
         written += 1
@@ -481,4 +463,4 @@ def _make_run(run: str, output: str | None) -> None:
         for problem in [*found.problems, *sums.told(os.path.join(whole, host))]:
             print(plain(f"{host}: {problem}"), file=sys.stderr)
     if not written:
-        raise QuestionError(f"{run}: no host has a trace that can be read")
+        raise InputError(f"{run}: no host has a trace that can be read")

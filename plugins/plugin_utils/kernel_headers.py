@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from .base.errors import ForeignError
+
 _INCLUDE = re.compile(r"^[ \t]*include[ \t]+(\S+)/Makefile[ \t]*$", re.MULTILINE)
 _COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[^\n\\]*(?:\\.[^\n\\]*)*", re.MULTILINE | re.DOTALL)
@@ -18,10 +20,6 @@ _CALLING = re.compile(rb"\b(?:return|else|case|goto|typedef|define|if|while|for|
 _MAKEFILE_MAX = 1 << 16
 _HEADER_MAX = 4 << 20  # bytes; the longest of 7.3 has 550 kB
 _SKIPPED = ("generated", "config", "uapi", "trace", "kunit", "kvm", "dt-bindings")
-
-
-class TreeError(Exception):
-    """A build tree that cannot be used; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,11 @@ class Tree:
     """The build tree of a kernel, as /lib/modules/RELEASE/build."""
 
     def __init__(self, path: str) -> None:
-        """Look at the tree; TreeError if there are no headers in it."""
+        """Look at the tree; ForeignError if there are no headers in it."""
         self.path = path
         self.roots = [root for root in self._roots() if os.path.isdir(os.path.join(root, "include"))]
         if not any(os.path.isdir(os.path.join(root, "include", "linux")) for root in self.roots):
-            raise TreeError(f"{path}: is no build tree of a kernel; give a directory as /lib/modules/RELEASE/build")
+            raise ForeignError(f"{path}: is no build tree of a kernel; give a directory as /lib/modules/RELEASE/build")
 
     def _roots(self) -> Iterator[str]:
         """The tree itself, and the one that its Makefile includes or `source` names, as distributions split it."""
@@ -76,7 +74,7 @@ class Tree:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise TreeError(f"{self.path}/Module.symvers: cannot be read: {error.strerror}") from None
+            raise ForeignError(f"{self.path}/Module.symvers: cannot be read: {error.strerror}") from None
         return found
 
     def declared(self, names: Iterable[str]) -> dict[str, Declaration]:

@@ -10,10 +10,9 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import confine
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.unpack import UnpackError, is_packed, unpack
+from .base import confine
+from .base.errors import ForeignError, InputError, KedrError
+from .base.foreign import printable
 
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NO_ELFTOOLS = ("pyelftools is missing for the Python that runs ansible: "
@@ -30,15 +29,15 @@ class Identity(NamedTuple):
 
 
 def identity(content: bytes) -> Identity:
-    """Return the identity of the module file `content`; raises ValueError when it is no module.
+    """Return the identity of the module file `content`.
 
-    Raises StepError when pyelftools is missing.
+    Raises ForeignError when it is not a module, KedrError when pyelftools is missing.
     """
     try:
         importlib.import_module("elftools.elf.elffile")
     except ImportError as error:
-        raise StepError("INFRA", NO_ELFTOOLS) from error
-    return Identity(*confine.call(lambda: _identity(content), ValueError))
+        raise KedrError(NO_ELFTOOLS) from error
+    return Identity(*confine.call(lambda: _identity(content)))
 
 
 def _identity(content: bytes) -> Identity:
@@ -50,24 +49,16 @@ def _identity(content: bytes) -> Identity:
         modinfo = elf.get_section_by_name(".modinfo")
         note = elf.get_section_by_name(".note.gnu.build-id")
     except ELFError as error:
-        raise ValueError(f"not an ELF file ({error})") from error
+        raise ForeignError(f"not an ELF file ({error})") from error
     info = dict(_modinfo(modinfo.data())) if modinfo else {}
     if not info:
-        raise ValueError("no kernel module: it has no .modinfo section")
+        raise ForeignError("not a kernel module: it has no .modinfo section")
     build_id = note.data()[16:].hex() if note else ""
     return Identity(info.get("srcversion", ""), build_id, info.get("vermagic", ""))
 
 
-def unpacked(content: bytes) -> bytes:
-    """Return a module file as it was before it was compressed; raises ValueError when that cannot be done."""
-    try:
-        return unpack(content) if is_packed(content) else content
-    except UnpackError as error:
-        raise ValueError(str(error)) from error
-
-
 def same_build(content: bytes, loaded: str) -> None:
-    """Raise ValueError unless the file `content` is the build that is loaded.
+    """Raise ForeignError unless the file `content` is the build that is loaded.
 
     `loaded` is ``SRCVERSION BUILD_ID`` as the host tells them; what it does not tell is ``-`` or missing.
     """
@@ -75,11 +66,13 @@ def same_build(content: bytes, loaded: str) -> None:
     file = identity(content)
     comparable = srcversion not in ("", "-") and file.srcversion
     if not comparable and not (note and file.build_id):
-        raise ValueError("neither its srcversion nor its build ID can be compared with the loaded module's")
+        raise ForeignError("neither its srcversion nor its build ID can be compared with the loaded module's")
     if comparable and srcversion != file.srcversion:
-        raise ValueError(f"its srcversion is {file.srcversion}, that of the loaded module {printable(srcversion, 80)}")
+        raise ForeignError(
+            f"its srcversion is {file.srcversion}, that of the loaded module {printable(srcversion, 80)}"
+        )
     if note and file.build_id and not note.endswith(file.build_id):
-        raise ValueError("it is another build than the loaded module")
+        raise ForeignError("it is another build than the loaded module")
 
 
 def _modinfo(data: bytes) -> list[tuple[str, str]]:
@@ -88,12 +81,12 @@ def _modinfo(data: bytes) -> list[tuple[str, str]]:
 
 
 def parameter(name: str, value: Any) -> str:
-    """Return ``name=value`` as the kernel reads it; raises ValueError for what it cannot read."""
+    """Return ``name=value`` as the kernel reads it; raises InputError for what it cannot read."""
     if not PARAMETER.match(name):
-        raise ValueError(f"'{name}' is no name of a module parameter")
+        raise InputError(f"'{name}' is not the name of a module parameter")
     text = {True: "1", False: "0"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     if '"' in text or "\n" in text or "\0" in text:
-        raise ValueError(f"the value of parameter {name} holds a quote or a line feed, which the kernel cannot read")
+        raise InputError(f"the value of parameter {name} holds a quote or a line feed, which the kernel cannot read")
     return f'{name}="{text}"' if re.search(r"\s", text) else f"{name}={text}"
 
 

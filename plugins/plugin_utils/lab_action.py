@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, append_step
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import RunError, check_hosts
+from .action import ControlAction
+from .base import steps
+from .base.errors import InputError, KedrError
+from .base.foreign import plain, printable
+from .base.rundir import check_hosts
 
 
 class LabAction(ControlAction):
@@ -20,24 +20,24 @@ class LabAction(ControlAction):
 
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Do the work; a failure is told with its kind, and recorded."""
-        started, clock = time.time(), time.monotonic()
+        begun = steps.begin()
         host_dir = ""
         try:
             host_dir = self._host_dir(options, task_vars)
             outcome = self.work(options)
-        except (LabError, RunError) as error:
+        except (KedrError, InputError) as error:
             outcome = {"failed": True, "kind": getattr(error, "kind", "INPUT"), "msg": printable(str(error))}
         except OSError as error:
             outcome = {"failed": True, "kind": "INFRA", "msg": printable(f"{error.filename}: {error.strerror}")}
         except Exception as error:
             outcome = {"failed": True, "msg": printable(f"internal error: {type(error).__name__}: {error}")}
-            self._record(host_dir, options, outcome, started, clock)
+            self._record(host_dir, options, outcome, begun)
             raise
-        self._record(host_dir, options, outcome, started, clock)
+        self._record(host_dir, options, outcome, begun)
         return outcome
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Do the work with checked options; return what the documentation promises. Raises LabError, OSError."""
+        """Do the work with checked options; return what the documentation promises. Raises KedrError, OSError."""
         raise NotImplementedError
 
     def progress(self, text: str) -> None:
@@ -49,16 +49,12 @@ class LabAction(ControlAction):
         raise NotImplementedError
 
     def _record(
-        self, host_dir: str, options: dict[str, Any], outcome: dict[str, Any], started: float, clock: float
+        self, host_dir: str, options: dict[str, Any], outcome: dict[str, Any], begun: steps.Begin
     ) -> None:
         step = self.step(options)
         if step and host_dir:
-            failed = bool(outcome.get("failed"))
-            append_step(host_dir, {
-                "step": step, "status": "failed" if failed else "ok", "kind": "INFRA" if failed else "",
-                "reason": outcome.get("msg", ""), "started": round(started, 3),
-                "seconds": round(time.monotonic() - clock, 3), "round_trips": 0, "data": {},
-            })  # fmt: skip
+            reason = outcome["msg"] if outcome.get("failed") else ""
+            steps.record(host_dir, step, begun, steps.outcome("INFRA", reason))
 
     def _host_dir(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
         if not options["run_dir"] or self._task.check_mode:

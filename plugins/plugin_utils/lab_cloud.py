@@ -27,20 +27,14 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import read_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import qemu_user
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    CloudSpec,
-    LabError,
-    LabInputError,
-    Progress,
-    find_tool,
-    image_dir,
-    lock,
-    write_private,
-)
+
+from .base import ownership
+from .base.errors import InputError, KedrError
+from .base.files import write_file
+from .base.foreign import printable
+from .lab_image import read_image
+from .lab_qemu import qemu_user
+from .lab_spec import CloudSpec, Progress, find_tool, image_dir, lock
 
 IDLE_SECONDS = 30.0
 """A server that says nothing for so long counts as dead."""
@@ -97,7 +91,7 @@ class _TooLarge(Exception):
     """More came than such a file may have."""
 
 
-class _Wrong(LabError):
+class _Wrong(KedrError):
     """The content that came is not what its checksum says."""
 
 
@@ -109,7 +103,7 @@ def parse_checksums(text: str, file: str) -> tuple[str, str]:
 
     Read are the lines of coreutils (``SUM  NAME``, ``SUM *NAME``), the tagged lines of BSD (``SHA256 (NAME) = SUM``)
     and a sum alone; signatures and comments around them are passed over. A list with one sum only is about the file,
-    whatever name it gives. LabError when there is no SHA-256 or SHA-512 sum for the file.
+    whatever name it gives. KedrError when there is no SHA-256 or SHA-512 sum for the file.
     """
     found: list[tuple[str, str]] = []
     for line in text.splitlines():
@@ -120,10 +114,10 @@ def parse_checksums(text: str, file: str) -> tuple[str, str]:
             found.append((os.path.basename(plain[2] or ""), plain[1].lower()))
     own = [item for item in found if item[0] == file] or (found if len(found) == 1 else [])
     if not own:
-        raise LabError(f"it has no SHA-256 or SHA-512 sum of {file}; it has {len(found)} sums of other files")
+        raise KedrError(f"it has no SHA-256 or SHA-512 sum of {file}; it has {len(found)} sums of other files")
     best = max(own, key=lambda item: len(item[1]))[1]
     if any(len(item[1]) == len(best) and item[1] != best for item in own):
-        raise LabError(f"it has two different sums of {file}")
+        raise KedrError(f"it has two different sums of {file}")
     return _SUMS[len(best)], best
 
 
@@ -135,37 +129,37 @@ def expected_sum(spec: CloudSpec) -> tuple[str, str]:
     try:
         text = _signed_part(spec, listed) if spec.keyring else listed
         return parse_checksums(text.decode("utf-8", "replace"), spec.file)
-    except LabError as error:
-        raise LabError(f"the list of checksums {spec.checksums} is of no use: {error}") from error
+    except KedrError as error:
+        raise KedrError(f"the list of checksums {spec.checksums} is of no use: {error}") from error
 
 
 def _small_file(url: str, what: str) -> bytes:
-    """Return what a URL has, up to MAX_LIST bytes; LabError when it cannot be had."""
+    """Return what a URL has, up to MAX_LIST bytes; KedrError when it cannot be had."""
     try:
         with _open(url) as answer:
             return b"".join(_pieces(answer, MAX_LIST))
     except _TooLarge as error:
-        raise LabError(f"{url} is no {what}, it is larger than {MAX_LIST >> 20} MiB") from error
+        raise KedrError(f"{url} is no {what}, it is larger than {MAX_LIST >> 20} MiB") from error
     except _NETWORK_ERRORS as error:
-        raise LabError(f"the {what} {url} cannot be had: {network_reason(error)}") from error
+        raise KedrError(f"the {what} {url} cannot be had: {network_reason(error)}") from error
 
 
 def _signed_part(spec: CloudSpec, listed: bytes) -> bytes:
-    """Return what of a list a key of the keyring has signed; LabError when it is nothing."""
+    """Return what of a list a key of the keyring has signed; KedrError when it is nothing."""
     with tempfile.TemporaryDirectory(prefix="kedr-lab-") as work:
         path, signed, signature = (os.path.join(work, name) for name in ("list", "signed", "signature"))
-        write_private(path, listed)
+        write_file(path, listed)
         # What is signed may be packed, and may become any size.
         command = ["prlimit", f"--fsize={MAX_LIST}", "--cpu=30", "--", find_tool("gpgv", "gpgv"), "--homedir", work]
         command += ["--status-fd", "1", "--keyring", spec.keyring]
         if spec.signature:
-            write_private(signature, _small_file(spec.signature, "signature"))
+            write_file(signature, _small_file(spec.signature, "signature"))
             command += ["--", signature, path]
         else:
             command += ["--output", signed, "--", path]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         if done.returncode != 0 or b"\n[GNUPG:] VALIDSIG " not in done.stdout:
-            raise LabError(f"no key of {spec.keyring} has signed it; gpgv reads binary keyrings: gpg --dearmor")
+            raise KedrError(f"no key of {spec.keyring} has signed it; gpgv reads binary keyrings: gpg --dearmor")
         return listed if spec.signature else pathlib.Path(signed).read_bytes()
 
 
@@ -232,7 +226,7 @@ class Download:
         self.resumed = False
 
     def run(self) -> None:
-        """Bring the whole file; LabError when that does not come about. What came stays, to be gone on with."""
+        """Bring the whole file; KedrError when that does not come about. What came stays, to be gone on with."""
         best, failures = self._have(), 0
         while True:
             try:
@@ -243,11 +237,11 @@ class Download:
                 if error.code == 416 and self.resumed:  # nothing lies behind what is there: too much came
                     os.truncate(self.path, 0)
                 elif error.code < 500:
-                    raise LabError(f"{self.label}: {self.url} cannot be had: {network_reason(error)}") from error
+                    raise KedrError(f"{self.label}: {self.url} cannot be had: {network_reason(error)}") from error
                 reason = network_reason(error)
             except _TooLarge as error:
                 pathlib.Path(self.path).unlink(missing_ok=True)
-                raise LabError(
+                raise KedrError(
                     f"{self.label}: {self.url} is larger than {MAX_IMAGE >> 30} GiB, the most that is taken; nothing "
                     "of it is kept"
                 ) from error
@@ -259,7 +253,7 @@ class Download:
                 best, failures = have, 0
             if failures >= ATTEMPTS:
                 kept = f"; the {have} bytes that came are kept, another run goes on from there" if have else ""
-                raise LabError(f"{self.label}: {self.url} cannot be had: {reason}{kept}")
+                raise KedrError(f"{self.label}: {self.url} cannot be had: {reason}{kept}")
             self.progress(f"{self.label}: {reason}; trying again")
             time.sleep(PAUSE_SECONDS)
 
@@ -290,7 +284,7 @@ class Download:
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(os.path.dirname(self.path)).free
         if needed > free:
-            raise LabError(
+            raise KedrError(
                 f"{self.label}: {needed >> 20} MiB are still to come and only {free >> 20} MiB are free at "
                 f"{os.path.dirname(self.path)}; free some or set lab_cache_dir to another disk"
             )
@@ -302,7 +296,7 @@ class Download:
                 yield out
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise LabError(
+                raise KedrError(
                     f"{self.label}: no space left at {os.path.dirname(self.path)}; free some or set lab_cache_dir to "
                     "another disk, another run goes on from there"
                 ) from error
@@ -327,7 +321,7 @@ class Download:
 
 
 def disk_format(path: str) -> tuple[str, int]:
-    """Return (``qcow2`` or ``raw``, size of the disk in bytes); LabError when it is no disk of its own."""
+    """Return (``qcow2`` or ``raw``, size of the disk in bytes); KedrError when it is no disk of its own."""
     tool = find_tool("qemu-img", "qemu-utils")
     with open(path, "rb") as disk:
         done = subprocess.run(
@@ -335,17 +329,17 @@ def disk_format(path: str) -> tuple[str, int]:
             check=False, pass_fds=[disk.fileno()], **qemu_user(),
         )  # fmt: skip
     if done.returncode != 0:
-        raise LabError(f"qemu-img cannot read it: {done.stderr.strip()}")
+        raise KedrError(f"qemu-img cannot read it: {done.stderr.strip()}")
     told = json.loads(done.stdout)
     kind = str(told.get("format"))
     if kind not in ("qcow2", "raw"):
-        raise LabError(f"it is a disk of the format {kind}; qcow2 and raw can be used")
+        raise KedrError(f"it is a disk of the format {kind}; qcow2 and raw can be used")
     if told.get("backing-filename") or told.get("format-specific", {}).get("data", {}).get("data-file"):
-        raise LabError("it is a disk that needs another file beside it")
+        raise KedrError("it is a disk that needs another file beside it")
     if kind == "raw":
         with open(path, "rb") as stream:
             if stream.read(512)[510:] != b"\x55\xaa":
-                raise LabError("it is neither a qcow2 disk nor a raw one with a boot record; perhaps it is compressed")
+                raise KedrError("it is neither a qcow2 disk nor a raw one with a boot record; perhaps it is compressed")
     return kind, int(told["virtual-size"])
 
 
@@ -353,7 +347,7 @@ def ensure_cloud(spec: CloudSpec, cache: str, progress: Progress, refresh: bool 
     """Return the description of a cloud image, downloading it when the cache has none.
 
     With ``refresh`` the vendor's sum is asked for anew, and the image is downloaded again if that has changed. The
-    description gains ``directory``, ``disk`` (paths) and ``cached``. LabError says in plain words what went wrong.
+    description gains ``directory``, ``disk`` (paths) and ``cached``. KedrError says in plain words what went wrong.
     """
     final = image_dir(cache, spec)
     try:
@@ -368,7 +362,7 @@ def ensure_cloud(spec: CloudSpec, cache: str, progress: Progress, refresh: bool 
         else:
             fresh = False
     except OSError as error:
-        raise LabError(f"the cache directory {cache} cannot be used: {error.strerror}: {error.filename}") from error
+        raise KedrError(f"the cache directory {cache} cannot be used: {error.strerror}: {error.filename}") from error
     return {**image, "directory": final, "disk": os.path.join(final, image["disk"]), "cached": not fresh}
 
 
@@ -414,7 +408,7 @@ def _fetch(spec: CloudSpec, part: str, algorithm: str, expected: str, progress: 
     os.unlink(part)
     told = f"the {algorithm} sum of the {size} bytes from {spec.url} is {found}, and it must be {expected}"
     source = f"as {spec.checksums} says" if spec.checksums else "as sha256 says"
-    kind = _Wrong if old else LabError
+    kind = _Wrong if old else KedrError
     raise kind(f"{label}: {told} {source}. Nothing of it is kept; either the vendor has replaced the file, "
                "or it was changed on the way")  # fmt: skip
 
@@ -423,9 +417,9 @@ def _describe(spec: CloudSpec, part: str, algorithm: str, expected: str, started
     os.chmod(part, 0o444)
     try:
         kind, size = disk_format(part)
-    except LabError as error:
+    except KedrError as error:
         os.unlink(part)
-        raise LabInputError(f"image {spec.key}: {spec.url} cannot be a guest's disk: {error}") from error
+        raise InputError(f"image {spec.key}: {spec.url} cannot be a guest's disk: {error}") from error
     return {
         "key": spec.key,
         "kind": "cloud",
@@ -452,7 +446,7 @@ def _store(part: str, final: str, image: Mapping[str, Any]) -> None:
         with open(part, "rb") as stream:
             os.fsync(stream.fileno())
         os.rename(part, os.path.join(work, str(image["disk"])))
-        write_private(os.path.join(work, "image.json"), json.dumps(image, indent=1).encode() + b"\n")
+        write_file(os.path.join(work, "image.json"), json.dumps(image, indent=1).encode() + b"\n")
         os.chmod(os.path.join(work, "image.json"), 0o644)
         if os.path.lexists(final):
             os.rename(final, f"{work}.old")
@@ -501,23 +495,23 @@ def make_seed(path: str, files: Mapping[str, bytes]) -> None:
         os.unlink(path)
     with tempfile.TemporaryDirectory(prefix=".seed-", dir=os.path.dirname(path)) as directory:
         for name, content in files.items():
-            write_private(os.path.join(directory, name), content)
+            write_file(os.path.join(directory, name), content)
         command = [tool, "-quiet", "-output", path, "-volid", "cidata", "-joliet", "-rock", directory]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, umask=0o077
         )
     if done.returncode != 0:
-        raise LabError(f"cannot make the seed {path}: {(done.stderr or done.stdout).strip()}")
+        raise KedrError(f"cannot make the seed {path}: {(done.stderr or done.stdout).strip()}")
 
 
 def read_finished(said: str) -> tuple[str, list[str]]:
     """Return (kernel release, complaints of cloud-init) out of what FINISHED printed.
 
-    LabError when cloud-init did not say that it is done.
+    KedrError when cloud-init did not say that it is done.
     """
     release, dummy, text = said.partition("\n")
     try:
         result = json.loads(text)["v1"]
         return release.strip(), [str(item) for item in result["errors"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LabError(f"cloud-init did not say that it is done in {RESULT}") from error
+        raise KedrError(f"cloud-init did not say that it is done in {RESULT}") from error

@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
-from ansible_collections.kedr.lab.plugins.plugin_utils.unpack import UnpackError, is_packed, unpack
+from .base.errors import KedrError, about
+from .base.unpack import unpacked
 
 DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 """What a guest needs to reach its disk and its network."""
@@ -97,7 +97,7 @@ class DriverIndex:
             with open(path, encoding="utf-8", errors="surrogateescape") as stream:  # aliases may hold any byte
                 yield from (line.strip() for line in stream if line.strip() and not line.startswith("#"))
         except OSError as error:
-            raise LabError(f"the guest's kernel has no usable {path}: {error.strerror}") from error
+            raise KedrError(f"the guest's kernel has no usable {path}: {error.strerror}") from error
 
     def order(self, wanted: tuple[str, ...]) -> list[str]:
         """Return paths below the directory in load order, dependencies first.
@@ -108,7 +108,7 @@ class DriverIndex:
         found: dict[str, str] = {}
         for name in wanted:
             if name not in self._path and name not in self._builtin:
-                raise LabError(f"the guest's kernel has no driver {name} in {self.dir}")
+                raise KedrError(f"the guest's kernel has no driver {name} in {self.dir}")
             self._visit(name, found, set())
         return list(found.values())
 
@@ -133,12 +133,8 @@ class DriverIndex:
 
 def read_module(path: str) -> bytes:
     """Return the ELF bytes of a kernel module file, whichever way the distribution compressed it."""
-    with open(path, "rb") as stream:
-        data = stream.read()
-    try:
-        return unpack(data) if is_packed(data) else data
-    except UnpackError as error:
-        raise LabError(f"{path}: {error}") from error
+    with about(path), open(path, "rb") as stream:
+        return unpacked(stream.read())
 
 
 def base_initramfs(tree: str, release: str, init_script: bytes) -> bytes:
@@ -165,4 +161,4 @@ def _busybox(tree: str) -> bytes:
         if os.path.isfile(path):
             with open(path, "rb") as stream:
                 return stream.read()
-    raise LabError(f"the guest's root tree {tree} has no busybox; its image needs the package busybox-static")
+    raise KedrError(f"the guest's root tree {tree} has no busybox; its image needs the package busybox-static")

@@ -15,10 +15,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud, lab_uefi
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cpio import Cpio, base_initramfs
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import image_dir, read_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
+
+from . import lab_cloud, lab_uefi
+from .base.errors import KedrError
+from .base.files import write_file
+from .lab_cpio import Cpio, base_initramfs
+from .lab_image import image_dir, read_image
+from .lab_qemu import (
     GuestFiles,
     choose_accelerator,
     free_port,
@@ -34,17 +37,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     uefi_firmware,
     wait_gone,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    CloudSpec,
-    GuestSpec,
-    LabError,
-    Progress,
-    check_name,
-    find_tool,
-    lock,
-    private_dir,
-    write_private,
-)
+from .lab_spec import CloudSpec, GuestSpec, Progress, check_name, find_tool, lock, private_dir
 
 GROUP = "kedr_guests"
 PORT_TRIES = 5
@@ -164,7 +157,7 @@ class Lab:
         """Make the guests run and wait until each takes a login; returns (something was started, the guests).
 
         A guest that runs already and is what is asked for stays. If one guest fails, those that
-        were started with it are ended again and LabError shows each failed guest's last words.
+        were started with it are ended again and KedrError shows each failed guest's last words.
         """
         private_dir(self.directory)
         with self._locked():
@@ -243,7 +236,7 @@ class Lab:
             boot.problem = f"took no login within {seconds:.0f} s"
         failed = [boot for boot in boots if boot.problem]
         if failed:
-            raise LabError("\n".join(boot.report() for boot in failed))
+            raise KedrError("\n".join(boot.report() for boot in failed))
 
     def _make_key(self) -> None:
         if not os.path.exists(self.key):
@@ -253,7 +246,7 @@ class Lab:
         directory = image_dir(self.cache, spec.image)
         image = read_image(directory)
         if image is None:
-            raise LabError(f"guest {spec.name}: its image {spec.image.key} is not in the cache; build it first")
+            raise KedrError(f"guest {spec.name}: its image {spec.image.key} is not in the cache; build it first")
         own = private_dir(os.path.join(self.directory, spec.name))
         consoles = private_dir(os.path.join(console_root, spec.name)) if console_root else own
         cloud = isinstance(spec.image, CloudSpec)
@@ -277,12 +270,12 @@ class Lab:
         if cloud:
             self._prepare_cloud(spec, files, image, private, client)
         else:
-            write_private(files.initrd, base + guest_archive(spec.name, private, client))
+            write_file(files.initrd, base + guest_archive(spec.name, private, client))
             make_overlay(files)
         if spec.module_key:
             certificate = lab_uefi.make_module_key(*self.module_key(spec.name))
             with open(uefi_firmware()[1], "rb") as stream:
-                write_private(files.uefi_variables, lab_uefi.trusting(stream.read(), certificate))
+                write_file(files.uefi_variables, lab_uefi.trusting(stream.read(), certificate))
         return _Boot(self, spec, files, image, tool, chosen)
 
     def _prepare_cloud(
@@ -307,7 +300,7 @@ class Lab:
         ):
             kill(guest.pid, guest.pidfile, signal.SIGKILL)
             if not wait_gone(guest.pid, guest.pidfile, 10):
-                raise LabError(f"guest {guest.name}: its QEMU process {guest.pid} cannot be ended")
+                raise KedrError(f"guest {guest.name}: its QEMU process {guest.pid} cannot be ended")
         self._forget(guest.name)
 
     def _power_off(self, guest: Guest) -> None:
@@ -367,7 +360,7 @@ class Lab:
     def write_known_hosts(self, keys: dict[int, str]) -> None:
         """Write the host key of each port."""
         lines = [f"[127.0.0.1]:{port} {key}\n" for port, key in sorted(keys.items())]
-        write_private(self.known_hosts, "".join(lines).encode())
+        write_file(self.known_hosts, "".join(lines).encode())
 
     def _write_inventory(self) -> None:
         running = [guest for guest in self.guests() if guest.running]
@@ -375,7 +368,7 @@ class Lab:
         hosts = {guest.name: self.variables(guest) for guest in running}
         text = "# Written by kedr.lab.lab_guest; a new start writes it anew.\n"
         text += yaml.safe_dump({GROUP: {"hosts": hosts}}, default_flow_style=False, width=1000)
-        write_private(self.inventory, text.encode())
+        write_file(self.inventory, text.encode())
 
 
 class _Boot:
@@ -414,7 +407,7 @@ class _Boot:
             arguments = guest_arguments(self.spec, names, self.port, self.accelerator[0])
             self.command = ["prlimit", f"--fsize={self._largest_file()}", "--", self.tool, *given, *arguments]
             self.qemu = spawn(self.command, self.files.log, numbers)
-        write_private(self.files.pidfile, b"%d\n" % self.qemu.pid)
+        write_file(self.files.pidfile, b"%d\n" % self.qemu.pid)
         self._record()
 
     def _largest_file(self) -> int:
@@ -438,7 +431,7 @@ class _Boot:
             boot_seconds=round(self.boot_seconds, 1), module_key=self.spec.module_key, command=self.command,
         )  # fmt: skip
         path = os.path.join(self.files.directory, "guest.json")
-        write_private(path, json.dumps(asdict(guest), indent=1).encode() + b"\n")
+        write_file(path, json.dumps(asdict(guest), indent=1).encode() + b"\n")
 
     def poll(self) -> bool:
         """Look how far the guest is; True when it takes logins or has failed (then ``problem`` says why)."""
@@ -472,7 +465,7 @@ class _Boot:
             return True
         try:
             self.release, complaints = lab_cloud.read_finished(output)
-        except LabError:
+        except KedrError:
             return False
         for complaint in complaints:
             self.lab.progress(f"{self.spec.name}: cloud-init complains: {complaint}")
@@ -554,7 +547,7 @@ def make_ssh_key(path: str, comment: str) -> None:
     command = [tool, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise LabError(f"cannot make the SSH key {path}: {done.stderr.strip()}")
+        raise KedrError(f"cannot make the SSH key {path}: {done.stderr.strip()}")
 
 
 def guest_script(name: str) -> bytes:

@@ -18,19 +18,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    ImageSpec,
-    LabError,
-    LabInputError,
-    Progress,
-    find_tool,
-    image_dir,
-    is_inside,
-    kernels_dir,
-    lock,
-    write_private,
-)
+from .base import ownership
+from .base.errors import InputError, KedrError
+from .base.files import write_file
+from .lab_spec import ImageSpec, Progress, find_tool, image_dir, is_inside, kernels_dir, lock
 
 NEEDED_MB = 3500
 """Free space asked for before a build; tree and disk of the default image take 1.1 GB, downloads come on top."""
@@ -132,7 +123,7 @@ class _Log:
         self.text = ""
 
     def run(self, command: Sequence[str], step: str, remark: str = "") -> None:
-        """Run one step to its end; LabError with an explanation when it fails."""
+        """Run one step to its end; KedrError with an explanation when it fails."""
         started = time.monotonic()
         self.progress(f"{self.label}: {step}" + (f" ({remark})" if remark else ""))
         with open(self.path, "a", encoding="utf-8") as log:
@@ -153,7 +144,7 @@ class _Log:
                     process.wait()
                     raise
         if process.wait() != 0:
-            raise LabError(f"{self.label}: {step} failed: {explain(output)}. The whole log is {self.path}")
+            raise KedrError(f"{self.label}: {step} failed: {explain(output)}. The whole log is {self.path}")
 
     def _follow(self, pipe: Any, log: Any, started: float) -> str:
         output, part, news = "", b"", time.monotonic()
@@ -186,7 +177,7 @@ def installed_kernel(tree: str) -> str:
         if os.path.isdir(os.path.join(tree, "lib/modules", release)):
             found.append(release)
     if not found:
-        raise LabError(f"the root tree {tree} has no kernel with modules; check the image's kernel package")
+        raise KedrError(f"the root tree {tree} has no kernel with modules; check the image's kernel package")
     return max(found, key=lambda name: [int(word) for word in re.findall(r"\d+", name)])
 
 
@@ -215,7 +206,7 @@ def _remove(path: str) -> None:
 def _check_space(cache: str) -> None:
     free = shutil.disk_usage(cache).free // 2**20
     if free < NEEDED_MB:
-        raise LabError(
+        raise KedrError(
             f"only {free} MB are free at {cache}, an image needs {NEEDED_MB} MB; "
             "free some space or set lab_cache_dir to another disk"
         )
@@ -232,13 +223,13 @@ def check_kernel_tree(kernel: str, cache: str) -> None:
     """Refuse a kernel's tree of another place, one with more than a kernel in it, and one that others can write to."""
     what = f"image: kernel_tree {kernel}"
     if not is_inside(kernel, kernels_dir(cache)):
-        raise LabInputError(f"{what} is not in {kernels_dir(cache)}, where kernels that are in no package belong")
+        raise InputError(f"{what} is not in {kernels_dir(cache)}, where kernels that are in no package belong")
     if not os.path.isdir(kernel) or set(os.listdir(kernel)) != {"boot", "usr"}:
-        raise LabInputError(f"{what} must be a directory with boot and usr, and nothing else")
+        raise InputError(f"{what} must be a directory with boot and usr, and nothing else")
     for place, directories, files in os.walk(kernel):
         for path in [place, *(os.path.join(place, name) for name in directories + files)]:
             if _others_can_write(os.lstat(path)):
-                raise LabInputError(f"{what}: {path} can be changed by others; nothing is taken from there")
+                raise InputError(f"{what}: {path} can be changed by others; nothing is taken from there")
 
 
 def _build(spec: ImageSpec, work: str, log: _Log) -> dict[str, Any]:
@@ -278,7 +269,7 @@ def ensure_image(spec: ImageSpec, cache: str, progress: Progress, refresh: bool 
     """Return the description of an image, building it when the cache has none (or always, with ``refresh``).
 
     The description gains ``directory``, ``tree``, ``disk``, ``kernel`` (paths) and ``cached``. Runs that
-    need the same image at the same time build it once. LabError says in plain words why it cannot be built.
+    need the same image at the same time build it once. KedrError says in plain words why it cannot be built.
     """
     final = image_dir(cache, spec)
     images = os.path.dirname(final)
@@ -286,7 +277,7 @@ def ensure_image(spec: ImageSpec, cache: str, progress: Progress, refresh: bool 
         ownership.make(os.path.join(cache, "logs"), 0o755)
         ownership.make(images, 0o755)
     except OSError as error:
-        raise LabError(f"the cache directory {cache} cannot be used: {error.strerror}") from error
+        raise KedrError(f"the cache directory {cache} cannot be used: {error.strerror}") from error
     image = None if refresh else read_image(final)
     if image is None:
         label = f"image {spec.key}"
@@ -303,7 +294,7 @@ def ensure_image(spec: ImageSpec, cache: str, progress: Progress, refresh: bool 
 
 def _log_path(cache: str, spec: ImageSpec) -> str:
     path = os.path.join(cache, "logs", f"{spec.key}.log")
-    write_private(path, b"")
+    write_file(path, b"")
     return path
 
 
@@ -318,7 +309,7 @@ def _replace(spec: ImageSpec, cache: str, final: str, log: _Log) -> dict[str, An
     os.chmod(work, 0o755)
     try:
         image = _build(spec, work, log)
-        write_private(os.path.join(work, "image.json"), json.dumps(image, indent=1).encode() + b"\n")
+        write_file(os.path.join(work, "image.json"), json.dumps(image, indent=1).encode() + b"\n")
         os.chmod(os.path.join(work, "image.json"), 0o644)
         if os.path.lexists(final):
             os.rename(final, f"{work[:-5]}.old.part")
@@ -328,7 +319,7 @@ def _replace(spec: ImageSpec, cache: str, final: str, log: _Log) -> dict[str, An
             os.rename(work, final)
     except OSError as error:
         _remove(work)
-        raise LabError(f"{log.label}: {error.strerror}: {error.filename}. The log is {log.path}") from error
+        raise KedrError(f"{log.label}: {error.strerror}: {error.filename}. The log is {log.path}") from error
     except BaseException:
         _remove(work)
         raise

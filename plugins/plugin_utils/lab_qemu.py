@@ -18,15 +18,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    CloudSpec,
-    GuestSpec,
-    LabError,
-    Progress,
-    find_tool,
-    lock,
-    write_private,
-)
+from .base.errors import KedrError
+from .base.files import write_file
+from .base.processes import arguments_of, start_of
+from .lab_spec import CloudSpec, GuestSpec, Progress, find_tool, lock
 
 PROBE_SECONDS = 20.0
 """A probe guest that is not done by then counts as hanging; working acceleration needs a second or two."""
@@ -114,7 +109,7 @@ def qemu_user() -> dict[str, Any]:
         caller = int(os.environ.get("SUDO_UID") or 0)
         entry = pwd.getpwuid(caller) if caller else pwd.getpwnam("nobody")
     except (KeyError, ValueError) as error:
-        raise LabError(f"the control node has no user for QEMU: {error.args[0]}") from error
+        raise KedrError(f"the control node has no user for QEMU: {error.args[0]}") from error
     groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
     if not caller and os.path.exists(KVM) and os.stat(KVM).st_gid:
         groups.append(os.stat(KVM).st_gid)
@@ -213,7 +208,7 @@ def uefi_firmware() -> tuple[str, str]:
     for pair in _UEFI:
         if all(os.path.isfile(path) for path in pair):
             return pair
-    raise LabError("the UEFI firmware for QEMU is missing on the control node; install the package ovmf")
+    raise KedrError("the UEFI firmware for QEMU is missing on the control node; install the package ovmf")
 
 
 def guest_arguments(spec: GuestSpec, files: GuestFiles, port: int, accelerator: str) -> list[str]:
@@ -244,7 +239,7 @@ def qemu_version(tool: str) -> str:
     done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False)
     match = re.search(r"version (\d[0-9.]*)", done.stdout)
     if not match:
-        raise LabError(f"{tool} does not run: {(done.stderr or done.stdout).strip()}")
+        raise KedrError(f"{tool} does not run: {(done.stderr or done.stdout).strip()}")
     return match[1]
 
 
@@ -275,9 +270,9 @@ def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool
     with tempfile.TemporaryDirectory(dir=work, prefix=".probe-") as directory:
         files = guest_files(directory, kernel, "", os.path.join(directory, "console.log"))
         if kernel:
-            write_private(files.initrd, initramfs)
+            write_file(files.initrd, initramfs)
         else:
-            write_private(files.overlay, (_BOOT_RECORD + PROBE_TOKEN).ljust(510, b"\0") + b"\x55\xaa" + bytes(2**20))
+            write_file(files.overlay, (_BOOT_RECORD + PROBE_TOKEN).ljust(510, b"\0") + b"\x55\xaa" + bytes(2**20))
         with handed_over(files) as (names, given, numbers):
             process = subprocess.Popen(
                 [tool, *given, *probe_arguments(names)], pass_fds=numbers, stdin=subprocess.DEVNULL,
@@ -323,7 +318,7 @@ def choose_accelerator(
         works, reason = run_probe(tool, kernel, initramfs, cache)
         accelerator = "kvm" if works else "tcg"
         content = {"key": key, "accelerator": accelerator, "reason": reason}
-        write_private(path if kernel else weaker, json.dumps(content).encode() + b"\n")
+        write_file(path if kernel else weaker, json.dumps(content).encode() + b"\n")
         return accelerator, reason
 
 
@@ -349,7 +344,7 @@ def make_overlay(files: GuestFiles, size_mb: int = 0) -> None:
         os.unlink(files.overlay)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise LabError(f"cannot make the guest's disk {files.overlay}: {done.stderr.strip()}")
+        raise KedrError(f"cannot make the guest's disk {files.overlay}: {done.stderr.strip()}")
     os.chmod(files.overlay, 0o600)
 
 
@@ -378,15 +373,8 @@ def is_running(pid: int, pidfile: str) -> bool:
 
     A number alone proves nothing: the process may have ended and its number may be another's now.
     """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            state = stream.read().rpartition(b")")[2].split()[0]
-        with open(f"/proc/{pid}/cmdline", "rb") as stream:
-            arguments = stream.read().split(b"\0")
-    except (OSError, IndexError):
-        return False
     mark = os.fsencode(_option(pidfile))
-    return state not in (b"Z", b"X") and any(argument.endswith(mark) for argument in arguments)
+    return bool(start_of(pid)) and any(argument.endswith(mark) for argument in arguments_of(pid))
 
 
 def qmp_quit(path: str, seconds: float = 5.0) -> bool:

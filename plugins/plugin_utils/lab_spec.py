@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+from .base import ownership
+from .base.errors import InputError, KedrError
 
 Progress = Callable[[str], None]
 """Gets one line of plain text for the user, without a newline."""
@@ -65,35 +65,23 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _OWN_FILES = ("inventory.yml", "known_hosts", "ssh_key", "ssh_key.pub")
 
 
-class LabError(Exception):
-    """The lab cannot do what was asked; the text says why and what to do. ``kind`` sorts the failure."""
-
-    kind = "INFRA"
-
-
-class LabInputError(LabError):
-    """The caller's data is wrong."""
-
-    kind = "INPUT"
-
-
 def _known(data: Mapping[str, Any], kind: type[Any], what: str) -> None:
     allowed = sorted(item.name for item in fields(kind))
     for name in data:
         if name not in allowed:
-            raise LabInputError(f"{what}: unknown option {name!r}; allowed are {', '.join(allowed)}")
+            raise InputError(f"{what}: unknown option {name!r}; allowed are {', '.join(allowed)}")
 
 
 def _whole(value: Any, low: int, high: int, what: str) -> int:
     number = int(value) if re.fullmatch(r"[0-9]{1,9}", str(value)) else -1
     if not low <= number <= high:
-        raise LabInputError(f"{what}: {value!r} is not a whole number from {low} to {high}")
+        raise InputError(f"{what}: {value!r} is not a whole number from {low} to {high}")
     return number
 
 
 def _boolean(value: Any, what: str) -> bool:
     if not isinstance(value, bool):
-        raise LabInputError(f"{what}: {value!r} is neither true nor false")
+        raise InputError(f"{what}: {value!r} is neither true nor false")
     return value
 
 
@@ -106,11 +94,11 @@ def _is_mirror(text: str) -> bool:
 
 def _words(value: Any, fits: Callable[[str], object], what: str, allowed: str = "") -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise LabInputError(f"{what}: a list is needed, not {value!r}")
+        raise InputError(f"{what}: a list is needed, not {value!r}")
     for word in value:
         if not isinstance(word, str) or not fits(word):
             told = f"is not allowed; allowed is {allowed}" if allowed else "is not a valid name"
-            raise LabInputError(f"{what}: {word!r} {told}")
+            raise InputError(f"{what}: {word!r} {told}")
     return tuple(value)
 
 
@@ -136,25 +124,25 @@ class ImageSpec:
 
     @classmethod
     def load(cls, data: Any, mirror: Any = ()) -> ImageSpec:
-        """Check a user's mapping, fill in what depends on the architecture; LabInputError when it is wrong."""
+        """Check a user's mapping, fill in what depends on the architecture; InputError when it is wrong."""
         if not isinstance(data, Mapping):
-            raise LabInputError(f"image: a mapping is needed, not {data!r}")
+            raise InputError(f"image: a mapping is needed, not {data!r}")
         _known(data, cls, "image")
         spec = cls()
         suite = str(data.get("suite", spec.suite))
         architecture = str(data.get("architecture", spec.architecture))
         if not _WORD.match(suite):
-            raise LabInputError(f"image: suite {suite!r} is not the name of a suite, such as trixie")
+            raise InputError(f"image: suite {suite!r} is not the name of a suite, such as trixie")
         if architecture not in _KERNELS:
-            raise LabInputError(
+            raise InputError(
                 f"image: architecture {architecture!r} is not supported; allowed are {', '.join(sorted(_KERNELS))}"
             )
         kernel = str(data.get("kernel") or _KERNELS[architecture])
         if not kernel.startswith("linux-image-") or not _PACKAGE.match(kernel):
-            raise LabInputError(f"image: kernel {kernel!r} is not a kernel package; its name begins with linux-image-")
+            raise InputError(f"image: kernel {kernel!r} is not a kernel package; its name begins with linux-image-")
         kernel_tree = str(data.get("kernel_tree") or "")
         if kernel_tree and (data.get("kernel") or not os.path.isabs(kernel_tree)):
-            raise LabInputError(f"image: kernel_tree {kernel_tree!r} must be an absolute path, and goes without kernel")
+            raise InputError(f"image: kernel_tree {kernel_tree!r} must be an absolute path, and goes without kernel")
         mirrors = data.get("mirror", mirror) or ()
         return cls(
             suite=suite,
@@ -209,37 +197,37 @@ class CloudSpec:
 
     @classmethod
     def load(cls, data: Any) -> CloudSpec:
-        """Check a user's mapping; LabInputError when it is wrong."""
+        """Check a user's mapping; InputError when it is wrong."""
         if not isinstance(data, Mapping):
-            raise LabInputError(f"image: cloud: a mapping is needed, not {data!r}")
+            raise InputError(f"image: cloud: a mapping is needed, not {data!r}")
         given = {str(name): str(value) for name, value in data.items() if value not in (None, "")}
         _known(given, cls, "image: cloud")
         for name in ("url", "checksums", "signature"):
             if not _URL.match(given.get(name, "https://host/file")):
-                raise LabInputError(f"image: cloud: {name} {given[name]!r} is not an http, https or file URL")
+                raise InputError(f"image: cloud: {name} {given[name]!r} is not an http, https or file URL")
         sha256 = given.get("sha256", "").lower()
         if not given.get("url"):
-            raise LabInputError("image: cloud: the url of the image is needed")
+            raise InputError("image: cloud: the url of the image is needed")
         if bool(sha256) == bool(given.get("checksums")):
-            raise LabInputError("image: cloud: either sha256 or checksums is needed, to tell a wrong file")
+            raise InputError("image: cloud: either sha256 or checksums is needed, to tell a wrong file")
         if sha256 and not _SHA256.match(sha256):
-            raise LabInputError(f"image: cloud: sha256 {sha256!r} is not 64 hexadecimal digits")
+            raise InputError(f"image: cloud: sha256 {sha256!r} is not 64 hexadecimal digits")
         cls._check_trust(given)
         firmware = given.get("firmware", cls.firmware)
         if firmware not in FIRMWARES:
-            raise LabInputError(f"image: cloud: firmware {firmware!r} is not one of {', '.join(FIRMWARES)}")
+            raise InputError(f"image: cloud: firmware {firmware!r} is not one of {', '.join(FIRMWARES)}")
         return cls(**{**given, "sha256": sha256})
 
     @staticmethod
     def _check_trust(given: Mapping[str, str]) -> None:
-        """LabInputError when a list of sums could be another than the vendor's, or is signed by nobody knows whom."""
+        """InputError when a list of sums could be another than the vendor's, or is signed by nobody knows whom."""
         keyring = given.get("keyring", "")
         if "signature" in given and not keyring:
-            raise LabInputError("image: cloud: a signature needs the keyring that it is checked with")
+            raise InputError("image: cloud: a signature needs the keyring that it is checked with")
         if keyring and not (os.path.isabs(keyring) and "checksums" in given):
-            raise LabInputError(f"image: cloud: keyring {keyring!r} must be an absolute path, and goes with checksums")
+            raise InputError(f"image: cloud: keyring {keyring!r} must be an absolute path, and goes with checksums")
         if given.get("checksums", "").startswith("http:") and not keyring:
-            raise LabInputError(
+            raise InputError(
                 f"image: cloud: the list of sums {given['checksums']!r} can be changed on its way; use an https URL, "
                 "or a keyring if it is signed, or sha256"
             )
@@ -270,7 +258,7 @@ def load_image(data: Any, mirror: Any = ()) -> ImageSpec | CloudSpec:
         return ImageSpec.load(rest, mirror)
     others = {key: value for key, value in data.items() if key != "cloud"}
     if ImageSpec.load(others, mirror) != ImageSpec.load({}, mirror):
-        raise LabInputError(f"image: cloud goes with no other option, and there is {', '.join(sorted(others))}")
+        raise InputError(f"image: cloud goes with no other option, and there is {', '.join(sorted(others))}")
     return CloudSpec.load(data["cloud"])
 
 
@@ -294,7 +282,7 @@ class GuestSpec:
     def load(cls, data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> GuestSpec:
         """Check one entry of the user's list of guests; ``defaults`` gives options that it leaves out."""
         if not isinstance(data, Mapping) or "name" not in data:
-            raise LabInputError(f"guest: a mapping with a name is needed, not {data!r}")
+            raise InputError(f"guest: a mapping with a name is needed, not {data!r}")
         name = str(data["name"])
         check_name(name)
         what = f"guest {name}"
@@ -302,18 +290,18 @@ class GuestSpec:
         merged = {**defaults, **{key: value for key, value in data.items() if value is not None}}
         cmdline, cpu = str(merged.get("cmdline", "")), str(merged.get("cpu", ""))
         if not _CMDLINE.match(cmdline):
-            raise LabInputError(f"{what}: cmdline holds a character that is not printable ASCII")
+            raise InputError(f"{what}: cmdline holds a character that is not printable ASCII")
         if cpu and not re.fullmatch(r"[A-Za-z0-9._=,+-]+", cpu):
-            raise LabInputError(f"{what}: cpu {cpu!r} is not a QEMU processor model with features")
+            raise InputError(f"{what}: cpu {cpu!r} is not a QEMU processor model with features")
         image = load_image(merged.get("image") or {}, mirror)
         if cmdline and isinstance(image, CloudSpec):
-            raise LabInputError(f"{what}: cmdline cannot be set, the boot loader of its cloud image has its own")
+            raise InputError(f"{what}: cmdline cannot be set, the boot loader of its cloud image has its own")
         module_key = _boolean(merged.get("module_key", False), f"{what}: module_key")
         if module_key and isinstance(image, CloudSpec):
-            raise LabInputError(f"{what}: module_key cannot be set, its cloud image starts as its vendor wants")
+            raise InputError(f"{what}: module_key cannot be set, its cloud image starts as its vendor wants")
         network = str(merged.get("network") or ("open" if isinstance(image, CloudSpec) else cls.network))
         if network not in NETWORKS:
-            raise LabInputError(f"{what}: network {network!r} is not one of {', '.join(NETWORKS)}")
+            raise InputError(f"{what}: network {network!r} is not one of {', '.join(NETWORKS)}")
         return cls(
             name=name,
             image=image,
@@ -335,9 +323,9 @@ class GuestSpec:
 
 
 def check_name(name: str) -> None:
-    """Accept a guest's name if it is safe as host name and as file name; else LabInputError."""
+    """Accept a guest's name if it is safe as host name and as file name; else InputError."""
     if not _NAME.match(name) or name in _OWN_FILES:
-        raise LabInputError(
+        raise InputError(
             f"guest name {name!r} cannot be used: letters, digits, '.', '_' and '-', at most 64, "
             f"not beginning with a dot, and none of {', '.join(_OWN_FILES)}"
         )
@@ -346,31 +334,24 @@ def check_name(name: str) -> None:
 def load_guests(data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> list[GuestSpec]:
     """Check the user's list of guests; two of one name are an error."""
     if isinstance(data, str | Mapping) or not isinstance(data, Sequence):
-        raise LabInputError(f"guests: a list is needed, not {data!r}")
+        raise InputError(f"guests: a list is needed, not {data!r}")
     guests = [GuestSpec.load(item, defaults, mirror) for item in data]
     names = [guest.name for guest in guests]
     for name in names:
         if names.count(name) > 1:
-            raise LabInputError(f"guests: the name {name} is used twice")
+            raise InputError(f"guests: the name {name} is used twice")
     return guests
 
 
 def cache_root(option: str, environ: Mapping[str, str]) -> str:
     """Cache directory: the option, else $KEDR_CACHE, $XDG_CACHE_HOME/kedr-lab, ~/.cache/kedr-lab.
 
-    LabError when somebody else could change what is in it.
+    KedrError when somebody else could change what is in it.
     """
     home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     path = os.path.abspath(os.path.expanduser(option or environ.get("KEDR_CACHE") or os.path.join(home, "kedr-lab")))
-    _check_own(path, "the cache")
+    ownership.check(path, "the cache")
     return path
-
-
-def _check_own(path: str, what: str) -> None:
-    try:
-        ownership.check(path, what)
-    except ownership.OwnershipError as error:
-        raise LabError(str(error)) from error
 
 
 def kernels_dir(cache: str) -> str:
@@ -393,23 +374,11 @@ def private_dir(path: str) -> str:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.makedirs(path, mode=0o700, exist_ok=True)
-        _check_own(path, "the directory")
+        ownership.check(path, "the directory")
         os.chmod(path, 0o700)
     except OSError as error:
-        raise LabError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise KedrError(f"cannot make the directory {path}: {error.strerror}") from error
     return path
-
-
-def write_private(path: str, data: bytes) -> None:
-    """Write a file of mode 0600 whole: readers see the old content or the new, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 @contextlib.contextmanager
@@ -450,5 +419,5 @@ def find_tool(name: str, package: str) -> str:
     """Return the path of a program, also from the system directories a user's PATH may lack."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if not path:
-        raise LabError(f"the program {name} is missing on the control node; install the package {package}")
+        raise KedrError(f"the program {name} is missing on the control node; install the package {package}")
     return path

@@ -17,7 +17,8 @@ import struct
 import subprocess
 import uuid
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError, find_tool
+from .base.errors import KedrError
+from .lab_spec import find_tool
 
 _AUTHENTICATED_STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
 _IMAGE_SECURITY = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le
@@ -38,11 +39,11 @@ DAYS = 3650
 def trusting(variables: bytes, certificate: bytes) -> bytes:
     """Return the firmware's memory with an X.509 certificate (DER) in ``db``.
 
-    The memory must be one in which nobody has put keys.  LabError when it is of another form or full.
+    The memory must be one in which nobody has put keys.  KedrError when it is of another form or full.
     """
     (volume_header,) = struct.unpack_from("<H", variables, 48)
     if variables[40:44] != b"_FVH" or variables[volume_header : volume_header + 16] != _AUTHENTICATED_STORE:
-        raise LabError("the UEFI firmware's memory is of an unknown form; is the package ovmf damaged?")
+        raise KedrError("the UEFI firmware's memory is of an unknown form; is the package ovmf damaged?")
     position = volume_header + _STORE_HEADER
     while struct.unpack_from("<H", variables, position)[0] == _START:
         *_head, name_size, data_size, _vendor = _VARIABLE.unpack_from(variables, position)
@@ -56,7 +57,7 @@ def trusting(variables: bytes, certificate: bytes) -> bytes:
     ) + name + data  # fmt: skip
     end = position + len(variable)
     if variables[position:end] != b"\xff" * len(variable):
-        raise LabError("the UEFI firmware's memory has no room for a certificate")
+        raise KedrError("the UEFI firmware's memory has no room for a certificate")
     return variables[:position] + variable + variables[end:]
 
 
@@ -79,5 +80,5 @@ def make_module_key(key: str, certificate: str) -> bytes:
 def _openssl(command: list[str]) -> bytes:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        raise LabError(f"openssl cannot make a key: {done.stderr.decode(errors='replace').strip()}")
+        raise KedrError(f"openssl cannot make a key: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout

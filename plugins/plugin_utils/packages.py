@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import datafile
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import Node
+from .base import datafile, paths
+from .base.datafile import Node
+from .base.errors import InputError
 
-DEFAULT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-                       "data", "packages.yml")
+DEFAULT = paths.data("packages.yml")
 MANAGERS = ("apt", "dnf", "zypper", "none")
 NEEDED = ("headers", "compiler", "make", "libc", "elf", "kmod", "tar")
 """What every family names."""
@@ -37,14 +36,14 @@ class Family(NamedTuple):
 
 
 def load(path: str = DEFAULT) -> list[Family]:
-    """Return the families of a file; raises DataFileError naming file and line of every mistake."""
-    problems: list[str] = []
+    """Return the families of a file; raises InputError naming file and line of every mistake."""
+    problems: list[object] = []
     families: list[Family] = []
     root = datafile.load(path).mapping({"families": "list"})
     for node in root["families"].items():
         try:
             families.append(_family(node))
-        except datafile.DataFileError as error:
+        except InputError as error:
             problems += error.problems
     seen: dict[str, str] = {}
     for family in families:
@@ -54,7 +53,7 @@ def load(path: str = DEFAULT) -> list[Family]:
                                 f"{family.name}; once is allowed")
             seen[word] = family.name
     if problems:
-        raise datafile.DataFileError(problems)
+        raise InputError(*problems)
     return families
 
 

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import datafile
+from .base import datafile, paths
 
-DEFAULT = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "data", "pairs.yml"
-)
+DEFAULT = paths.data("pairs.yml")
 RESULT = "result"
 """Names the column of that name; every other word is the name of an argument."""
 
@@ -28,7 +25,7 @@ class Pair(NamedTuple):
 
 
 def load(path: str = DEFAULT) -> list[Pair]:
-    """Read a file like data/pairs.yml.  Raises DataFileError with the mistakes."""
+    """Read a file like data/pairs.yml.  Raises InputError with the mistakes."""
     listed = datafile.load(path).mapping({"pairs": "list"})["pairs"]
     pairs = []
     for item in listed.value:

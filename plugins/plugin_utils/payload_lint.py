@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .foreign import plain
+from .base.foreign import plain
 from .payload_model import Payload, Problem
 from .payload_read import Reading, conflicts, read_file
 

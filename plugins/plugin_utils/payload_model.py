@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from .base.errors import InputError, Problem
 from .cdecl import CType
 from .mist import Group
 from .printf import Conversion
@@ -15,29 +16,14 @@ RETURN_VALUE = "returnValue"
 BEFORE, AFTER = "before", "after"
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
-    """One mistake: file, line (from 1; 0 for one of the whole file), what is wrong and what is allowed.
-
-    `suggestion` is the word that was probably meant, '' when there is none.
-    """
-
-    path: str
-    line: int
-    text: str
-    suggestion: str = ""
-
-    def __str__(self) -> str:
-        """`path:line: text`, without the line where none is to blame."""
-        return f"{self.path}:{self.line}: {self.text}" if self.line else f"{self.path}: {self.text}"
-
-
-class PayloadError(Exception):
+class PayloadError(InputError):
     """Mistakes in payload descriptions, every one of them, sorted by file and line."""
 
+    kind = "FAIL"
+    problems: tuple[Problem, ...]
+
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(set(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*sorted(set(problems)))
 
 
 @dataclass(frozen=True)

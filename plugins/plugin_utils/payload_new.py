@@ -6,11 +6,11 @@ What is written passes the checks of payload_read. What cannot be described is s
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import cdecl, special
+from .base.near import did_you_mean, nearest
 from .btf import Btf, Prototype, Shape, TypeText, UnspeakableError
 from .cdecl import CType, Kind
 from .kernel_headers import Declaration, Export
@@ -142,16 +142,15 @@ def _unknown(name: str, tried: Sequence[str], kernel: Knowledge) -> str:
     names = ", ".join(dict.fromkeys(tried))
     if any(one in kernel.exports for one in tried):
         return f"the BTF has no function {names}: it is a variable or assembly, or in a module whose BTF is not given"
-    near = _near(name, kernel.names)
-    return f"the BTF has no function {names}{f'; did you mean {near}?' if near else ''}"
+    return f"the BTF has no function {names}{did_you_mean(nearest(name, _alike(name, kernel.names), 0.8))}"
 
 
-def _near(name: str, names: Iterable[str]) -> str:
-    """The one of many names that was probably meant, '' if none is near."""
+def _alike(name: str, names: Iterable[str]) -> list[str]:
+    """The names of which one was perhaps meant; to look at all of a kernel's would take long."""
     bare = name.strip("_")
-    alike = {one for one in names if one.strip("_")[:1] == bare[:1] and abs(len(one) - len(name)) <= _LONGER_MAX}
-    near = difflib.get_close_matches(name, sorted(alike), n=1, cutoff=0.8)
-    return near[0] if near else ""
+    return sorted(
+        one for one in set(names) if one.strip("_")[:1] == bare[:1] and abs(len(one) - len(name)) <= _LONGER_MAX
+    )
 
 
 def _prototype(btf: Btf, number: int) -> Prototype:

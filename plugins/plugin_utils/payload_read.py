@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from . import cdecl, mist, special
+from .base.errors import InputError
+from .base.near import did_you_mean, nearest
 from .cdecl import CType, Kind
 from .payload_model import AFTER, BEFORE, RETURN_VALUE, Code, Function, Param, Payload, PayloadError, Problem
-from .printf import Conversion, FormatError, conversions, misfit
+from .printf import Conversion, conversions, misfit
 
 # name -> may it be given several times
 GLOBALS = {"module.name": False, "module.author": False, "module.license": False, "header": True}
@@ -311,19 +312,8 @@ def _unknown(name: str, allowed: Iterable[str], where: str) -> tuple[str, str]:
     if name in elsewhere:
         place = "before the first [group]" if elsewhere is GLOBALS else "after a [group] line"
         return f"parameter {name!r} does not belong {where}; it stands {place}", ""
-    near = _near(name, (*names, *elsewhere))
-    return f"{text}{_hint(near)}; allowed here: {', '.join(names)}", near
-
-
-def _near(word: str, words: Iterable[str]) -> str:
-    """The one of the words that was probably meant, '' if none is near."""
-    lowered = {one.lower(): one for one in words}
-    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[near[0]] if near else ""
-
-
-def _hint(near: str) -> str:
-    return f", did you mean {near!r}?" if near else ""
+    meant = nearest(name, (*names, *elsewhere))
+    return f"{text}{did_you_mean(meant)}; allowed here: {', '.join(names)}", meant
 
 
 class _Reader:
@@ -375,12 +365,12 @@ class _Reader:
             return ""
         if text.value not in LICENSES:
             allowed = ", ".join(repr(name) for name in LICENSES)
-            near = _near(text.value, LICENSES)
+            meant = nearest(text.value, LICENSES)
             self.complain(
                 text.line,
-                f"module.license {text.value!r} may not use the kernel's GPL-only functions{_hint(near)}; "
+                f"module.license {text.value!r} may not use the kernel's GPL-only functions{did_you_mean(meant)}; "
                 f"allowed are {allowed}",
-                near,
+                meant,
             )
         return text.value
 
@@ -444,9 +434,9 @@ class _Reader:
         text = values.get("record")
         if text is None or text.value in (BEFORE, AFTER):
             return text.value if text else AFTER
-        near = _near(text.value, (BEFORE, AFTER))
+        meant = nearest(text.value, (BEFORE, AFTER))
         rule = f"allowed are {BEFORE} and {AFTER} the call"
-        self.complain(text.line, f"'record' is {text.value!r}{_hint(near)}; {rule}", near)
+        self.complain(text.line, f"'record' is {text.value!r}{did_you_mean(meant)}; {rule}", meant)
         return AFTER
 
     def _special(self, name: _Text, values: _Values, moment: str) -> None:
@@ -633,12 +623,12 @@ class _Reader:
             elif param.name not in known and not any(cdecl.has_word(source, param.name) for source in sources):
                 names = [*sorted(known), *([] if void else [RETURN_VALUE])]
                 words = {word for source in sources for word in cdecl.words(source)}
-                near = _near(param.name, [*names, *words])
+                meant = nearest(param.name, [*names, *words])
                 self.complain(
                     param.line,
-                    f"trace parameter {param.name!r} names no value{_hint(near)}; "
+                    f"trace parameter {param.name!r} names no value{did_you_mean(meant)}; "
                     f"allowed are {', '.join(names) or 'none'} and variables declared in the prologue",
-                    near,
+                    meant,
                 )
 
     def _no_return_value(self, code: dict[str, Code | None]) -> None:
@@ -662,7 +652,7 @@ class _Reader:
             return inside, ()
         try:
             found = conversions(inside)
-        except FormatError as error:
+        except InputError as error:
             self.complain(text.line, f"trace.formatString: {error}")
             return inside, ()
         names = len(values.texts.get("trace.param.name", []))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .base.errors import InputError
 from .cdecl import CType, Kind
 
 _CONVERSION = re.compile(
@@ -46,12 +47,8 @@ class Conversion:
     text_size: int = 0
 
 
-class FormatError(ValueError):
-    """A format string that the kernel cannot print."""
-
-
 def conversions(text: str) -> list[Conversion]:
-    """The values that a format asks for, in order; FormatError with what is wrong and what is allowed."""
+    """The values that a format asks for, in order; InputError with what is wrong and what is allowed."""
     found: list[Conversion] = []
     position, end = text.find("%"), 0
     while position >= 0:
@@ -59,13 +56,13 @@ def conversions(text: str) -> list[Conversion]:
             position = text.find("%", position + 2)
             continue
         if found and _NO_LIMIT.match(text, end, position):
-            raise FormatError(
+            raise InputError(
                 f"between '{found[-1].text}' and what follows it stands '{text[end:position]}', so that it cannot be "
                 "seen where the first value ends; write a blank or a comma between them"
             )
         match = _CONVERSION.match(text, position)
         if match is None:  # every part after the '%' is optional
-            raise FormatError(f"'{text[position:]}' is no conversion; {ALLOWED}")
+            raise InputError(f"'{text[position:]}' is no conversion; {ALLOWED}")
         one, end = _conversion(text, match)
         found.append(one)
         position = text.find("%", end)
@@ -75,20 +72,20 @@ def conversions(text: str) -> list[Conversion]:
 def _conversion(text: str, match: re.Match[str]) -> tuple[Conversion, int]:
     letter, length = match.group("letter") or "", match.group("length") or ""
     if not letter:
-        raise FormatError(
+        raise InputError(
             f"'{match.group()}' has no conversion letter; {ALLOWED}; write %% for a percent sign"
         )
     fault = _shape_fault(match, letter)
     if fault:
-        raise FormatError(f"'{match.group()}' {fault}")
+        raise InputError(f"'{match.group()}' {fault}")
     if letter == "p":
         return _pointer(text, match, length)
     if length == "j":
-        raise FormatError(f"the kernel knows no '{match.group()}'; use ll for 64-bit integers")
+        raise InputError(f"the kernel knows no '{match.group()}'; use ll for 64-bit integers")
     if letter not in _INTEGER + "cs":
-        raise FormatError(f"unknown conversion '{match.group()}'; {ALLOWED}")
+        raise InputError(f"unknown conversion '{match.group()}'; {ALLOWED}")
     if letter in "cs" and length:
-        raise FormatError(f"'{match.group()}' cannot have a length modifier; use %{letter}")
+        raise InputError(f"'{match.group()}' cannot have a length modifier; use %{letter}")
     size = _text_size(match) if letter == "s" else 0
     return Conversion(match.group(), letter, "ll" if length == "L" else length, size), match.end()
 
@@ -128,9 +125,9 @@ def _pointer(text: str, match: re.Match[str], length: str) -> tuple[Conversion, 
     letters = extension.group() if extension else ""
     whole = match.group() + letters
     if length:
-        raise FormatError(f"'{whole}' cannot have a length modifier; use %p")
+        raise InputError(f"'{whole}' cannot have a length modifier; use %p")
     if letters and "p" + letters not in _EXTENSIONS:
-        raise FormatError(
+        raise InputError(
             f"'{whole}' reads what the pointer points to when the trace is printed; {ALLOWED_POINTERS}"
         )
     return Conversion(whole, "p"), match.end() + len(letters)

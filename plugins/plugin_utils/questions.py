@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.pairs import RESULT, Pair
+from .pairs import RESULT, Pair
 
 COLUMNS = "run system host kernel cpu pid comm time_ns event in_init ints texts result site moment".split()
 """Columns of the view ``calls``; the view ``numbered`` has ``row``, the place in the file, besides."""

@@ -33,7 +33,8 @@ from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ringbuffer, trace
+from . import ringbuffer, trace
+from .base.errors import ForeignError
 
 try:
     import numpy as np
@@ -56,10 +57,6 @@ _MAX_FIELDS, _MAX_SIZE = 128, 1 << 16
 _MAX_UNKNOWN = 256
 """Bytes of a record of an unknown event that are kept."""
 _MAX_ERRNO = 4095
-
-
-class RecordError(Exception):
-    """A format or a record that cannot be turned into a row.  The text says why."""
 
 
 class Column(NamedTuple):
@@ -108,7 +105,7 @@ _UNKNOWN = Layout(-1, "", "unknown", (Column("number", "<u2", 0, 2), Column("byt
 def parse_layouts(text: str) -> dict[int, Layout]:
     """Read blocks ``== system/event`` with format files; returns the events by their number.
 
-    Raises RecordError naming the event when it has no number or no pid, too many fields, or one behind any page.
+    Raises ForeignError naming the event when it has no number or no pid, too many fields, or one behind any page.
     """
     layouts: dict[int, Layout] = {}
     for _line, name, block in trace.blocks(text):
@@ -118,11 +115,11 @@ def parse_layouts(text: str) -> dict[int, Layout]:
         columns = [_column(one, endless) for one in trace.parse_fields(block)]
         pid = next((one for one in columns if one.name == "common_pid" and one.kind == "<i4"), None)
         if number is None or pid is None:
-            raise RecordError(f"format of {name[:80]}: no number ('ID:') or no common_pid of 4 bytes")
+            raise ForeignError(f"format of {name[:80]}: no number ('ID:') or no common_pid of 4 bytes")
         own = tuple(one for one in columns if not one.name.startswith("common_"))
         layout = Layout(int(number[1]), system, event, own, pid)
         if len(own) > _MAX_FIELDS or sum(one.size for one in own) > _MAX_SIZE or layout.size > _MAX_SIZE:
-            raise RecordError(
+            raise ForeignError(
                 f"format of {name[:80]}: {len(own)} fields that end at byte {layout.size}; at most {_MAX_FIELDS} "
                 f"fields and {_MAX_SIZE} bytes are known here"
             )
@@ -195,7 +192,7 @@ def batch(
 ) -> pa.RecordBatch:
     """The rows of some pages of one CPU, in the order of the records, which is that of their time.
 
-    Raises RecordError when a record is shorter than its event's fields.
+    Raises ForeignError when a record is shorter than its event's fields.
     """
     count = len(pages.at)
     groups = _groups(pages, cpu, layouts)
@@ -236,7 +233,7 @@ def _groups(pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout]) -> 
     """The records sorted by event; those that no format describes are one group."""
     end = pages.at + pages.length
     if len(pages.length) and int(pages.length.min()) < 8:
-        raise RecordError(f"cpu{cpu}: a record has {int(pages.length.min())} bytes; the common fields alone have 8")
+        raise ForeignError(f"cpu{cpu}: a record has {int(pages.length.min())} bytes; the common fields alone have 8")
     kinds = _load(pages.data, pages.at, Column("common_type", "<u2", 0, 2)).astype(np.uint16)
     known = np.zeros(1 << 16, dtype=bool)
     known[[number for number in layouts if number < len(known)]] = True
@@ -248,7 +245,7 @@ def _groups(pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout]) -> 
     for number, first, last in zip(numbers.tolist(), begins.tolist(), ends.tolist(), strict=True):
         layout, rows = layouts[number], order[first:last]
         if int(pages.length[rows].min()) < layout.size:
-            raise RecordError(f"cpu{cpu}: a record of {layout.event} is shorter than its {layout.size} bytes")
+            raise ForeignError(f"cpu{cpu}: a record of {layout.event} is shorter than its {layout.size} bytes")
         groups.append(_Group(layout, rows, pages.at[rows], end[rows]))
     return groups
 

@@ -8,21 +8,12 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import report_html, report_junit, systems
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain as clean
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
-    Line,
-    Result,
-    columns,
-    events,
-    lines,
-    seconds,
-    short_compiler,
-    sites,
-    summary,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
+from . import report_html, report_junit, systems
+from .base.files import write_file
+from .base.foreign import plain as clean
+from .base.table import table as table_of
+from .report_rows import Line, Result, columns, events, lines, seconds, short_compiler, sites, summary
+from .verdict import STEPS
 
 _MARKUP = {"<": "&lt;", "&": "&amp;", **{char: "\\" + char for char in "\\`*_[]|>#~!"}}
 
@@ -35,7 +26,7 @@ _STATUS = {"ok": "ok", "failed": "FAILED", "unreachable": "LOST", "refused": "re
 def matrix(results: Sequence[Result]) -> list[Line]:
     """The lines of the matrix: the results, and the systems of data/systems.yml beside its rows.
 
-    Raises DataFileError for a mistake in that file.
+    Raises InputError for a mistake in that file.
     """
     shipped = systems.load_systems(systems.SHIPPED) if any("row" in result for result in results) else []
     return lines(results, [row.about() for row in shipped])
@@ -44,7 +35,7 @@ def matrix(results: Sequence[Result]) -> list[Line]:
 def write(directory: str, results: Sequence[Result], runs: Sequence[str]) -> list[str]:
     """Write every report of the results into a directory, and at last the results; returns the names of the files.
 
-    ``runs`` are the names of the runs that the results are of.  Raises OSError and DataFileError.
+    ``runs`` are the names of the runs that the results are of.  Raises OSError and InputError.
     """
     table = matrix(results)
     files = {
@@ -91,10 +82,7 @@ def dump(value: object) -> str:
 
 def terminal(table: Sequence[Line]) -> str:
     """The table, below it what decided the hosts that are not OK; an only host tells its evidence in any case."""
-    rows = [cells(line) for line in table]
-    widths = [max(len(row[index]) for row in [HEADINGS, *rows]) for index in range(len(HEADINGS))]
-    shown = [_line(HEADINGS, widths), _line(tuple("-" * width for width in widths), widths)]
-    shown += [_line(row, widths) for row in rows]
+    shown = table_of(HEADINGS, [cells(line) for line in table], [name in _RIGHT for name in HEADINGS])
     for line in table:
         if line.result and (line.bad or len(table) == 1):
             shown += ["", *_details(line.result)]
@@ -122,13 +110,6 @@ def cells(line: Line) -> tuple[str, ...]:
 def _done(line: Line) -> str:
     done = sum((line.step(name) or {}).get("status") == "ok" for name in STEPS)
     return f"{done}/{len(STEPS)}"
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(
-        cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-        for name, cell, width in zip(HEADINGS, row, widths, strict=True)
-    ).rstrip()
 
 
 def _details(result: Result) -> list[str]:

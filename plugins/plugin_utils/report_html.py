@@ -16,20 +16,11 @@ from itertools import groupby
 from typing import Any
 
 import jinja2
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain as clean
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
-    NOT_RUN,
-    Line,
-    columns,
-    events,
-    functions,
-    many,
-    seconds,
-    sites,
-    summary,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import VERDICTS
 from markupsafe import Markup
+
+from .base.foreign import plain as clean
+from .report_rows import NOT_RUN, Line, columns, events, functions, many, seconds, sites, summary
+from .verdict import VERDICTS
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "html")
 MAX_TEXT = 4000

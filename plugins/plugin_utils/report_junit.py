@@ -10,8 +10,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain as clean
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import Line, columns
+from .base.foreign import plain as clean
+from .report_rows import Line, columns
 
 _STEP = {"failed": "failure", "unreachable": "error", "refused": "skipped", "skipped": "skipped"}
 _VERDICT = {"FAIL": "failure", "CRASH": "error", "INFRA": "error", "NO-RESULT": "error", "SKIP": "skipped"}

@@ -8,17 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.report import markdown_table, markdown_text
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import (
-    NOT_RUN,
-    Line,
-    Result,
-    events,
-    key,
-    sites,
-    summary,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import Row
+from .base.errors import InputError
+from .report import markdown_table, markdown_text
+from .report_rows import NOT_RUN, Line, Result, events, key, sites, summary
+from .systems import Row
 
 KEPT = os.path.join("docs", "results", "matrix.json")
 """Where the checkout keeps the results that its README shows."""
@@ -34,19 +27,15 @@ SYSTEMS_PAGE = os.path.join("docs", "systems.md")
 HEADINGS = ("system", "kernel", "arch", "compiler", "target", "verdict", "call sites", "events")
 
 
-class ReadmeError(Exception):
-    """Results that cannot be kept, or a README.md without a place for the table."""
-
-
 def keep(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The results as the project keeps them: without evidence and console, and without the folder that they ran in.
 
-    Raises ReadmeError.
+    Raises InputError.
     """
     for result in results:
         missing = [name for name in NEEDED if name not in result]
         if missing:
-            raise ReadmeError(
+            raise InputError(
                 f"the result of {result['host']} has no '{missing[0]}': "
                 "it is of an older version, or its host is no row of data/systems.yml"
             )
@@ -129,9 +118,9 @@ def _checked(about: Mapping[str, str], target: str, result: Result | None) -> li
 
 
 def fill(page: str, text: str, name: str = "README.md") -> str:
-    """A page with this text between its two marks.  Raises ReadmeError where it has none."""
+    """A page with this text between its two marks.  Raises InputError where it has none."""
     before, begin, rest = page.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end or BEGIN in old + after:
-        raise ReadmeError(f"{name} must hold the lines '{BEGIN}' and '{END}' once, in this order")
+        raise InputError(f"{name} must hold the lines '{BEGIN}' and '{END}' once, in this order")
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
+from .verdict import STEPS
 
 Result = Mapping[str, Any]
 """An entry of results.json; see schemas/results.schema.json."""

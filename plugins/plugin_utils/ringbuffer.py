@@ -19,6 +19,8 @@ from array import array
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .base.errors import ForeignError
+
 try:
     import numpy as np
 
@@ -41,10 +43,6 @@ _PAGE_FIELD = re.compile(
 )
 
 
-class PageError(Exception):
-    """A description or a page that cannot be understood.  The text says why."""
-
-
 class PageLayout(NamedTuple):
     """Where the parts of a page are, in bytes from its start; ``size`` is the size of the whole page."""
 
@@ -55,17 +53,17 @@ class PageLayout(NamedTuple):
 
 
 def parse_header_page(text: str) -> PageLayout:
-    """Read ``events/header_page``.  Raises PageError when a field is missing or makes no sense."""
+    """Read ``events/header_page``.  Raises ForeignError when a field is missing or makes no sense."""
     found = {item["name"]: (int(item["at"]), int(item["size"])) for item in _PAGE_FIELD.finditer(text)}
     if not {"timestamp", "commit", "data"} <= set(found):
-        raise PageError("header_page names no timestamp, commit and data")
+        raise ForeignError("header_page names no timestamp, commit and data")
     (stamp_at, stamp_size), (used_at, used_size) = found["timestamp"], found["commit"]
     data_at, data_size = found["data"]
     if (stamp_at, stamp_size) != (0, 8) or used_size not in (4, 8) or not 8 + used_size <= data_at < 64 or data_at % 4:
-        raise PageError(f"header_page describes a page that is not known here: {found}")
+        raise ForeignError(f"header_page describes a page that is not known here: {found}")
     size = data_at + data_size
     if not 512 <= size <= MAX_PAGE or size & (size - 1):
-        raise PageError(f"header_page: {size} bytes are no size of a page")
+        raise ForeignError(f"header_page: {size} bytes are no size of a page")
     return PageLayout(used_at, used_size, data_at, data_at + data_size)
 
 
@@ -89,10 +87,10 @@ class Walk:
 def walk(data: bytes, layout: PageLayout) -> Walk:
     """Find the records of whole pages.
 
-    Raises PageError when the bytes are no whole pages, or a page's lengths contradict each other.
+    Raises ForeignError when the bytes are no whole pages, or a page's lengths contradict each other.
     """
     if len(data) % layout.size:
-        raise PageError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
+        raise ForeignError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
     flat = np.frombuffer(data, dtype=np.uint8)
     pages = flat.reshape(-1, layout.size)
     words = flat.view("<u4")
@@ -100,7 +98,7 @@ def walk(data: bytes, layout: PageLayout) -> Walk:
     used = used_field & _USED
     end = used + layout.data_at
     if len(pages) and int(end.max()) > layout.size:
-        raise PageError(f"page {int(end.argmax())} claims {int(used.max())} used bytes")
+        raise ForeignError(f"page {int(end.argmax())} claims {int(used.max())} used bytes")
     base = np.arange(len(pages), dtype=np.int64) * layout.size
     time = _column(pages, 0, 8, "<u8").astype(np.uint64)
     steps: list[tuple[np.ndarray, ...]] = []
@@ -138,7 +136,7 @@ def _step(
     wrong = (size < np.where(kind == 0, 8, 4)) | (size > room) | (size & 3 != 0)
     if bool(wrong.any()):
         bad = int(live[np.flatnonzero(wrong)[0]])
-        raise PageError(f"page {bad}: an entry at byte {int(place[bad])} does not fit into the page")
+        raise ForeignError(f"page {bad}: an entry at byte {int(place[bad])} does not fit into the page")
     forward = np.where(kind == _TIME_EXTEND, extended + delta, delta)
     moved = time[live] + np.where(rest, np.uint64(0), forward)
     time[live] = np.where(kind == _TIME_STAMP, _absolute(extended + delta, time[live]), moved)
@@ -173,10 +171,10 @@ def _missed(words: np.ndarray, base: np.ndarray, end: np.ndarray, used: np.ndarr
 def count(data: bytes, layout: PageLayout) -> int:
     """How many records whole pages hold: what ``walk`` finds, faster where there are few pages.
 
-    Raises PageError as ``walk`` does.
+    Raises ForeignError as ``walk`` does.
     """
     if len(data) % layout.size:
-        raise PageError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
+        raise ForeignError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
     words = memoryview(data).cast("I")
     if sys.byteorder != "little":
         words = memoryview(array("I", struct.unpack(f"<{len(words)}I", data)))
@@ -185,7 +183,7 @@ def count(data: bytes, layout: PageLayout) -> int:
         used = words[base + layout.used_at // 4] & _USED
         at, end = base + layout.data_at // 4, base + (layout.data_at + used) // 4
         if layout.data_at + used > layout.size:
-            raise PageError(f"page {base * 4 // layout.size} claims {used} used bytes")
+            raise ForeignError(f"page {base * 4 // layout.size} claims {used} used bytes")
         while at < end:
             head = words[at]
             kind = head & 31
@@ -202,5 +200,5 @@ def count(data: bytes, layout: PageLayout) -> int:
             else:
                 at = end + 1
         if at != end:
-            raise PageError(f"page {base * 4 // layout.size}: an entry does not fit into the page")
+            raise ForeignError(f"page {base * 4 // layout.size}: an entry does not fit into the page")
     return found

@@ -12,12 +12,10 @@ import shutil
 import struct
 import subprocess
 
+from .base.errors import KedrError
+
 MARK = b"~Module signature appended~\n"
 _PKEY_ID_PKCS7 = 2
-
-
-class SigningError(Exception):
-    """A module that cannot be signed; the text says why and what to do."""
 
 
 def is_signed(module: bytes) -> bool:
@@ -26,10 +24,10 @@ def is_signed(module: bytes) -> bool:
 
 
 def sign(module: bytes, key: str, certificate: str) -> bytes:
-    """Return the module signed with a key and its certificate (paths of PEM files).  Raises SigningError."""
+    """Return the module signed with a key and its certificate (paths of PEM files).  Raises KedrError."""
     tool = shutil.which("openssl")
     if not tool:
-        raise SigningError("the program openssl is missing on the control node; install the package openssl")
+        raise KedrError("the program openssl is missing on the control node; install the package openssl")
     command = [
         tool, "cms", "-sign", "-binary", "-nocerts", "-noattr", "-nosmimecap", "-md", "sha256", "-outform", "DER",
         "-inkey", key, "-signer", certificate,
@@ -37,5 +35,5 @@ def sign(module: bytes, key: str, certificate: str) -> bytes:
     done = subprocess.run(command, input=module, capture_output=True, check=False, start_new_session=True)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise SigningError(f"openssl cannot sign with {key} and {certificate}: {said[0]}")
+        raise KedrError(f"openssl cannot sign with {key} and {certificate}: {said[0]}")
     return module + done.stdout + struct.pack(">BBBBB3xI", 0, 0, _PKEY_ID_PKCS7, 0, 0, len(done.stdout)) + MARK

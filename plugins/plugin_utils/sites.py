@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
-from . import confine
+from .base import confine
+from .base.errors import ForeignError
 
 try:
     from elftools.common.exceptions import ELFError
@@ -37,10 +38,6 @@ MAX_MISPLACED = 3
 
 KINDS = ("call", "jmp", "jcc")
 """Direct branches that are sites: CALL, JMP and conditional jump."""
-
-
-class SitesError(Exception):
-    """A module file or a report that cannot be used.  The text says why; it names no file."""
 
 
 class Key(NamedTuple):
@@ -110,12 +107,12 @@ class Expected:
 def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
     """Count the sites of ``symbols`` in a relocatable module file (x86_64 or i386).
 
-    Raises SitesError when the stream holds no such file.
+    Raises ForeignError when the stream holds no such file.
     """
     if ELFTOOLS_ERROR:
-        raise SitesError(f"pyelftools is not installed ({ELFTOOLS_ERROR}); install it with pip")
+        raise ForeignError(f"pyelftools is not installed ({ELFTOOLS_ERROR}); install it with pip")
     wanted = frozenset(symbols)
-    found = confine.call(lambda: _counted(stream, wanted), SitesError)
+    found = confine.call(lambda: _counted(stream, wanted))
     return Expected(**{**found, "places": [Place(*place) for place in found["places"]]})
 
 
@@ -126,8 +123,8 @@ def _counted(stream: BinaryIO, wanted: frozenset[str]) -> dict[str, Any]:
         if elf["e_type"] == "ET_REL" and elf["e_machine"] in _BRANCHES:
             return vars(_count(elf, wanted))
     except ELFError as error:
-        raise SitesError(f"not a readable ELF file: {error}") from None
-    raise SitesError(f"not a relocatable x86 module: {elf['e_type']}, {elf['e_machine']}")
+        raise ForeignError(f"not a readable ELF file: {error}") from None
+    raise ForeignError(f"not a relocatable x86 module: {elf['e_type']}, {elf['e_machine']}")
 
 
 def _count(elf: ELFFile, wanted: frozenset[str]) -> Expected:
@@ -317,11 +314,11 @@ _LINES = {
 def parse_report(text: str) -> dict[str, Report]:
     """Read the controller's report; returns the reports by target module.
 
-    Raises SitesError naming the line when a line is not understood, when the text is cut off, or when a
+    Raises ForeignError naming the line when a line is not understood, when the text is cut off, or when a
     function's counts differ from the sites listed for it.
     """
     if text and not text.endswith("\n"):
-        raise SitesError(f"line {text.count(chr(10)) + 1}: the text is cut off")
+        raise ForeignError(f"line {text.count(chr(10)) + 1}: the text is cut off")
     reports: dict[str, Report] = {}
     report: Report | None = None
     for number, line in enumerate(text.split("\n"), 1):
@@ -330,11 +327,11 @@ def parse_report(text: str) -> dict[str, Report]:
         form = _LINES.get(line.partition(" ")[0])
         found = form.fullmatch(line) if form else None
         if found is None:
-            raise SitesError(f"line {number}: '{line[:80]}' is not a line of the report")
+            raise ForeignError(f"line {number}: '{line[:80]}' is not a line of the report")
         if line.startswith("target "):
             report = reports.setdefault(found[1], Report(found[1]))
         elif report is None:
-            raise SitesError(f"line {number}: '{line[:80]}' stands before the first 'target' line")
+            raise ForeignError(f"line {number}: '{line[:80]}' stands before the first 'target' line")
         else:
             _take(report, line.partition(" ")[0], found)
     for report in reports.values():
@@ -367,19 +364,19 @@ def _check(report: Report) -> None:
     places: set[tuple[str, int]] = set()
     for site in report.sites:
         if (site.area, site.offset) in places:
-            raise SitesError(f"{report.target}: the site at {site.area} 0x{site.offset:x} is listed twice")
+            raise ForeignError(f"{report.target}: the site at {site.area} 0x{site.offset:x} is listed twice")
         places.add((site.area, site.offset))
         if site.offset >= report.text.get(site.area, (0, 0))[0]:
             place = f"{site.area} 0x{site.offset:x}"
-            raise SitesError(f"{report.target}: the site at {place} is behind the end of its text")
+            raise ForeignError(f"{report.target}: the site at {place} is behind the end of its text")
         listed.setdefault(site.symbol, dict.fromkeys(KINDS, 0))[site.kind] += 1
     for symbol in sorted(set(listed) | set(report.functions)):
         named = report.functions.get(symbol)
         found = listed.get(symbol, dict.fromkeys(KINDS, 0))
         if named is None:
-            raise SitesError(f"{report.target}: sites of {symbol} are listed and it has no 'function' line")
+            raise ForeignError(f"{report.target}: sites of {symbol} are listed and it has no 'function' line")
         if named != found:
-            raise SitesError(f"{report.target}: {symbol} counts {_shown(named)}, listed are {_shown(found)}")
+            raise ForeignError(f"{report.target}: {symbol} counts {_shown(named)}, listed are {_shown(found)}")
 
 
 def _shown(counts: Mapping[str, int]) -> str:

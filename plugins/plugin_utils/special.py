@@ -7,14 +7,15 @@ Needs nothing but Python itself.
 from __future__ import annotations
 
 import functools
-import os
 import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import translate
 
-PATH = os.path.join(os.path.dirname(__file__), "..", "..", "data", "special.toml")
+from .base import paths
+
+PATH = paths.data("special.toml")
 NEVER_RETURNS = "function {!r} never returns, so a call cannot be recorded after it; write 'record = before'"
 
 

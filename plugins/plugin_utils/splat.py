@@ -10,7 +10,8 @@ from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError, Node, load
+from .base.datafile import Node, load
+from .base.errors import InputError
 
 MAX_LINE = 4096
 """Characters of a log line that are looked at; the kernel's own lines are below 1 KiB."""
@@ -221,11 +222,11 @@ class Scan:
 
 
 def load_policy(path: str) -> Policy:
-    """Read the policy.  Raises DataFileError with file:line of a mistake."""
+    """Read the policy.  Raises InputError with file:line of a mistake."""
     keys = load(path).mapping({"deny": "list", "panic": "list", "allow": "list", "holes": "list", "users": "list"})
     rules = {key: tuple(_rule(node, key == "users") for node in keys[key].value) for key in keys}
     if not rules["deny"] or not rules["panic"]:
-        raise DataFileError([f"{path}:1: 'deny' and 'panic' need at least one rule each"])
+        raise InputError(f"{path}:1: 'deny' and 'panic' need at least one rule each")
     users = tuple(rule._replace(patterns=tuple(map(_whole, rule.patterns))) for rule in rules["users"])
     return Policy(rules["deny"], rules["panic"], rules["allow"], rules["holes"], users)
 

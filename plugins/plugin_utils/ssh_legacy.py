@@ -17,6 +17,8 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from .base.errors import KedrError
+
 LEGACY = "legacy"
 """The one value of a row's key ``ssh``."""
 
@@ -42,10 +44,6 @@ _OLDER_CLIENT = (
 )
 
 
-class NoClientError(Exception):
-    """The SSH client cannot be asked what it knows."""
-
-
 @functools.cache
 def known(executable: str, kind: str) -> frozenset[str]:
     """Return the algorithms of a kind (``kex``, ``key``, ``cipher``, ``mac``) that an OpenSSH client has."""
@@ -54,9 +52,9 @@ def known(executable: str, kind: str) -> frozenset[str]:
             [executable, "-Q", kind], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=20
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoClientError(f"{executable} cannot be asked which algorithms it knows: {error}") from error
+        raise KedrError(f"{executable} cannot be asked which algorithms it knows: {error}") from error
     if done.returncode != 0 or not done.stdout.strip():
-        raise NoClientError(f"{executable} does not say which algorithms it knows: {done.stderr.strip()}")
+        raise KedrError(f"{executable} does not say which algorithms it knows: {done.stderr.strip()}")
     return frozenset(done.stdout.split())
 
 
@@ -85,7 +83,7 @@ def explain(error: str, executable: str = "ssh") -> str:
     what, offer = found[1], found[2].split(",")
     try:
         usable = sorted(known(executable, _WORDS[what]).intersection(offer, _KINDS[_WORDS[what]]))
-    except NoClientError as problem:
+    except KedrError as problem:
         return str(problem)
     if usable:
         options = shlex.join(arguments(executable))

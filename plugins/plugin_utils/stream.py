@@ -43,7 +43,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple, cast
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, ringbuffer, sums
+from . import hostshell, ringbuffer
+from .base import sums
+from .base.errors import ForeignError
+from .base.files import write_file
+from .base.foreign import printable
 
 try:
     import zstandard
@@ -81,10 +85,6 @@ _PAGES = re.compile(r"(cpu\d{1,5}):(\d{1,6})")
 _TEXTS = {"header": "header.txt", "formats": "formats.txt", "stats": "stats.txt", "comms": "comms.txt"}
 _HEAD = re.compile(rb"^[^\n]{0,16}-\d{1,10} +(?:\( *(?:\d+|-+)\) +)?\[\d{3,5}\] ", re.MULTILINE)
 """How the last line of the head of a printed record begins; a thread's name may hold line feeds."""
-
-
-class StreamError(Exception):
-    """What a host sent cannot be used, or it cannot stream.  The text says why."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ class Word(NamedTuple):
 
 def _shown(data: bytes) -> str:
     """Bytes of a host on one line, safe to show."""
-    return " ".join(hostshell.printable(data[:300]).split())
+    return " ".join(printable(data[:300]).split())
 
 
 def unpack(data: bytes, packing: str, size: int) -> bytes:
-    """Unpack the body of a packet that must give ``size`` bytes.  Raises StreamError when it does not."""
+    """Unpack the body of a packet that must give ``size`` bytes.  Raises ForeignError when it does not."""
     try:
         if packing == "gzip":
             machine = zlib.decompressobj(31)
@@ -144,9 +144,9 @@ def unpack(data: bytes, packing: str, size: int) -> bytes:
         else:
             raw, whole = data, True
     except Exception as error:
-        raise StreamError(f"a packet cannot be unpacked: {type(error).__name__}: {error}") from None
+        raise ForeignError(f"a packet cannot be unpacked: {type(error).__name__}: {error}") from None
     if not whole or len(raw) != size:
-        raise StreamError(f"a packet does not hold the {size} bytes that were announced")
+        raise ForeignError(f"a packet does not hold the {size} bytes that were announced")
     return raw
 
 
@@ -166,7 +166,7 @@ class Parser:
     _texts: int = 0
 
     def feed(self, data: bytes) -> Iterator[Packet | Word]:
-        """Take some bytes; yield the words and packets that are whole.  Raises StreamError."""
+        """Take some bytes; yield the words and packets that are whole.  Raises ForeignError."""
         self._held += data
         while not self.ended:
             if self._heading is None:
@@ -193,7 +193,7 @@ class Parser:
         stop = self._held.find(b"\n", 0, hostshell.MAX_PREAMBLE)
         if stop < 0:
             if len(self._held) > hostshell.MAX_PREAMBLE:
-                raise StreamError("the host sent a line without end")
+                raise ForeignError("the host sent a line without end")
             return None
         line = bytes(self._held[:stop])
         del self._held[: stop + 1]
@@ -202,18 +202,18 @@ class Parser:
     def _check(self, line: bytes) -> re.Match[bytes]:
         heading = _HEADING.fullmatch(line)
         if not self.begun or heading is None or int(heading[4]) > MAX_RAW or int(heading[5]) > MAX_SENT:
-            raise StreamError(f"the host sent a packet that makes no sense: {_shown(line)}")
+            raise ForeignError(f"the host sent a packet that makes no sense: {_shown(line)}")
         return heading
 
     def _packet(self, heading: re.Match[bytes], body: bytes) -> Packet:
         self._words = 0
         self._texts += int(heading[3]) == 0
         if self._texts > MAX_TEXTS:
-            raise StreamError("the host sends its texts again and again")
+            raise ForeignError("the host sends its texts again and again")
         raw = unpack(body, self.packing, int(heading[4]))
         digest = heading[6].decode().removeprefix("-")
         if digest and digest != hashlib.sha256(raw).hexdigest():
-            raise StreamError(f"a packet of {heading[2].decode()} was damaged on the way: its checksum differs")
+            raise ForeignError(f"a packet of {heading[2].decode()} was damaged on the way: its checksum differs")
         return Packet(heading[1].decode(), heading[2].decode(), int(heading[3]), raw, digest)
 
     def _line(self, line: bytes) -> Word | None:
@@ -222,20 +222,20 @@ class Parser:
             self.begun = line == b"kedr-begin " + self.nonce.encode()
             self._skipped += len(line) + 1
             if self._skipped > hostshell.MAX_PREAMBLE:
-                raise StreamError("the host does not answer, it only talks")
+                raise ForeignError("the host does not answer, it only talks")
             return None
         self._words += 1
         if self._words > MAX_WORDS:
-            raise StreamError("the host only talks")
+            raise ForeignError("the host only talks")
         if line == b"kedr-end " + self.nonce.encode():
             self.ended = True
             return None
         if self.failure and len(self.failure) < 4000 and (line in (b"", b".", b"text reason") or line[:1] == b"|"):
-            self.failure += hostshell.printable(line[1:], 500) + " " if line[:1] == b"|" else ""
+            self.failure += printable(line[1:], 500) + " " if line[:1] == b"|" else ""
             return None
         found = _WORD.fullmatch(line.decode("ascii", "replace"))
         if found is None:
-            raise StreamError(f"the host sent a line that means nothing: {_shown(line)}")
+            raise ForeignError(f"the host sent a line that means nothing: {_shown(line)}")
         if found[1] == "packing":
             self.packing = found[2]
         elif found[1] == "failed":
@@ -360,7 +360,7 @@ class Host:
             try:
                 for name in self._files():
                     self._count(name)
-            except (OSError, ringbuffer.PageError) as error:
+            except (OSError, ForeignError) as error:
                 self.damage = f"the trace that came cannot be read: {error}"
         return self._records
 
@@ -391,7 +391,7 @@ class Host:
         return self._layout
 
     def prepare(self) -> None:
-        """Make the directories, and read how far an earlier round came.  Raises OSError or StreamError."""
+        """Make the directories, and read how far an earlier round came.  Raises OSError or ForeignError."""
         os.makedirs(os.path.join(self.directory, "raw"), mode=0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError), open(self._state_file(), encoding="utf-8") as stream:
             try:
@@ -400,7 +400,7 @@ class Host:
                 self.received, self.written = state["received"], state["written"]
                 self._records, self._counted = Counter(state["records"]), Counter(state["counted"])
             except (ValueError, KeyError, TypeError):
-                raise StreamError(f"{self._state_file()} cannot be read: collect into a new run") from None
+                raise ForeignError(f"{self._state_file()} cannot be read: collect into a new run") from None
         self._session = self._session or secrets.token_hex(12)
 
     def connect(self) -> Link:
@@ -416,7 +416,7 @@ class Host:
         return self.link
 
     def take(self, link: Link, data: bytes, last_word: str) -> None:
-        """Take some bytes that came from the host.  Raises StreamError, PageError, or OSError for the control node.
+        """Take some bytes that came from the host.  Raises ForeignError, ForeignError, or OSError for the control node.
 
         ``last_word`` is said as soon as the host streams, when there is one.
         """
@@ -446,7 +446,7 @@ class Host:
             link.hang_up()
         elif word.key == "sent":
             if word.value != str(self.kept):
-                raise StreamError(f"the host says it sent {word.value} packets, {self.kept} came")
+                raise ForeignError(f"the host says it sent {word.value} packets, {self.kept} came")
             link.counted = True
             link.hang_up()
 
@@ -455,7 +455,7 @@ class Host:
             self._keep_text(packet)
             return
         if packet.number != self.kept + 1:
-            raise StreamError(f"packet {packet.number} came where {self.kept + 1} was expected")
+            raise ForeignError(f"packet {packet.number} came where {self.kept + 1} was expected")
         parts = self._parts(packet)
         self._append(parts, packet.digest if len(parts) == 1 else "")
         self.kept = packet.number
@@ -463,12 +463,12 @@ class Host:
 
     def _keep_text(self, packet: Packet) -> None:
         if packet.kind not in _TEXTS:
-            raise StreamError(f"{packet.kind} of '{packet.name}' came without a number")
+            raise ForeignError(f"{packet.kind} of '{packet.name}' came without a number")
         if packet.kind == "header":
             self._layout = ringbuffer.parse_header_page(packet.raw.decode("ascii", "replace"))
         name, summed = _TEXTS[packet.kind], sums.line(packet.raw, packet.digest)
-        self._replace(os.path.join(self.directory, name), packet.raw)
-        self._replace(sums.path(self.directory, name), summed)
+        write_file(os.path.join(self.directory, name), packet.raw)
+        write_file(sums.path(self.directory, name), summed)
         self.texts[name] = summed.split()[1].decode()
 
     def _parts(self, packet: Packet) -> dict[str, bytes]:
@@ -476,18 +476,18 @@ class Host:
         if packet.kind == "text" and packet.name == "trace_pipe":
             return {"trace_pipe.txt": packet.raw}
         if packet.kind != "pages" or self._layout is None:
-            raise StreamError(f"a packet of {packet.kind} came where none was expected")
+            raise ForeignError(f"a packet of {packet.kind} came where none was expected")
         parts: dict[str, bytes] = {}
         begin = 0
         for one in packet.name.split(","):
             found = _PAGES.fullmatch(one)
             end = begin + int(found[2]) * self._layout.size if found else 0
             if found is None or not begin < end <= len(packet.raw) or f"{found[1]}.pages" in parts:
-                raise StreamError(f"a packet names pages that it does not hold: {packet.name[:100]}")
+                raise ForeignError(f"a packet names pages that it does not hold: {packet.name[:100]}")
             parts[f"{found[1]}.pages"] = packet.raw[begin:end]
             begin = end
         if begin != len(packet.raw):
-            raise StreamError(f"a packet holds more than it names: {packet.name[:100]}")
+            raise ForeignError(f"a packet holds more than it names: {packet.name[:100]}")
         return parts
 
     def _append(self, parts: Mapping[str, bytes], digest: str) -> None:
@@ -511,19 +511,12 @@ class Host:
             if stream.write(raw) != len(raw):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    @staticmethod
-    def _replace(path: str, raw: bytes) -> None:
-        part = f"{path}.part"
-        with open(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(raw)
-        os.replace(part, path)
-
     def _finish(self, link: Link) -> None:
         """The host has ended well, or has said why it cannot go on."""
         if link.parser.failure:
-            raise StreamError(link.parser.failure.strip() or "the host failed and did not say why")
+            raise ForeignError(link.parser.failure.strip() or "the host failed and did not say why")
         if not link.counted:
-            raise StreamError("the host ended and did not say how much it had sent")
+            raise ForeignError("the host ended and did not say how much it had sent")
         self.done = True
 
     def finish_files(self) -> None:
@@ -542,7 +535,7 @@ class Host:
             "session": self._session, "kept": self.kept, "received": self.received, "written": self.written,
             "records": self._records, "counted": self._counted,
         }  # fmt: skip
-        self._replace(self._state_file(), json.dumps(state).encode())
+        write_file(self._state_file(), json.dumps(state).encode())
 
     def _state_file(self) -> str:
         return os.path.join(self.directory, "raw", "stream.state")
@@ -616,7 +609,7 @@ class _Round:
             host.prepare()
             host.save_state()
             self._connect(host)
-        except (OSError, StreamError) as error:
+        except (OSError, ForeignError) as error:
             host.error = f"its stream could not be started: {error}"
 
     def _connect(self, host: Host) -> None:
@@ -657,12 +650,12 @@ class _Round:
         try:
             host.take(link, data, self.last_word)
             if host.written > self.limits.bytes:
-                raise StreamError(f"the host sent more than {self.limits.bytes} bytes of trace")
+                raise ForeignError(f"the host sent more than {self.limits.bytes} bytes of trace")
             if host.done:
                 if self.final and not host.damage:
                     host.finish_files()
                 self._end(host, "")
-        except (StreamError, ringbuffer.PageError) as error:
+        except ForeignError as error:
             self._end(host, str(error))
         except OSError as error:
             self._end(host, f"the trace cannot be written on the control node: {error.strerror or error}")

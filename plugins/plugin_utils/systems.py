@@ -15,23 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ssh_legacy
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError, Node, load
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    LabError,
-    LabInputError,
-    cache_root,
-    is_inside,
-    kernels_dir,
-    load_guests,
-)
+from . import ssh_legacy
+from .base import paths
+from .base.datafile import Node, load
+from .base.errors import InputError, KedrError
+from .lab_spec import cache_root, is_inside, kernels_dir, load_guests
 
 PLUGIN = "kedr.lab.systems"
 GROUPS = ("seed", "base", "variant", "target", "cloud")
 """Parts of the matrix."""
 
 ARCHITECTURES = ("i386", "x86_64")
-SHIPPED = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "data", "systems.yml"))
+SHIPPED = paths.data("systems.yml")
 """The rows that come with the collection."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\Z")
@@ -135,7 +130,7 @@ class Row:
         return {name: text for name, text in words.items() if text}
 
     def variables(self) -> dict[str, Any]:
-        """Variables of the row's host.  Raises DataFileError when its SSH options cannot be found out."""
+        """Variables of the row's host.  Raises InputError when its SSH options cannot be found out."""
         found: dict[str, Any] = {"kedr_row": self.about(), "kedr_system": self.system}
         if self.image is not None:
             guest = {"name": self.name, "image": dict(self.image), **self.guest}
@@ -158,7 +153,7 @@ class Row:
             return {}
         try:
             return ssh_legacy.variables(self.remote)
-        except ssh_legacy.NoClientError as error:
+        except KedrError as error:
             raise self.place.error(str(error)) from error
 
 
@@ -169,7 +164,7 @@ def safe_group(words: str) -> str:
 
 
 def load_systems(path: str) -> list[Row]:
-    """Read the rows of one file.  Raises DataFileError with all mistakes."""
+    """Read the rows of one file.  Raises InputError with all mistakes."""
     given = load(path).mapping(_FILE_KEYS, {"shipped": "any"})
     if given["plugin"].value != PLUGIN:
         raise given["plugin"].error(f"'plugin' must be {PLUGIN}")
@@ -189,21 +184,21 @@ def load_systems(path: str) -> list[Row]:
 
 def _rows(systems: Node) -> list[Row]:
     rows: dict[str, Row] = {}
-    problems: list[str] = []
+    problems: list[object] = []
     for node in systems.items():
         try:
             row = _row(node)
             if row.name in rows:
                 raise node.error(f"the name '{row.name}' is used in line {rows[row.name].place.line} already")
             rows[row.name] = row
-        except DataFileError as error:
+        except InputError as error:
             problems += error.problems
     _check_names(rows.values(), problems)
     return list(rows.values())
 
 
-def _check_names(rows: Collection[Row], problems: list[str]) -> None:
-    """Raise DataFileError with ``problems`` and the rows that are named as a group is."""
+def _check_names(rows: Collection[Row], problems: list[object]) -> None:
+    """Raise InputError with ``problems`` and the rows that are named as a group is."""
     groups = {group for row in rows for group in [*row.groups(), "all", "ungrouped"]}
     for row in rows:
         if _LOCAL[0] in row.groups() or row.name in _LOCAL:
@@ -212,7 +207,7 @@ def _check_names(rows: Collection[Row], problems: list[str]) -> None:
         if row.name in groups:
             problems += row.place.error(f"a row cannot be named '{row.name}': this is the name of a group").problems
     if problems:
-        raise DataFileError(problems)
+        raise InputError(*problems)
 
 
 def _row(node: Node) -> Row:
@@ -305,7 +300,7 @@ def _check_guest(row: Row, given: Mapping[str, Node]) -> None:
         raise given["guest"].error("'guest' has neither a name nor an image: these are the row's")
     try:
         load_guests([{"name": row.name, "image": row.image, **row.guest}], {})
-    except LabInputError as error:
+    except InputError as error:
         where = given["image"] if str(error).startswith("image") or "guest" not in given else given["guest"]
         raise where.error(str(error)) from None
     _check_places(given["image"])
@@ -320,7 +315,7 @@ def _check_places(image: Node) -> None:
     """Refuse an image that is made of any file of the control node; its options are known to be sound."""
     try:
         cache = cache_root("", os.environ)
-    except LabError as error:
+    except KedrError as error:
         raise image.error(str(error)) from None
     tree, cloud = image.value.get("kernel_tree"), image.value.get("cloud")
     if tree and tree.value and not is_inside(tree.value, kernels_dir(cache)):

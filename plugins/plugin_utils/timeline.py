@@ -17,13 +17,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import judge, kedr_report, report_html, timeline_data
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
-from ansible_collections.kedr.lab.plugins.plugin_utils.kedr_trace import QuestionError
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import many
-from ansible_collections.kedr.lab.plugins.plugin_utils.rundir import write_file
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import VERDICTS
 from markupsafe import Markup
+
+from . import judge, kedr_report, report_html, timeline_data
+from .base.errors import ForeignError, InputError
+from .base.files import write_file
+from .base.foreign import plain
+from .report_rows import many
+from .verdict import VERDICTS
 
 NAME = judge.PAGE
 LIMIT = 1_000_000
@@ -35,10 +36,6 @@ MAX_NAMED = 10
 """Hosts that one sentence names."""
 
 
-class TimelineError(Exception):
-    """A collection that no page can be made of.  The text names the file and says why."""
-
-
 class Page(NamedTuple):
     """A page, and what it shows: ``kept`` of ``total`` records."""
 
@@ -48,17 +45,17 @@ class Page(NamedTuple):
 
 
 def page(run: str, limit: int = LIMIT) -> Page:
-    """Make the page of a run directory.  Raises TimelineError."""
+    """Make the page of a run directory.  Raises InputError."""
     try:
         collection = kedr_report.checked(os.path.join(run, judge.NAME), "collection")
         data = timeline_data.read(os.path.join(run, judge.RECORDS), limit)
-    except kedr_report.ResultsError as error:
-        raise TimelineError(f"{error}; 'kedr-collection {run}' writes it anew") from None
-    except QuestionError as error:
-        raise TimelineError(str(error)) from None
+    except ForeignError as error:
+        raise InputError(f"{error}; 'kedr-collection {run}' writes it anew") from None
+    except InputError as error:
+        raise InputError(str(error)) from None
     except ModuleNotFoundError as error:
         text = f"Python has no module '{error.name}'; install what requirements/common.txt names"
-        raise TimelineError(text) from None
+        raise InputError(text) from None
     entries = [*collection["hosts"], *_unnamed(collection["hosts"], data)]
     hosts = [_host(entry, data) for entry in entries]
     start = _align(hosts)
@@ -87,7 +84,7 @@ def page(run: str, limit: int = LIMIT) -> Page:
 
 
 def write(run: str, output: str = "", limit: int = LIMIT) -> Page:
-    """Write the page of a run directory (mode 0600), by default into it.  Raises TimelineError, OSError."""
+    """Write the page of a run directory (mode 0600), by default into it.  Raises InputError, OSError."""
     made = page(run, limit)
     write_file(output or os.path.join(run, NAME), made.text)
     return made
@@ -102,7 +99,7 @@ def after_judging(run: str) -> tuple[str, str]:
     try:
         write(run)
         return path, ""
-    except TimelineError as error:
+    except InputError as error:
         trouble = str(error)
     except OSError as error:
         trouble = f"{error.filename or path}: {error.strerror or error}"
@@ -338,7 +335,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
     output = options.output or os.path.join(options.run, NAME)
     try:
         made = write(options.run, output, options.limit)
-    except TimelineError as error:
+    except InputError as error:
         print(f"{program}: error: {plain(error, 2000)}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_trace
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
+from . import kedr_trace
+from .base.errors import InputError
+from .base.foreign import plain
 
 try:
     import duckdb
@@ -134,9 +135,9 @@ class Data:
 
 @contextmanager
 def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the view ``calls`` over the records below a directory.  Raises QuestionError."""
+    """A connection with the view ``calls`` over the records below a directory.  Raises InputError."""
     if DATA_ERROR:
-        raise kedr_trace.QuestionError(f"a Python package is not installed ({DATA_ERROR}); install what is missing")
+        raise InputError(f"a Python package is not installed ({DATA_ERROR}); install what is missing")
     with tempfile.TemporaryDirectory(prefix="kedr-timeline-") as spill:
         connection = kedr_trace.connect([directory], spill)
         try:
@@ -149,7 +150,7 @@ def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
 def read(directory: str, limit: int) -> Data:
     """Read the records below a directory, at most about ``limit`` of them for the page.
 
-    No records at all are those of a collection whose every host died.  Raises QuestionError.
+    No records at all are those of a collection whose every host died.  Raises InputError.
     """
     if not any(name.endswith(".parquet") for _path, _folders, names in os.walk(directory) for name in names):
         return Data()
@@ -157,7 +158,7 @@ def read(directory: str, limit: int) -> Data:
         try:
             return _read(connection, limit)
         except duckdb.Error as error:
-            raise kedr_trace.QuestionError(f"{directory}: the records cannot be read: {error}") from None
+            raise InputError(f"{directory}: the records cannot be read: {error}") from None
 
 
 def _read(connection: duckdb.DuckDBPyConnection, limit: int) -> Data:

@@ -7,8 +7,6 @@ Nothing is dropped silently: a line that cannot be read is counted and kept with
 
 Only a line feed ends a line, and not every one does: the name of a thread and a text that an event prints may hold
 any byte but 0.
-
-Imports nothing of this collection.
 """
 
 from __future__ import annotations
@@ -18,6 +16,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
+
+from .base.errors import ForeignError
 
 Value = int | str | None
 """An integer, a pointer (int; ``None`` when the kernel printed no usable value), or text."""
@@ -38,13 +38,12 @@ MAX_SPLITS = 64
 """Places at which the text of a print format may end, of which the right one is looked for."""
 
 
-class TraceError(Exception):
+class TraceError(ForeignError):
     """A format or statistics file that cannot be understood.  ``line`` is 1-based, 0 for the whole file."""
 
     def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}" if line else reason)
+        super().__init__(reason, f"line {line}" if line else "")
         self.line = line
-        self.reason = reason
 
 
 class Field(NamedTuple):

@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Iterable
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import printable
+from .base import rundir
+from .base.errors import InputError
+from .base.foreign import printable
 
 _EVENT = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):([A-Za-z_][A-Za-z0-9_]*)\Z")
 LOG_LIMIT = 20 << 20
@@ -20,21 +21,21 @@ _INSTANCE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?\Z")
 
 
 def event_paths(events: Iterable[str]) -> list[str]:
-    """Return ``system/event`` for each ``system:event``; raises StepError for what is none."""
+    """Return ``system/event`` for each ``system:event``; raises InputError for anything else."""
     paths = []
     for event in events:
         match = _EVENT.match(event)
         if not match:
-            raise StepError("INFRA", f"'{printable(event, 100)}' is no event: write system:event")
+            raise InputError(f"'{printable(event, 100)}' is not an event: write system:event")
         paths.append("/".join(match.groups()))
     return paths
 
 
 def instance_name(name: str) -> str:
-    """Return `name` when it can name a trace instance (empty: the global buffer); else StepError."""
+    """Return `name` when it can name a trace instance (empty: the global buffer); else raise InputError."""
     if not _INSTANCE.match(name or ""):
-        raise StepError("INFRA", f"'{printable(name, 80)}' cannot name a trace instance: letters, digits, "
-                                 "'.', '_' and '-' are allowed, and no '.' or '-' in front")
+        raise InputError(f"'{printable(name, 80)}' cannot name a trace instance: letters, digits, '.', '_' and '-' are "
+                         "allowed, and no '.' or '-' in front")
     return name or ""
 
 
@@ -50,22 +51,12 @@ def measured_rate(runs_dir: str, host: str) -> int:
     return max((one for one in found if one[1] > 0), default=(0.0, 0))[1]
 
 
-def begins(run: str) -> str:
-    """Return the line that begins `run` in the kernel log of a host."""
-    return f"kedr: run {run} begins"
-
-
-def ends(run: str) -> str:
-    """Return the line that ends `run` in the kernel log of a host."""
-    return f"kedr: run {run} ends"
-
-
 def log_of_run(log: bytes, run: str) -> tuple[bytes, bool]:
     """Return the kernel log from the first line on that begins `run`, and whether there is one.
 
     Without it (the log has wrapped, or nothing was marked) the whole log is returned.
     """
-    place = log.find(f"{begins(run)}\n".encode()) if run else -1
+    place = log.find(f"{rundir.begins(run)}\n".encode()) if run else -1
     if place < 0:
         return log, False
     return log[log.rfind(b"\n", 0, place) + 1:], True

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream
+from . import hostshell, stream
+from .base.errors import ForeignError
+from .base.foreign import printable
 
 MAX_OUTPUT = 4 << 20
 """Bytes of a command's output that are kept."""
@@ -104,11 +106,11 @@ class Job:
             answer = hostshell.parse(self.output(), self.nonce)
             status = answer.number("status") if answer.one("status") else None
             failed = answer.one("failed")
-        except hostshell.AnswerError as error:
-            said = hostshell.printable(_content(self._errors, MAX_OUTPUT), 500).strip()
+        except ForeignError as error:
+            said = printable(_content(self._errors, MAX_OUTPUT), 500).strip()
             return b"", None, f"{error}{': ' + said if said else ''}"
         if failed:
-            return b"", None, hostshell.printable(answer.text("reason")).strip()
+            return b"", None, printable(answer.text("reason")).strip()
         return answer.blobs.get("out", b"") + answer.blobs.get("err", b""), status, ""
 
     def end(self, patience: float = 5.0) -> None:

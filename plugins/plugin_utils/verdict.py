@@ -8,7 +8,6 @@ something else already shows a failure.  Everything is read from ``RUN/HOST/``, 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -21,9 +20,12 @@ from functools import partial
 from io import BufferedReader
 from typing import Any, NamedTuple, TypeGuard
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import calls, rundir, sites, splat, trace, witness
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Check, Expect, Rule, Selector
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
+from . import calls, sites, splat, trace, witness
+from .base import files, rundir
+from .base.errors import ForeignError, about
+from .base.files import checked_json, strict_json
+from .base.foreign import plain
+from .expect import Check, Expect, Rule, Selector
 
 STEPS = (
     "facts",
@@ -71,15 +73,6 @@ class Finding(NamedTuple):
     text: str
 
 
-class EvidenceError(Exception):
-    """A file of the run directory that is missing or cannot be used."""
-
-    def __init__(self, source: str, reason: str) -> None:
-        super().__init__(reason)
-        self.source = source
-        self.reason = reason
-
-
 @dataclass
 class Host:
     """A host being judged: its directory, what the run knew about it, and what has been found so far."""
@@ -120,18 +113,18 @@ class Host:
 
 
 def _open(host: Host, name: str) -> BufferedReader:
-    """Open a file of the host that is what was received.  Raises EvidenceError."""
+    """Open a file of the host that is what was received.  Raises ForeignError."""
     host.opened.add(name)
     try:
         # Without O_NONBLOCK a pipe in place of the file would be waited for.
         stream = open(os.open(host.file(name), os.O_RDONLY | os.O_NONBLOCK), "rb")  # noqa: SIM115 - see whoever asked
     except FileNotFoundError:
-        raise EvidenceError(name, "the file is not there") from None
+        raise ForeignError("the file is not there", name) from None
     except OSError as error:
-        raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
+        raise ForeignError(f"the file cannot be read: {error.strerror or error}", name) from None
     try:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise EvidenceError(name, "not a regular file")
+            raise ForeignError("not a regular file", name)
         _check_received(host, name, stream)
     except BaseException:
         stream.close()
@@ -140,71 +133,48 @@ def _open(host: Host, name: str) -> BufferedReader:
 
 
 def _look_at(host: Host, name: str) -> None:
-    """Raise EvidenceError unless a file is what was received, also where nothing is read from it."""
+    """Raise ForeignError unless a file is what was received, also where nothing is read from it."""
     _open(host, name).close()
 
 
 def _check_received(host: Host, name: str, stream: BufferedReader) -> None:
-    """Raise EvidenceError unless the file is what the step that brought it received."""
+    """Raise ForeignError unless the file is what the step that brought it received."""
     if name in OWN_FILES:
         return
     wanted = host.files.get(name)
     if wanted is None:
-        raise EvidenceError(name, "no step of this run says that it brought this file")
+        raise ForeignError("no step of this run says that it brought this file", name)
     if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
-        raise EvidenceError(name, "the file is not what was received: its checksum differs")
+        raise ForeignError("the file is not what was received: its checksum differs", name)
     stream.seek(0)
 
 
 def read_file(host: Host, name: str, limit: int = MAX_JSON) -> str:
-    """The text of a file of the host.  Raises EvidenceError when it is missing, empty or too large."""
-    try:
-        with _open(host, name) as stream:
-            data = stream.read(limit + 1)
-    except OSError as error:
-        raise EvidenceError(name, f"the file cannot be read: {error.strerror or error}") from None
+    """The text of a file of the host.  Raises ForeignError when it is missing, empty or too large."""
+    with about(name), _open(host, name) as stream:
+        data = stream.read(limit + 1)
     if len(data) > limit:
-        raise EvidenceError(name, f"the file has more than {limit} bytes")
+        raise ForeignError(f"the file has more than {limit} bytes", name)
     if not data.strip():
-        raise EvidenceError(name, "the file is empty")
+        raise ForeignError("the file is empty", name)
     return data.decode("utf-8", "surrogateescape")
 
 
-def strict_json(text: str) -> Any:
-    """What JSON says, unless it says two things at once or holds what is not a number.  Raises ValueError."""
-    return json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in it")
-    return found
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a number")
-
-
 def read_json(host: Host, name: str, kind: type) -> Any:
-    """The JSON of a file of the host, of this kind.  Raises EvidenceError."""
-    try:
-        value = strict_json(read_file(host, name))
-    except (ValueError, RecursionError) as error:
-        raise EvidenceError(name, f"the file is not valid JSON: {str(error)[:200]}") from None
-    if not isinstance(value, kind):
-        raise EvidenceError(name, f"the file does not hold a JSON {'list' if kind is list else 'object'}")
-    return value
+    """The JSON of a file of the host, of this kind.  Raises ForeignError."""
+    with about(name):
+        return checked_json(read_file(host, name), kind)
 
 
 def read_run(run_dir: str) -> dict[str, Any]:
-    """run.json of a run directory.  Raises EvidenceError."""
-    info: dict[str, Any] = read_json(Host("", "", run_dir, {}), "run.json", dict)
+    """run.json of a run directory.  Raises ForeignError."""
+    path = os.path.join(run_dir, "run.json")
+    info: dict[str, Any] = files.read_json(path)
     told = info.pop("sum", None)
     if told is not None and told != rundir.seal(hashlib.sha256(), info):
-        raise EvidenceError("run.json", "the file is not what was written: its checksum differs")
+        raise ForeignError("is not what was written: its checksum differs", path)
     if not isinstance(info.get("hosts"), dict):
-        raise EvidenceError("run.json", "the file has no object 'hosts'")
+        raise ForeignError("has no object 'hosts'", path)
     return info
 
 
@@ -214,7 +184,7 @@ def _read_steps(host: Host) -> None:
     for number, line in enumerate(read_file(host, "steps.jsonl").splitlines(), 1):
         try:
             step = strict_json(line)
-        except (ValueError, RecursionError):
+        except ForeignError:
             step = None
         if not isinstance(step, dict) or not isinstance(step.get("step"), str) or step.get("status") not in _STATUSES:
             host.add("missing", "steps.jsonl", f"line {number} is not the record of a step")
@@ -240,18 +210,18 @@ def _read_facts(host: Host) -> None:
 
 
 def read_plans(host: Host) -> None:
-    """Read payloads.json: which events there are.  Raises EvidenceError."""
+    """Read payloads.json: which events there are.  Raises ForeignError."""
     plans = read_json(host, "payloads.json", list)
     for plan in plans:
         if not _is_plan(plan):
-            raise EvidenceError("payloads.json", "an entry is not the plan of a payload")
+            raise ForeignError("an entry is not the plan of a payload", "payloads.json")
     if not any(plan["events"] for plan in plans):
-        raise EvidenceError("payloads.json", "no payload has an event: nothing was to be recorded")
+        raise ForeignError("no payload has an event: nothing was to be recorded", "payloads.json")
     for what in ("event", "function"):
         names = Counter(event[what] for plan in plans for event in plan["events"])
         twice = [name for name, count in names.items() if count > 1]
         if twice:
-            raise EvidenceError("payloads.json", f"more than one payload has the {what} {twice[0]}")
+            raise ForeignError(f"more than one payload has the {what} {twice[0]}", "payloads.json")
     host.plans = plans
     for event in _planned(host):
         host.events[event] += 0
@@ -385,7 +355,7 @@ def _guest(host: Host) -> dict[str, Any]:
     try:
         value: dict[str, Any] = read_json(host, "guest.json", dict)
         return value
-    except EvidenceError:
+    except ForeignError:
         return {}
 
 
@@ -396,11 +366,11 @@ def _has_console(host: Host) -> bool:
 def _judge_boots(host: Host) -> tuple[str, str] | None:
     """CRASH when the host was started anew after its facts were read; None when it was not."""
     if not host.boot:
-        raise EvidenceError("facts.json", "no 'boot_id': it is not known whether the host was restarted during the run")
+        raise ForeignError("no 'boot_id': it is not known whether the host was restarted during the run", "facts.json")
     places = [index for index, step in enumerate(host.steps) if step["step"] == "facts"]
     since = [step for step in host.steps[places[-1] if places else 0 :] if step.get("boot")]
     if not since:
-        raise EvidenceError("steps.jsonl", "no step says which boot of the host it ran in")
+        raise ForeignError("no step says which boot of the host it ran in", "steps.jsonl")
     before = "facts"
     for step in since:
         if step["boot"] != host.boot:
@@ -431,14 +401,14 @@ def _end_marker(host: Host) -> str:
 
 
 def _scan(host: Host, name: str, policy: splat.Policy) -> splat.Scan:
-    """Look through a log for what this run caused; splats become findings.  Raises EvidenceError."""
+    """Look through a log for what this run caused; splats become findings.  Raises ForeignError."""
     with _open(host, name) as stream:
         found = splat.scan(
             _lines(stream), policy, _marker(host), whole=True, end=_end_marker(host), modules=_under_test(host)
         )
         size = os.fstat(stream.fileno()).st_size
     if not found.lines:
-        raise EvidenceError(name, "the file is empty: nothing shows whether the kernel complained")
+        raise ForeignError("the file is empty: nothing shows whether the kernel complained", name)
     _note_splats(host, found, name)
     if size > MAX_LOG:
         text = f"the log has {size >> 20} MiB, of which the first {MAX_LOG >> 20} were looked through"
@@ -447,11 +417,11 @@ def _scan(host: Host, name: str, policy: splat.Policy) -> splat.Scan:
 
 
 def _judge_whole(host: Host, found: splat.Scan, name: str, what: str) -> None:
-    """No splat is good news only from a log that holds the run.  Raises EvidenceError."""
+    """No splat is good news only from a log that holds the run.  Raises ForeignError."""
     if not found.marker:
-        raise EvidenceError(name, f"no line '{_marker(host)}': what this run caused is not known")
+        raise ForeignError(f"no line '{_marker(host)}': what this run caused is not known", name)
     if found.holes:
-        raise EvidenceError(name, f"the kernel says in {found.holes} lines that messages are missing here")
+        raise ForeignError(f"the kernel says in {found.holes} lines that messages are missing here", name)
     if not found.splats:
         host.add("ok", name, f"{what}, no splat ({found.allowed} allowed messages)")
 
@@ -464,7 +434,7 @@ def _under_test(host: Host) -> tuple[str, ...]:
 def _judge_dmesg(host: Host, policy: splat.Policy) -> None:
     found = _scan(host, "dmesg.txt", policy)
     if found.marker and not found.ended and _released(host):
-        raise EvidenceError("dmesg.txt", f"no line '{_end_marker(host)}': the log of the last steps is not there")
+        raise ForeignError(f"no line '{_end_marker(host)}': the log of the last steps is not there", "dmesg.txt")
     lines = (found.ended or found.lines + 1) - found.marker - 1
     _judge_whole(host, found, "dmesg.txt", f"{lines} lines from the first step to the last")
 
@@ -494,7 +464,7 @@ def _judge_console_kept(host: Host) -> None:
     with _open(host, "console.log") as stream:
         digest = hashlib.sha256(stream.read(max(0, min(kept["bytes"], MAX_LOG)))).hexdigest()
     if digest != kept.get("sha256"):
-        raise EvidenceError("console.log", "the file is not what was kept of the console: its checksum differs")
+        raise ForeignError("the file is not what was kept of the console: its checksum differs", "console.log")
 
 
 def _judge_console_shows(host: Host) -> None:
@@ -539,7 +509,7 @@ def _console_tail(host: Host) -> list[str]:
                 maxlen=CONSOLE_LINES,
             )
             return list(kept)
-    except (EvidenceError, OSError):
+    except (ForeignError, OSError):
         return []
 
 
@@ -547,15 +517,13 @@ def _console_tail(host: Host) -> list[str]:
 
 
 def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
-    try:
+    with about("stats.txt"):
         stats = trace.parse_stats(read_file(host, "stats.txt"))
-    except trace.TraceError as error:
-        raise EvidenceError("stats.txt", str(error)) from None
     cpus = host.facts.get("cpus")
     if not isinstance(cpus, int) or isinstance(cpus, bool) or cpus < 1:
-        raise EvidenceError("facts.json", "no number 'cpus': it is not known of how many CPUs there must be records")
+        raise ForeignError("no number 'cpus': it is not known of how many CPUs there must be records", "facts.json")
     if len(stats) < cpus:
-        raise EvidenceError("stats.txt", f"counts of {len(stats)} CPUs, the host has {cpus}")
+        raise ForeignError(f"counts of {len(stats)} CPUs, the host has {cpus}", "stats.txt")
     host.lost = sum(count.lost for count in stats.values())
     for cpu, count in sorted(stats.items()):
         if count.lost:
@@ -574,13 +542,11 @@ def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
 
 
 def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, trace.CpuStats] | None) -> None:
-    try:
+    with about("formats.txt"):
         formats = trace.parse_formats(read_file(host, "formats.txt"))
-    except trace.TraceError as error:
-        raise EvidenceError("formats.txt", str(error)) from None
     absent = [event for event in _planned(host) if event not in formats]
     if absent:
-        raise EvidenceError("formats.txt", f"no format of {', '.join(absent[:MAX_NAMED])}")
+        raise ForeignError(f"no format of {', '.join(absent[:MAX_NAMED])}", "formats.txt")
     if not _fields_fit(host, expect, formats):
         return
     checks = [(rule, rule.begin()) for rule in expect.rules]
@@ -719,12 +685,10 @@ def _in_time(stats: trace.CpuStats, first: int, last: int) -> bool:
 def _judge_calls(host: Host) -> None:
     """Compare the records with how often the payloads say that their functions were called."""
     expected = max((_counters(step) for step in host.steps), default=0)
-    try:
+    with about("calls.json"):
         counts = calls.check(read_json(host, "calls.json", dict)) if expected else {}
-    except calls.CallsError as error:
-        raise EvidenceError("calls.json", str(error)) from None
     if len(counts) < expected:
-        raise EvidenceError("calls.json", f"counts of {len(counts)} events, {expected} were read")
+        raise ForeignError(f"counts of {len(counts)} events, {expected} were read", "calls.json")
     if not host.whole:
         return
     pairs = [(plan["module"], one["event"]) for plan in host.plans for one in plan["events"]]
@@ -760,11 +724,10 @@ def _judge_witness(host: Host, target: str) -> None:
         return
     if not host.whole:
         return
-    try:
+    with about("witness_stats.txt"):
         stats = trace.parse_stats(read_file(host, "witness_stats.txt"))
+    with about("formats.txt"):
         formats = trace.parse_formats(read_file(host, "formats.txt"))
-    except trace.TraceError as error:
-        raise EvidenceError("witness_stats.txt", str(error)) from None
     lost, entries = (sum(getattr(count, key) for count in stats.values()) for key in ("lost", "entries"))
     if lost:
         host.add("missing", "witness_stats.txt", f"{lost} of the kernel's own events are lost: not compared")
@@ -776,9 +739,9 @@ def _judge_witness(host: Host, target: str) -> None:
             found = witness.count(reader, target)
         if reader.malformed_count or reader.lost:
             bad = reader.malformed[0].line if reader.malformed else 0
-            raise EvidenceError("witness.txt", f"line {bad} cannot be read")
+            raise ForeignError(f"line {bad} cannot be read", "witness.txt")
         if reader.records != entries:
-            raise EvidenceError("witness.txt", f"{reader.records} records; witness_stats.txt counts {entries}")
+            raise ForeignError(f"{reader.records} records; witness_stats.txt counts {entries}", "witness.txt")
         _compare_witness(host, found, target)
 
 
@@ -809,26 +772,21 @@ def _compare_witness(host: Host, found: witness.Witness, target: str) -> None:
 
 
 def judge_sites(host: Host, expect: Expect) -> None:
-    """Compare the call sites that were patched with the relocations of the target.  Raises EvidenceError."""
+    """Compare the call sites that were patched with the relocations of the target.  Raises ForeignError."""
     symbols = {event["function"]: event["symbol"] for plan in host.plans for event in plan["events"]}
     name = f"modules/{expect.target}.ko"
     why = _why_no_file(host, expect.target)
     if why:
-        raise EvidenceError(name, f"the file did not come, so no call site can be checked: {why}")
-    try:
-        with _open(host, name) as stream:
-            expected = sites.expected_sites(stream, symbols.values())
-    except sites.SitesError as error:
-        raise EvidenceError(name, str(error)) from None
+        raise ForeignError(f"the file did not come, so no call site can be checked: {why}", name)
+    with about(name), _open(host, name) as stream:
+        expected = sites.expected_sites(stream, symbols.values())
     for function, symbol in symbols.items():
         _add_sites(host, function, {"expected": expected.total(symbol)})
-    try:
+    with about("sites.txt"):
         reports = sites.parse_report(read_file(host, "sites.txt"))
-    except sites.SitesError as error:
-        raise EvidenceError("sites.txt", str(error)) from None
     report = reports.get(expect.target)
     if report is None:
-        raise EvidenceError("sites.txt", f"no report about {expect.target}, only: {', '.join(reports)}")
+        raise ForeignError(f"no report about {expect.target}, only: {', '.join(reports)}", "sites.txt")
     for function, symbol in symbols.items():
         _add_sites(host, function, report.branches(symbol))
     _compare_sites(host, expected, report, symbols)
@@ -921,7 +879,7 @@ def judge_end(host: Host, expect: Expect, targets: Sequence[str] = ()) -> None:
     end = read_json(host, "end.json", dict)
     modules = end.get("modules")
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
-        raise EvidenceError("end.json", "no list 'modules': it is not known what is still loaded")
+        raise ForeignError("no list 'modules': it is not known what is still loaded", "end.json")
     if _number(end.get("uptime")) < _number(host.facts.get("uptime")):
         times = f"up for {plain(end.get('uptime'), 20)} s, at the beginning {plain(host.facts.get('uptime'), 20)} s"
         host.add("missing", "end.json", f"{times}: these are not of one run")
@@ -952,10 +910,10 @@ def _note_modules(host: Host, expect: Expect, after: list[str]) -> None:
 def _judge_taint(host: Host, expect: Expect, after: Any) -> None:
     before = host.facts.get("taint")
     if not _is_taint(before) or not _is_taint(after):
-        raise EvidenceError("end.json" if _is_taint(before) else "facts.json", "no number 'taint'")
+        raise ForeignError("no number 'taint'", "end.json" if _is_taint(before) else "facts.json")
     allowed = sum(expect.taint.may_add)
     if before & ~after:
-        raise EvidenceError("end.json", f"taint {before} before, {after} after: flags never go but by a restart")
+        raise ForeignError(f"taint {before} before, {after} after: flags never go but by a restart", "end.json")
     wrong = after & ~before & ~allowed
     absent = [bit for bit in expect.taint.must_show if not after & bit]
     text = f"taint {before} before, {after} after"
@@ -1117,7 +1075,7 @@ def _judge_guest(host: Host, decided: tuple[str, str] | None) -> tuple[str, str]
         host.add("ok", "guest.json", "the guest lived to the end of the run")
         return None
     if alive is not False:
-        raise EvidenceError("guest.json", "it is not known whether the guest lived to the end of the run")
+        raise ForeignError("it is not known whether the guest lived to the end of the run", "guest.json")
     host.add("fail", "guest.json", "the guest's QEMU process has ended")
     return "CRASH", f"{decided[1]}; later the guest died" if decided else "the guest died after the last step"
 
@@ -1184,7 +1142,7 @@ def attempt(host: Host, judge: Callable[[], Any]) -> Any:
     """Run one part of the judgement; evidence that cannot be used becomes a finding."""
     try:
         return judge()
-    except EvidenceError as error:
+    except ForeignError as error:
         host.add("missing", error.source, error.reason)
         return None
 
@@ -1293,7 +1251,7 @@ def judge_run(
     ``expects`` has the expectations of each host by its name.
     ``reproduce`` is the command that repeats a host, with ``{host}`` for the host's name; without it the command
     line in run.json is taken, limited to the host.
-    Raises EvidenceError when run.json is missing or unusable.
+    Raises ForeignError when run.json is missing or unusable.
     """
     info = read_run(run_dir)
     command = _command(info)

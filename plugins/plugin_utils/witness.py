@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import EventFormat, Record
+from .trace import EventFormat, Record
 
 EVENTS = (
     "kmem:kmalloc",

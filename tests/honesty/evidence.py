@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import rundir
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
 
 HOST = "one"

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import sys
 
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, LabError, cache_root, interruptible
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, cache_root, interruptible
 
 
 def progress(text: str) -> None:
@@ -18,7 +19,7 @@ def main() -> int:
     try:
         with interruptible():
             image = ensure_image(ImageSpec.load({}), cache_root("", os.environ), progress)
-    except LabError as error:
+    except KedrError as error:
         print(f"image.py: {error}", file=sys.stderr)
         return 2
     print(image["tree"])

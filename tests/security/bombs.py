@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import deadline
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import deadline
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MEASURE = ROOT / "tests" / "security" / "measure.py"

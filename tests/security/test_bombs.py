@@ -146,7 +146,7 @@ PARSED = {
     ),
     "a header of a page of blanks": ("ringbuffer.parse_header_page('field: ' + ' ' * 1000000)", "names no timestamp"),
     "a header of a page of digits": (
-        "ringbuffer.parse_header_page('\\tfield: u64 commit;\\toffset:' + '9' * 5000 + ';\\tsize:8;')", "PageError",
+        "ringbuffer.parse_header_page('\\tfield: u64 commit;\\toffset:' + '9' * 5000 + ';\\tsize:8;')", "ForeignError",
     ),
     "quotes without an end": (
         "from ansible_collections.kedr.lab.plugins.plugin_utils.payload_model import Problem\n"

@@ -17,11 +17,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import deadline, kmods
-from ansible_collections.kedr.lab.plugins.plugin_utils.btf import BtfError
+from ansible_collections.kedr.lab.plugins.plugin_utils import kmods
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import deadline
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.processes import below, kill
 from ansible_collections.kedr.lab.plugins.plugin_utils.btf_file import read_btf
 from ansible_collections.kedr.lab.plugins.plugin_utils.kernel_headers import Tree
-from ansible_collections.kedr.lab.plugins.plugin_utils.sites import SitesError, expected_sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.sites import expected_sites
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST = 300  # MB that the control node may take
@@ -47,7 +49,7 @@ class Outcome(NamedTuple):
 def taken(process: int) -> float:
     """Return the memory of a process and of all that it started in MB; what they share counts once."""
     found = 0
-    for number in [process, *(pid for pid, dummy in deadline.below(process))]:
+    for number in [process, *(pid for pid, dummy in below(process))]:
         try:
             rows = pathlib.Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()
         except OSError:
@@ -66,7 +68,7 @@ def read(reader: str, *arguments: object) -> Outcome:
         while process.poll() is None:
             most = max(most, taken(process.pid))
             if most > 4 * MOST or time.monotonic() - begun > 100:
-                deadline.kill(deadline.below(process.pid) | {(process.pid, "")})
+                kill(below(process.pid) | {(process.pid, "")})
             time.sleep(0.01)
         said = process.stderr.read() if process.stderr else ""
     return Outcome(said.strip().rpartition("\n")[2], most, time.monotonic() - begun)
@@ -181,7 +183,7 @@ def told(read_it: Callable[[str], object], path: pathlib.Path) -> str:
     """Return what a reader complains of, in the errors that its callers know; nothing when it can read the file."""
     try:
         read_it(str(path))
-    except (ValueError, SitesError, BtfError) as error:
+    except (ValueError, ForeignError) as error:
         return str(error)
     return ""
 

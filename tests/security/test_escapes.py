@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_action, lab_guest, lab_image, report_junit, stream
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import Line
 from bombs import ROOT, by_ssh, hostile, task
 
@@ -86,7 +86,7 @@ class Work(lab_action.LabAction):
         raise self.problem
 
 
-@pytest.mark.parametrize("problem", [LabError(EVIL), OSError(2, EVIL, EVIL)])
+@pytest.mark.parametrize("problem", [KedrError(EVIL), OSError(2, EVIL, EVIL)])
 def test_nothing_of_a_guest_or_of_a_tool_steers_the_terminal(problem: Exception) -> None:
     action = Work(problem)
     result = action.perform({"run_dir": ""}, {})
@@ -101,13 +101,13 @@ def test_the_console_of_a_guest_and_the_log_of_a_tool_are_told_in_words(tmp_path
     boot.files = SimpleNamespace(console=str(console), log=str(console))
     boot.spec, boot.problem, boot.refused = SimpleNamespace(name="g"), "panicked", ""
     for told in (boot.report(), boot.news(), lab_image.explain(f"E: {EVIL}\n")):
-        action = Work(LabError(told))
+        action = Work(KedrError(told))
         assert steering(action.perform({"run_dir": ""}, {})["msg"]) == set()
         assert "owned" in told
 
 
 def test_nothing_that_a_stream_says_steers_the_terminal() -> None:
-    with pytest.raises(stream.StreamError) as caught:
+    with pytest.raises(ForeignError) as caught:
         list(stream.Parser("n", begun=True).feed(f"v {EVIL}\n".encode()))
     assert steering(str(caught.value)) == set()
     parser = stream.Parser("n", begun=True, failure=" ")

@@ -36,11 +36,11 @@ from ansible_collections.kedr.lab.plugins.plugin_utils import (
     splat,
     ssh_legacy,
     stream,
-    sums,
     trace,
     until,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import sums
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
 from bombs import MOST, ROOT
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -169,26 +169,26 @@ def streamed(data: bytes) -> None:
 
 
 READERS: dict[str, tuple[Callable[[bytes], Any], tuple[type[Exception], ...]]] = {
-    "answer": (answered, (hostshell.AnswerError,)),
-    "tar": (untarred, (hostshell.AnswerError,)),
+    "answer": (answered, (ForeignError,)),
+    "tar": (untarred, (ForeignError,)),
     "log": (scanned, ()),
     "output": (lambda data: checks.parse_checks(text(data)), ()),
     "clocks": (lambda data: clocks.dump(clocks.take(text(data).splitlines())), ()),
-    "clocks.jsonl": (lambda data: clocks.parse(text(data)), (clocks.ClockError,)),
-    "calls": (lambda data: calls.parse(text(data)), (calls.CallsError,)),
-    "checksums": (lambda data: lab_cloud.parse_checksums(text(data), "disk.img"), (LabError,)),
-    "finished": (lambda data: lab_cloud.read_finished(text(data)), (LabError,)),
+    "clocks.jsonl": (lambda data: clocks.parse(text(data)), (ForeignError,)),
+    "calls": (lambda data: calls.parse(text(data)), (ForeignError,)),
+    "checksums": (lambda data: lab_cloud.parse_checksums(text(data), "disk.img"), (KedrError,)),
+    "finished": (lambda data: lab_cloud.read_finished(text(data)), (KedrError,)),
     "hold": (lambda data: holding.describe(holding.parse(text(data))), ()),
-    "stream": (streamed, (stream.StreamError,)),
+    "stream": (streamed, (ForeignError,)),
     "payload": (lambda data: payload_read.read_payload(data, "x"), ()),
     "c": (lambda data: (cdecl.unbalanced(text(data)), cdecl.words(text(data))), ()),
     "explained": (lambda data: (lab_image.explain(text(data)), ssh_legacy.explain(text(data), "false")), ()),
     "formats.txt": (formatted, (trace.TraceError,)),
-    "header.txt": (lambda data: ringbuffer.parse_header_page(text(data)), (ringbuffer.PageError,)),
+    "header.txt": (lambda data: ringbuffer.parse_header_page(text(data)), (ForeignError,)),
     "stats.txt": (lambda data: trace.parse_stats(text(data)), (trace.TraceError,)),
     "comms.txt": (trace.thread_names, ()),
     "trace.txt": (traced, ()),
-    "pages": (paged, (ringbuffer.PageError,)),
+    "pages": (paged, (ForeignError,)),
 }
 
 
@@ -240,7 +240,7 @@ def test_a_reader_takes_any_bytes_or_refuses_them_with_its_own_error(name: str, 
 @given(data=st.data())
 def test_formats_that_lie_about_pages_are_read_or_refused(data: st.DataObject) -> None:
     content = data.draw(changed(SEEDS["formats.txt"]))
-    with no_hang(), contextlib.suppress(trace.TraceError, records.RecordError):
+    with no_hang(), contextlib.suppress(trace.TraceError, ForeignError):
         laid_out(content)
 
 
@@ -255,10 +255,10 @@ def test_a_directory_of_a_host_is_read_or_refused(
     (place / name).write_bytes(data.draw(changed(FILES[name])))
     try:
         with no_hang():
-            with contextlib.suppress(host_records.HostRecordsError, collection.CollectionError):
+            with contextlib.suppress(ForeignError, ForeignError):
                 for batch in host_records.find(str(place), "one").batches():
                     batch.validate(full=True)
-            with contextlib.suppress(collection.CollectionError):
+            with contextlib.suppress(ForeignError):
                 found = collection.read(str(place))
                 found.count()
                 collection.account(found, {}, [], False)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image, mmdebstrap_command
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, LabError, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, load_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.systems import load_systems
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def rows(tmp_path: pathlib.Path) -> WRITE:
 
 def refused(path: pathlib.Path) -> str:
     """Return what is said of a file of rows that is refused; it must name the file and a line."""
-    with pytest.raises(DataFileError) as caught:
+    with pytest.raises(InputError) as caught:
         load_systems(str(path))
     (problem,) = caught.value.problems
     assert problem.startswith(f"{path}:") and problem.removeprefix(f"{path}:")[0].isdigit(), problem
@@ -80,13 +80,13 @@ def test_no_option_of_an_image_becomes_a_command_of_root(
     """All the way to mmdebstrap, as the matrix goes with a row."""
     monkeypatch.setattr(lab_image, "NEEDED_MB", 1)
     image = json.loads(json.dumps(image).replace("{}", str(canary)))
-    with pytest.raises((DataFileError, LabError)) as caught:
+    with pytest.raises((InputError, KedrError)) as caught:
         (row,) = load_systems(str(rows(image=image)))
         (guest,) = load_guests([row.variables()["kedr_guest"]], {})
         assert isinstance(guest.image, ImageSpec)
         ensure_image(guest.image, str(tmp_path / "cache"), print)
     assert not canary.exists()
-    assert isinstance(caught.value, DataFileError)
+    assert isinstance(caught.value, InputError)
     assert "systems.yml:" in str(caught.value) and "allowed is" in str(caught.value)
 
 
@@ -135,7 +135,7 @@ def test_a_kernels_tree_that_others_can_change_is_not_copied_by_root(
     (tree / "boot/vmlinuz-6.12").symlink_to("/etc/shadow")
     os.chown(tree / "boot/vmlinuz-6.12", 65534, 65534, follow_symlinks=False)
     monkeypatch.setattr(lab_image, "_build", lambda *arguments: pytest.fail("it is built"))
-    with pytest.raises(LabError, match=r"vmlinuz-6\.12 can be changed by others; nothing is taken from there"):
+    with pytest.raises(KedrError, match=r"vmlinuz-6\.12 can be changed by others; nothing is taken from there"):
         ensure_image(ImageSpec.load({"kernel_tree": str(tree)}), str(tmp_path / "cache"), print)
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import ensure_cloud, expected_sum
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, LabError, load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, load_image
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -96,7 +97,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refused(spec: CloudSpec, cache: Path) -> str:
     """Return what is said of an image that is not taken; nothing of it is among the images."""
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(KedrError) as caught:
         ensure_cloud(spec, str(cache), lambda line: None)
     assert [path for path in (cache / "images").iterdir() if path.is_dir()] == []
     return str(caught.value)
@@ -113,7 +114,7 @@ def test_an_image_that_is_not_what_its_sum_says_is_refused_and_removed(tmp_path:
 
 
 def test_a_list_of_sums_that_comes_by_plain_http_is_refused() -> None:
-    with pytest.raises(LabError, match="can be changed on its way"):
+    with pytest.raises(KedrError, match="can be changed on its way"):
         load_image({"cloud": {"url": "https://host/disk", "checksums": "http://host/SHA256SUMS"}})
 
 
@@ -135,7 +136,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path: Path) -> 
     with serving(drip) as url:
         begun = time.monotonic()
         assert "bytes came in" in refused(CloudSpec(f"{url}/disk", SUM), tmp_path)
-        with pytest.raises(LabError, match="bytes came in"):
+        with pytest.raises(KedrError, match="bytes came in"):
             expected_sum(CloudSpec(f"{url}/disk", checksums=f"{url}/SHA256SUMS"))
     assert time.monotonic() - begun < 4
 
@@ -176,7 +177,7 @@ def test_what_is_asked_for_by_https_is_not_taken_from_plain_http(tmp_path: Path,
         spec = CloudSpec(f"{direct}/disk", SUM)
         assert ensure_cloud(spec, str(tmp_path / "direct"), lambda line: None)["sum"] == SUM
         assert f"redirected from https to {plain}/disk" in refused(CloudSpec(f"{secure}/disk", SUM), tmp_path / "away")
-        with pytest.raises(LabError, match="redirected from https to http"):
+        with pytest.raises(KedrError, match="redirected from https to http"):
             expected_sum(CloudSpec(f"{direct}/disk", checksums=f"{secure}/SHA256SUMS"))
 
 

@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    dataset,
-    kedr_trace,
-    records,
-    timeline_data,
-    trace,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, kedr_trace, records, timeline_data, trace
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 SPILLING = (

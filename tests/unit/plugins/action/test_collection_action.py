@@ -104,7 +104,7 @@ def test_a_host_that_names_no_directory_is_refused(begun: pathlib.Path, shown: m
 
 def test_a_directory_that_is_no_run_is_told(tmp_path: pathlib.Path, shown: mock.Mock) -> None:
     result = judge(tmp_path)
-    assert result["msg"] == f"{tmp_path}/run.json: the file is not there"
+    assert result["msg"] == f"{tmp_path}/run.json: cannot be read: No such file or directory"
 
 
 def test_a_control_node_without_the_packages_is_told_what_to_install(begun: pathlib.Path, shown: mock.Mock) -> None:

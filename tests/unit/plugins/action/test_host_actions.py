@@ -22,6 +22,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
 from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell, lab_uefi, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from processes import all_end
 
 ROOT = pathlib.Path(base.__file__).resolve().parents[2]
@@ -636,7 +637,7 @@ def test_what_an_unmarked_host_built_is_signed_only_if_that_risk_is_taken(
         task: Task, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, by: build.Builder, options: dict,
         signed: bool) -> None:
     ko = build.store(str(tmp_path), "k1", "one", {"one.ko": b"ELF of one"}, {"by": by._asdict()}).file("one.ko")
-    monkeypatch.setattr(signing, "sign", mock.Mock(side_effect=signing.SigningError("it came to signing")))
+    monkeypatch.setattr(signing, "sign", mock.Mock(side_effect=KedrError("it came to signing")))
     result = task("kmod", modules=[{"name": "one", "ko": ko}], signing_key="k", signing_cert="c", **options)
     assert (result["kind"], task.calls) == ("INFRA", [])
     assert ("it came to signing" if signed else "kedr_sign_untrusted: true") in result["msg"]
@@ -809,7 +810,7 @@ def test_output_that_was_cut_is_a_failure_whatever_was_checked_before(task: Task
 
 
 def test_a_script_that_is_not_there_is_named(task: Task) -> None:
-    assert "/nowhere/x.sh: cannot read" in task("exercise", script="/nowhere/x.sh")["msg"]
+    assert "/nowhere/x.sh (a file of the exercise): cannot be read" in task("exercise", script="/nowhere/x.sh")["msg"]
 
 
 def test_what_a_trace_needs_is_checked_before_a_trip(task: Task) -> None:

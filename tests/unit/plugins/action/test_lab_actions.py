@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible_collections.kedr.lab.plugins.action import lab_guest, lab_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 
 IMAGE = {"key": "k", "cached": True}
 
@@ -53,7 +53,7 @@ def test_an_image_that_is_there_is_a_step_of_its_host(do, tmp_path, monkeypatch)
 
 
 def test_an_image_that_cannot_be_built_is_infra_for_its_host_alone(do, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(lab_image, "ensure_image", mock.Mock(side_effect=LabError("no mirror")))
+    monkeypatch.setattr(lab_image, "ensure_image", mock.Mock(side_effect=KedrError("no mirror")))
     result = do(lab_image, {"run_dir": "run"})
     assert (result["failed"], result["kind"], result["msg"]) == (True, "INFRA", "no mirror")
     assert steps(tmp_path) == [("image", "failed", "INFRA", "no mirror")]
@@ -67,7 +67,7 @@ def test_what_nobody_thought_of_is_a_failed_step_too(do, tmp_path, monkeypatch) 
 
 
 def test_a_guest_that_does_not_boot_is_a_failed_step(do, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(lab_guest.Lab, "start", mock.Mock(side_effect=LabError("guest box took no login")))
+    monkeypatch.setattr(lab_guest.Lab, "start", mock.Mock(side_effect=KedrError("guest box took no login")))
     assert do(lab_guest, {"lab_dir": str(tmp_path / "lab"), "guests": [{"name": "box"}], "run_dir": "run"})["failed"]
     assert steps(tmp_path) == [("guest", "failed", "INFRA", "guest box took no login")]
 

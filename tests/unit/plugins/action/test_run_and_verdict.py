@@ -413,7 +413,7 @@ def test_mistakes_in_data_files_are_told_by_file_and_line(begun: pathlib.Path) -
 def test_a_directory_that_is_no_run_is_told(tmp_path: pathlib.Path) -> None:
     result = do(verdict_action, {"run_dir": str(tmp_path), "hosts": ["one"]}, tmp_path)
     assert result["failed"] is True
-    assert result["msg"] == f"{tmp_path}/run.json: the file is not there"
+    assert result["msg"] == f"{tmp_path}/run.json: cannot be read: No such file or directory"
 
 
 def test_the_actions_and_their_documentation_have_one_name() -> None:

@@ -8,7 +8,7 @@ import pathlib
 import struct
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import sums
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import sums
 
 from .ring_pages import HEADER, Page
 

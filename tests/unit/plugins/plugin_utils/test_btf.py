@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.btf import Btf, BtfError, Prototype, Shape, UnspeakableError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.btf import Btf, Prototype, Shape, UnspeakableError
 from ansible_collections.kedr.lab.plugins.plugin_utils.btf_file import read_btf
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.btf_writer import VARIADIC, Writer, elf
 from hypothesis import given
@@ -153,7 +154,7 @@ def test_a_module_without_its_kernel_is_an_error() -> None:
     number = kernel.integer("int", 4)
     module = Writer(base=kernel)
     module.function("f", number)
-    with pytest.raises(BtfError, match="there is no string"):
+    with pytest.raises(ForeignError, match="there is no string"):
         Btf(module.bytes()).functions  # noqa: B018
 
 
@@ -173,7 +174,7 @@ def test_a_type_that_c_cannot_name_is_told(build: Callable[[Writer], int], words
 
 @pytest.mark.parametrize("kind", ["PTR", "TYPEDEF", "CONST", "TYPE_TAG"])
 def test_types_that_go_in_a_circle_are_an_error(kind: str) -> None:
-    with pytest.raises(BtfError, match="circle"):
+    with pytest.raises(ForeignError, match="circle"):
         declared(lambda w: w.add(kind, "" if kind in ("PTR", "CONST") else "t", w.next))
 
 
@@ -183,7 +184,7 @@ def test_a_type_that_would_never_end_is_an_error() -> None:
     for _level in range(40):  # would be written with two to the power of forty words
         inner = writer.add("PTR", ref=writer.prototype(0, ("", inner), ("", inner)))
     writer.function("f", 0, ("x", inner))
-    with pytest.raises(BtfError, match="too long"):
+    with pytest.raises(ForeignError, match="too long"):
         prototype(writer)
 
 
@@ -206,7 +207,7 @@ def good() -> bytes:
     ],
 )
 def test_what_is_no_btf_is_told(data: bytes, words: str) -> None:
-    with pytest.raises(BtfError, match=words):
+    with pytest.raises(ForeignError, match=words):
         Btf(data)
 
 
@@ -218,7 +219,7 @@ def test_no_bytes_give_anything_but_types_or_a_btf_error(noise: bytes, place: in
             btf = Btf(broken)
             for numbers in btf.functions.values():
                 btf.prototype(numbers[0])
-        except (BtfError, UnspeakableError):
+        except (ForeignError, UnspeakableError):
             continue
         assert isinstance(btf.functions, dict)
 
@@ -259,11 +260,11 @@ def test_what_zstd_has_compressed_needs_the_program_and_says_so(
     (tmp_path / "file").write_bytes(bz_image(packed + b"size"))
     assert list(read_btf(str(tmp_path / "file")).functions) == ["f"]
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BtfError, match="there is no program zstd; install it"):
+    with pytest.raises(ForeignError, match="there is no program zstd; install it"):
         read_btf(str(tmp_path / "file"))
     (tmp_path / "zstd").write_text("#!/no-such-program\n")
     (tmp_path / "zstd").chmod(0o755)
-    with pytest.raises(BtfError, match=f"{tmp_path}/zstd: cannot be started"):
+    with pytest.raises(ForeignError, match=f"{tmp_path}/zstd: cannot be started"):
         read_btf(str(tmp_path / "file"))
 
 
@@ -293,14 +294,14 @@ def test_a_module_with_a_base_of_its_own_needs_no_kernel(tmp_path: Path) -> None
 def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(data)
-    with pytest.raises(BtfError, match=words) as caught:
+    with pytest.raises(ForeignError, match=words) as caught:
         read_btf(str(path))
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_and_a_directory_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BtfError, match="none: cannot be read: No such file"):
+    with pytest.raises(ForeignError, match="none: cannot be read: No such file"):
         read_btf(str(tmp_path / "none"))
-    with pytest.raises(BtfError, match="cannot be read: Is a directory"):
+    with pytest.raises(ForeignError, match="cannot be read: Is a directory"):
         read_btf(str(tmp_path))

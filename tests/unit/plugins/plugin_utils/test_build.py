@@ -11,6 +11,7 @@ import time
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import build
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.build import Module
 
 FACTS = {"release": "6.12", "machine": "x86_64", "build": "#1", "compiler": "gcc 14", "config_sum": "1-2", "cpus": 2}
@@ -60,7 +61,7 @@ def test_the_probes_depend_on_no_header_of_ours() -> None:
 
 
 def test_a_need_must_stand_before_the_module() -> None:
-    with pytest.raises(ValueError, match="one needs cp_controller"):
+    with pytest.raises(InputError, match="one needs cp_controller"):
         build.content_keys(FACTS, BUILDER, COMMON, [ONE, CONTROLLER])
 
 
@@ -100,7 +101,7 @@ def test_a_built_module_tells_who_made_it_and_any_other_file_does_not(tmp_path: 
 @pytest.mark.parametrize("made", [{}, {"by": "me"}, {"by": {"kind": "root"}}, {"by": {**BUILDER._asdict(), "x": 1}}])
 def test_a_manifest_that_does_not_say_who_made_the_module_is_not_believed(tmp_path: pathlib.Path, made: dict) -> None:
     entry = build.store(str(tmp_path), "k1", "one", {"one.ko": b"ko"}, made)
-    with pytest.raises(ValueError, match="does not say who built it"):
+    with pytest.raises(ForeignError, match="does not say who built it"):
         build.maker(entry.file("one.ko"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import checks, tracing
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 
 
 def test_checks_are_read_and_other_lines_are_not() -> None:
@@ -46,13 +46,13 @@ def test_events_become_paths() -> None:
 
 @pytest.mark.parametrize("event", ["kfree", "a:b:c", "../x:y", "a:../b", "a/b:c", "a b:c", "a:b\n", ""])
 def test_what_is_no_event_is_refused(event: str) -> None:
-    with pytest.raises(StepError, match="no event"):
+    with pytest.raises(InputError, match="no event"):
         tracing.event_paths([event])
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "-x", ".x", "a b", "a\n"])
 def test_what_cannot_name_an_instance_is_refused(name: str) -> None:
-    with pytest.raises(StepError, match="cannot name"):
+    with pytest.raises(InputError, match="cannot name"):
         tracing.instance_name(name)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import collection, records, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -245,7 +246,7 @@ def test_a_host_of_which_nothing_came_has_no_counts(host: HostDir) -> None:
 def test_a_file_that_cannot_be_used_is_named(host: HostDir, name: str, content: Any, text: str) -> None:
     host.cpu(0, pages([KFREE]), stats(1))
     host.write(name, content)
-    with pytest.raises(collection.CollectionError, match=text):
+    with pytest.raises(ForeignError, match=text):
         account(host, None)
 
 

@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import deadline
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import deadline
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.processes import below
 from processes import all_end
 
 
@@ -20,7 +21,7 @@ def test_work_that_takes_too_long_is_interrupted_and_what_it_started_is_killed()
         with pytest.raises(deadline.TimeIsUp), deadline.limited(0.3):
             subprocess.run("sleep 61 & sleep 62; echo", shell=True, stdout=subprocess.PIPE, check=False)
         assert time.monotonic() - began < 20
-        mine = {pid for pid, _start in deadline.below(os.getpid())}
+        mine = {pid for pid, _start in below(os.getpid())}
         assert before.poll() is None
         assert before.pid in mine
         before.kill()

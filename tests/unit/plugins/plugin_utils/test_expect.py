@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import Record, Value
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,19 +105,19 @@ def test_the_sample_is_read_and_every_rule_says_what_it_means() -> None:
         ("4096: outside", "4097: outside", "expect.yml:25: '4097' is no taint flag"),
         ("4096: outside", "4096: ''", "expect.yml:25: the meaning of a taint flag must be a text"),
         ("must_show: [4096]", "must_show: [x]", "expect.yml:26: 'x' is no taint flag"),
-        ("target: t\n", "target: t\n\ttab\n", "expect.yml:2: is no YAML"),
+        ("target: t\n", "target: t\n\ttab\n", "expect.yml:2: is not valid YAML"),
     ],
 )
 def test_a_mistake_is_named_by_file_and_line(tmp_path: pathlib.Path, old: str, new: str, said: str) -> None:
     assert old in GOOD
-    with pytest.raises(DataFileError) as caught:
+    with pytest.raises(InputError) as caught:
         load(tmp_path, GOOD.replace(old, new, 1))
     assert said in str(caught.value)
 
 
 def test_a_file_without_rules_is_refused(tmp_path: pathlib.Path) -> None:
     text = "target: t\nmodules_gone: [t]\nchecks: [c]\ncounts: []\ntaint: {means: m, may_add: {}, must_show: []}\n"
-    with pytest.raises(DataFileError, match="no rule at all"):
+    with pytest.raises(InputError, match="no rule at all"):
         load(tmp_path, text)
 
 
@@ -131,20 +131,20 @@ def test_a_file_without_rules_is_refused(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_the_checks_that_an_exercise_must_make_are_named(tmp_path: pathlib.Path, checks: str, said: str) -> None:
-    with pytest.raises(DataFileError, match=said) as caught:
+    with pytest.raises(InputError, match=said) as caught:
         load(tmp_path, GOOD.replace("checks: [done]", f"checks: {checks}"))
     assert "expect.yml:27: " in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["none.yml", "."])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: pathlib.Path, name: str) -> None:
-    with pytest.raises(DataFileError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         expect.load_expect(str(tmp_path / name))
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "expect.yml").write_bytes(b"target: \xff\n")
-    with pytest.raises(DataFileError, match="is not UTF-8"):
+    with pytest.raises(InputError, match="is not UTF-8"):
         expect.load_expect(str(tmp_path / "expect.yml"))
 
 

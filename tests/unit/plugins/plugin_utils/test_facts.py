@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import facts, hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import AnswerError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 
 
 def answer(**values: str | list[str]) -> hostshell.Answer:
@@ -86,7 +86,7 @@ def test_a_host_without_a_kernel_tree_still_has_facts() -> None:
     {"lacks": ["everything"]},
 ])
 def test_a_name_that_cannot_be_one_is_an_error(odd: dict) -> None:
-    with pytest.raises(AnswerError) as error:
+    with pytest.raises(ForeignError) as error:
         facts.facts_of_answer(answer(**odd))
     assert "\x1b" not in str(error.value)
 

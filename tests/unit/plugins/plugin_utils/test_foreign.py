@@ -8,7 +8,7 @@ import io
 import unicodedata
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain, printable, spreadsheet
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import plain, printable, spreadsheet
 from hypothesis import given
 from hypothesis import strategies as st
 

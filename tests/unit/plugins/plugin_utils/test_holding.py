@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import holding, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.processes import start_of
 
-HERE = {"boot": "b", "node": holding.this_node(), "pid": str(os.getpid()), "start": holding.start_of(os.getpid())}
+HERE = {"boot": "b", "node": holding.this_node(), "pid": str(os.getpid()), "start": start_of(os.getpid())}
 ELSEWHERE = {"boot": "b", "node": "another/1", "pid": str(os.getpid()), "start": "1", "up": "1000"}
 
 
@@ -41,7 +42,7 @@ def test_a_process_that_has_ended_has_no_start() -> None:
     with subprocess.Popen(["true"]) as ended:
         pid = ended.pid
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        assert holding.start_of(pid) == ""
+        assert start_of(pid) == ""
 
 
 def test_what_a_host_says_of_a_hold_is_taken_word_by_word() -> None:

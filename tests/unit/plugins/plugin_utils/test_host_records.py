@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import host_records
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 
 SAMPLE = Path(__file__).parents[2] / "data" / "host"
 
@@ -117,8 +118,8 @@ def test_lines_that_are_no_records_are_counted(host: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("facts.json", "{", "facts.json: no JSON"),
-        ("facts.json", "[]", "facts.json: not a JSON dict"),
+        ("facts.json", "{", "facts.json: is not valid JSON"),
+        ("facts.json", "[]", "facts.json: does not hold a JSON object"),
         ("facts.json", "{}", "no release of the kernel"),
         ("formats.txt", "== kmem/kfree\nID: 1\n", "format of kmem/kfree: no number"),
         ("header.txt", "", "header_page names no timestamp"),
@@ -127,14 +128,14 @@ def test_lines_that_are_no_records_are_counted(host: Path) -> None:
 )
 def test_files_that_cannot_be_read_are_named(host: Path, name: str, text: str, reason: str) -> None:
     (host / name).write_text(text)
-    with pytest.raises(host_records.HostRecordsError, match=reason):
+    with pytest.raises(ForeignError, match=reason):
         read(host)
 
 
 def test_a_host_without_a_trace_is_told_from_one_without_records(host: Path) -> None:
     shutil.rmtree(host / "raw")
     (host / "trace.txt").unlink()
-    with pytest.raises(host_records.HostRecordsError, match="no trace of this host"):
+    with pytest.raises(ForeignError, match="no trace of this host"):
         read(host)
     (host / "trace.txt").write_text("# tracer: nop\n")
     assert read(host)[1] == []

@@ -11,7 +11,8 @@ import tarfile
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import AnswerError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 
 SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
 
@@ -114,25 +115,25 @@ def test_greetings_before_the_answer_are_skipped() -> None:
     (b" " * (hostshell.MAX_PREAMBLE + 1) + b"kedr-begin n\nkedr-end n\n", "did not answer"),
 ])
 def test_an_answer_that_is_not_whole_and_well_formed_is_refused(stdout: bytes, said: str) -> None:
-    with pytest.raises(AnswerError, match=said):
+    with pytest.raises(ForeignError, match=said):
         hostshell.parse(stdout, "n")
 
 
 def test_too_long_an_answer_is_refused() -> None:
-    with pytest.raises(AnswerError, match="at most 10"):
+    with pytest.raises(ForeignError, match="at most 10"):
         hostshell.parse(b"x" * 11, "n", 10)
 
 
 def test_an_answer_of_more_values_than_any_host_has_is_refused() -> None:
     assert len(answer(b"v a 1\n" * hostshell.MAX_VALUES).all("a")) == hostshell.MAX_VALUES
-    with pytest.raises(AnswerError, match=f"more than {hostshell.MAX_VALUES} values"):
+    with pytest.raises(ForeignError, match=f"more than {hostshell.MAX_VALUES} values"):
         answer(b"v a 1\n" * (hostshell.MAX_VALUES + 1))
 
 
 def test_a_large_text_is_kept_and_not_taken_apart() -> None:
     got = answer(b"text t\n|" + b"x" * hostshell.MAX_TEXT + b"\n.\n")
     assert len(got.blobs["t"]) == hostshell.MAX_TEXT + 1
-    with pytest.raises(AnswerError, match=f"{hostshell.MAX_TEXT + 1} bytes of 't'"):
+    with pytest.raises(ForeignError, match=f"{hostshell.MAX_TEXT + 1} bytes of 't'"):
         got.text("t")
 
 
@@ -145,7 +146,7 @@ def test_bars_and_empty_lines_are_no_part_of_a_text(sent: str, text: str) -> Non
 
 
 def test_an_error_does_not_pass_terminal_escapes_on() -> None:
-    with pytest.raises(AnswerError) as error:
+    with pytest.raises(ForeignError) as error:
         hostshell.parse(b"\x1b]0;evil\x07", "n")
     assert "\x1b" not in str(error.value)
     assert "\\x1b" in str(error.value)
@@ -154,12 +155,12 @@ def test_an_error_does_not_pass_terminal_escapes_on() -> None:
 def test_a_key_that_came_twice_is_no_single_value() -> None:
     got = answer("v a 1\nv a 2\n")
     assert got.all("a") == ["1", "2"]
-    with pytest.raises(AnswerError, match="2 times"):
+    with pytest.raises(ForeignError, match="2 times"):
         got.one("a")
 
 
 def test_a_number_must_be_one() -> None:
-    with pytest.raises(AnswerError, match="not a number"):
+    with pytest.raises(ForeignError, match="not a number"):
         answer("v a 1e9\n").number("a")
     assert answer("").number("a", 7) == 7
 
@@ -169,8 +170,8 @@ def test_an_empty_text_is_empty() -> None:
 
 
 def test_printable_spells_out_control_characters_and_shortens_the_middle() -> None:
-    assert hostshell.printable("a\tb\r\nc\x1b[31m\u202e\udc80") == "a\tb\nc\\x1b[31m\\u202e\\x80"
-    short = hostshell.printable("begin" + "x" * 10_000 + "end", 100)
+    assert printable("a\tb\r\nc\x1b[31m\u202e\udc80") == "a\tb\nc\\x1b[31m\\u202e\\x80"
+    short = printable("begin" + "x" * 10_000 + "end", 100)
     assert short.startswith("begin")
     assert short.endswith("end")
     assert len(short) < 160
@@ -194,7 +195,7 @@ def test_a_tar_from_a_host_with_an_odd_entry_is_refused(name: str, kind: bytes) 
         info.type = kind
         info.linkname = "/etc/passwd"
         tar.addfile(info)
-    with pytest.raises(AnswerError, match="odd entry"):
+    with pytest.raises(ForeignError, match="odd entry"):
         hostshell.read_tar(out.getvalue())
 
 
@@ -236,17 +237,17 @@ WHOLE = tar_of(("a", tarfile.REGTYPE, b"x" * 600))
     WHOLE[:124] + b"-1         \0" + WHOLE[136:],
 ])
 def test_a_broken_tar_is_refused(tar: bytes) -> None:
-    with pytest.raises(AnswerError, match="cannot be read"):
+    with pytest.raises(ForeignError, match="cannot be read"):
         hostshell.read_tar(tar)
 
 
 @pytest.mark.parametrize("kind", [b"L" * 1, b"K", b"S", b"x", b"g", b"1", b"2", b"3", b"6", b"7", b"V", b"M", b"D"])
 def test_only_files_directories_and_long_names_are_in_a_tar(kind: bytes) -> None:
     entries = (("a", kind, b"n" * 300), ("b", tarfile.REGTYPE, b"x"))
-    with pytest.raises(AnswerError, match="odd entry"):
+    with pytest.raises(ForeignError, match="odd entry"):
         hostshell.read_tar(tar_of(*entries))
 
 
 def test_a_file_that_is_twice_in_a_tar_is_refused() -> None:
-    with pytest.raises(AnswerError, match="'a' twice"):
+    with pytest.raises(ForeignError, match="'a' twice"):
         hostshell.read_tar(tar_of(("a", tarfile.REGTYPE, b"1"), ("a", tarfile.REGTYPE, b"2")))

@@ -152,7 +152,7 @@ def test_results_that_cannot_be_written_leave_no_older_ones(
     def full(path: str, content: str) -> None:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr(judge.rundir, "write_file", full)
+    monkeypatch.setattr(judge, "write_file", full)
     with pytest.raises(OSError, match="No space left"):
         judge.write(path, {"run_id": RUN_ID, "targets": [], "hosts": []})
     assert not (collected.run.path / judge.NAME).exists()
@@ -429,7 +429,7 @@ def test_the_command_judges_from_the_directory_alone(collected: Collection, caps
     assert kedr_collection.main("kedr-collection", [str(collected.run.path)]) == 1
     assert "1 hosts OK" in capsys.readouterr().out
     assert kedr_collection.main("kedr-collection", [str(collected.host)]) == 2
-    assert "run.json: the file is not there" in capsys.readouterr().err
+    assert "run.json: cannot be read: No such file or directory" in capsys.readouterr().err
 
 
 # -- several control nodes ---------------------------------------------------------------------------

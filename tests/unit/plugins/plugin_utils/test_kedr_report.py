@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_report, report_readme, report_rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
 
 ROOT = pathlib.Path(kedr_report.__file__).resolve().parents[2]
@@ -143,7 +144,7 @@ def checkout(tmp_path: pathlib.Path) -> Any:
         (tmp_path / page).write_text(f"above\n{report_readme.BEGIN}\nold\n{report_readme.END}\nbelow\n")
     (tmp_path / "schemas").mkdir()
     os.symlink(ROOT / "schemas" / "results.schema.json", tmp_path / "schemas" / "results.schema.json")
-    with mock.patch.object(kedr_report, "ROOT", str(tmp_path)):
+    with mock.patch.object(kedr_report.paths, "ROOT", str(tmp_path)):
         yield tmp_path
 
 
@@ -195,7 +196,7 @@ def test_results_of_an_older_form_are_not_kept(
 @pytest.mark.parametrize("parts", ["", "B", "E", "EB", "BBE", "BEB"])
 def test_a_readme_without_a_place_for_the_table_is_refused(parts: str) -> None:
     marks = {"B": report_readme.BEGIN, "E": report_readme.END}
-    with pytest.raises(report_readme.ReadmeError):
+    with pytest.raises(InputError):
         report_readme.fill("\n".join(marks[part] for part in parts), "table")
 
 

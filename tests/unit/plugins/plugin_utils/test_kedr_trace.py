@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_trace, pairs
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 
 from .host_dir import seal
 from .table import Call, write
@@ -366,12 +366,12 @@ def test_json_lines_go_to_a_file_of_ones_own(two_kernels: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["values", "--event", "kmaloc"], "no record of event 'kmaloc'; did you mean called_kmalloc"),
-        (["values", "--event", "called_kmallok"], "did you mean called_kmalloc"),
+        (["values", "--event", "kmaloc"], "no record of event 'kmaloc', did you mean 'called_kmalloc'"),
+        (["values", "--event", "called_kmallok"], "did you mean 'called_kmalloc'"),
         (["values", "--event", "zzz"], "there are: called_copy, called_kfree, called_kmalloc"),
         (
             ["quantiles", "--event", "kmalloc", "--argument", "sise"],
-            "called_kmalloc has no argument 'sise'; did you mean size?",
+            "called_kmalloc has no argument 'sise', did you mean 'size'?",
         ),
         (["unfreed", "--first", "kmalloc"], "--first and --then go together"),
         (["unfreed", "--first", "kmalloc:", "--then", "kfree:p"], "'kmalloc:' is no EVENT:ARGUMENT"),
@@ -424,7 +424,7 @@ def test_a_library_that_is_missing_is_named_with_the_list_of_what_to_install(
 )
 def test_mistakes_in_a_list_of_pairs_are_named_with_their_line(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "pairs.yml").write_text(text)
-    with pytest.raises(DataFileError, match=rf"pairs.yml:1: .*{reason}"):
+    with pytest.raises(InputError, match=rf"pairs.yml:1: .*{reason}"):
         pairs.load(str(tmp_path / "pairs.yml"))
 
 

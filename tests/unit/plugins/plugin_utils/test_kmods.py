@@ -14,7 +14,8 @@ from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import kmods
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError, KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpacked
 
 
 def elf(**sections: bytes) -> bytes:
@@ -53,18 +54,18 @@ def test_the_build_id_is_read_from_its_note() -> None:
 @pytest.mark.parametrize("pack", [bytes, lzma.compress, gzip.compress])
 def test_a_module_of_a_distribution_is_unpacked(pack: Callable[[bytes], bytes]) -> None:
     content = elf(_modinfo=b"name=x\0")
-    assert kmods.unpacked(pack(content)) == content
+    assert unpacked(pack(content)) == content
 
 
 @pytest.mark.parametrize("pack", [lzma.compress, gzip.compress])
 def test_a_packed_module_that_is_cut_off_is_refused(pack: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(ValueError, match="cut off"):
-        kmods.unpacked(pack(elf(_modinfo=b"name=x\0"))[:-20])
+    with pytest.raises(ForeignError, match="cut off"):
+        unpacked(pack(elf(_modinfo=b"name=x\0"))[:-20])
 
 
 def test_without_the_program_zstd_the_message_names_it() -> None:
-    with mock.patch.dict(os.environ, PATH="/nonexistent"), pytest.raises(ValueError, match="no program zstd; install"):
-        kmods.unpacked(b"\x28\xb5\x2f\xfd" + bytes(20))
+    with mock.patch.dict(os.environ, PATH="/nonexistent"), pytest.raises(ForeignError, match="no program zstd; "):
+        unpacked(b"\x28\xb5\x2f\xfd" + bytes(20))
 
 
 @pytest.mark.parametrize(
@@ -81,13 +82,13 @@ def test_without_the_program_zstd_the_message_names_it() -> None:
 )
 def test_the_file_must_be_the_build_that_is_loaded(loaded: str, said: str) -> None:
     content = elf(_modinfo=b"srcversion=ABC\0", **{"_note_gnu_build-id": NOTE})
-    with pytest.raises(ValueError, match=said) if said else contextlib.nullcontext():
+    with pytest.raises(ForeignError, match=said) if said else contextlib.nullcontext():
         kmods.same_build(content, loaded)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x7fELF", elf(_text=b"x"), elf(_modinfo=b"name=x\0")[:100]])
 def test_what_is_no_module_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"not an ELF file|no kernel module"):
+    with pytest.raises(ForeignError, match=r"not an ELF file|not a kernel module"):
         kmods.identity(content)
 
 
@@ -101,7 +102,7 @@ def test_a_parameter_is_written_as_the_kernel_reads_it(value: object, written: s
 
 @pytest.mark.parametrize(("name", "value"), [("a b", "1"), ("-a", "1"), ("a", 'x"y'), ("a", "x\ny"), ("a", "x\0")])
 def test_a_parameter_that_the_kernel_cannot_read_is_refused(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(InputError, match=r"."):
         kmods.parameter(name, value)
 
 
@@ -151,7 +152,7 @@ def test_a_veto_of_the_controller_is_no_wrong_build(said: str) -> None:
 
 def test_a_missing_pyelftools_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
-    with pytest.raises(StepError, match="pip install pyelftools") as error:
+    with pytest.raises(KedrError, match="pip install pyelftools") as error:
         kmods.identity(b"")
     assert error.value.kind == "INFRA"
 

@@ -18,6 +18,7 @@ import threading
 import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import (
     disk_format,
     ensure_cloud,
@@ -29,7 +30,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import (
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import make_ssh_key
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import guest_arguments, guest_files
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, GuestSpec, LabError, load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, GuestSpec, load_image
 
 DISK = bytes(510) + b"\x55\xaa" + random.Random(0).randbytes(300_000)
 """The smallest that passes for a disk: a boot record and something behind it."""
@@ -116,8 +117,8 @@ def fetch(spec: CloudSpec, cache: pathlib.Path, **options) -> tuple[dict, list[s
     return ensure_cloud(spec, str(cache), told.append, **options), told
 
 
-def failure(spec: CloudSpec, cache: pathlib.Path) -> LabError:
-    with pytest.raises(LabError) as caught:
+def failure(spec: CloudSpec, cache: pathlib.Path) -> KedrError:
+    with pytest.raises(KedrError) as caught:
         fetch(spec, cache)
     return caught.value
 
@@ -154,19 +155,19 @@ def parts(cache: pathlib.Path) -> list[int]:
     ],
 )
 def test_a_wrong_description_is_refused_with_what_is_wrong(data, complaint) -> None:
-    with pytest.raises(LabError, match=complaint) as caught:
+    with pytest.raises(KedrError, match=complaint) as caught:
         load_image({"cloud": data})
     assert caught.value.kind == "INPUT"
 
 
 def test_a_cloud_image_goes_with_no_option_of_built_ones() -> None:
-    with pytest.raises(LabError, match="cloud goes with no other option, and there is suite"):
+    with pytest.raises(KedrError, match="cloud goes with no other option, and there is suite"):
         load_image({"cloud": {"url": "https://h/a", "sha256": SUM}, "suite": "bookworm"})
 
 
 def test_the_command_line_of_a_cloud_guest_cannot_be_chosen() -> None:
     data = {"name": "a", "image": {"cloud": {"url": "https://h/a", "sha256": SUM}}, "cmdline": "quiet"}
-    with pytest.raises(LabError, match="the boot loader of its cloud image has its own"):
+    with pytest.raises(KedrError, match="the boot loader of its cloud image has its own"):
         GuestSpec.load(data, {})
 
 
@@ -216,14 +217,14 @@ def test_the_longer_of_two_sums_is_taken() -> None:
     ],
 )
 def test_a_list_without_the_sum_is_told(text, complaint) -> None:
-    with pytest.raises(LabError, match=complaint):
+    with pytest.raises(KedrError, match=complaint):
         parse_checksums(text, "disk")
 
 
 def test_a_list_that_cannot_be_had_is_told(server) -> None:
     server.status = 404
     spec = CloudSpec(server.url(), checksums=server.url("SHA256SUMS"))
-    with pytest.raises(LabError, match=r"SHA256SUMS cannot be had: the server answers 404 Not Found"):
+    with pytest.raises(KedrError, match=r"SHA256SUMS cannot be had: the server answers 404 Not Found"):
         expected_sum(spec)
 
 
@@ -297,7 +298,7 @@ def test_a_list_that_a_key_of_the_keyring_has_signed_is_believed(server, keyring
     ids=["unsigned", "changed", "changed-beside", "signature-of-another-text", "no-signature"],
 )
 def test_a_list_that_no_key_of_the_keyring_has_signed_is_refused(server, keyring, listed, signature) -> None:
-    with pytest.raises(LabError, match=r"no key of .*keyring\.gpg has signed it"):
+    with pytest.raises(KedrError, match=r"no key of .*keyring\.gpg has signed it"):
         expected_sum(signed_spec(server, keyring, listed, signature))
 
 
@@ -310,7 +311,7 @@ def test_what_stands_beside_the_signed_text_is_not_believed(server, keyring) -> 
 @pytest.mark.parametrize("name", ["none.gpg", "empty.gpg"])
 def test_a_keyring_without_the_key_has_signed_nothing(server, tmp_path, name) -> None:
     (tmp_path / "empty.gpg").touch()
-    with pytest.raises(LabError, match=f"no key of .*{name} has signed it"):
+    with pytest.raises(KedrError, match=f"no key of .*{name} has signed it"):
         expected_sum(signed_spec(server, str(tmp_path / name), SIGNED))
 
 
@@ -403,7 +404,7 @@ def test_what_an_interrupted_run_left_counts_for_the_size(server, cache, monkeyp
 def test_a_list_larger_than_any_list_is_refused(server, monkeypatch) -> None:
     monkeypatch.setattr(lab_cloud, "MAX_LIST", 100)
     server.lists = {"SUMS": LIST * 2}
-    with pytest.raises(LabError, match="SUMS is no list of checksums, it is larger than 0 MiB"):
+    with pytest.raises(KedrError, match="SUMS is no list of checksums, it is larger than 0 MiB"):
         expected_sum(CloudSpec(server.url(), checksums=server.url("SUMS")))
 
 
@@ -444,7 +445,7 @@ def test_a_missing_file_is_told_at_once(server, cache, status) -> None:
 
 def test_a_server_out_of_order_is_tried_again_before_it_is_told(server, cache) -> None:
     server.status = 503
-    with pytest.raises(LabError, match="the server answers 503"):
+    with pytest.raises(KedrError, match="the server answers 503"):
         told: list[str] = []
         ensure_cloud(CloudSpec(server.url(), SUM), str(cache), told.append)
     assert sum("trying again" in line for line in told) == lab_cloud.ATTEMPTS - 1
@@ -507,7 +508,7 @@ def test_a_failed_refresh_leaves_the_image_that_was_there(server, cache) -> None
     spec = CloudSpec(server.url(), checksums=server.url("SHA256SUMS"))
     fetch(spec, cache)
     server.lists["SHA256SUMS"] = f"{'0' * 64}  disk.qcow2\n"
-    with pytest.raises(LabError, match="SHA256SUMS says"):
+    with pytest.raises(KedrError, match="SHA256SUMS says"):
         fetch(spec, cache, refresh=True)
     image, dummy = fetch(spec, cache)
     assert pathlib.Path(image["disk"]).read_bytes() == DISK
@@ -527,7 +528,7 @@ def test_a_disk_that_reads_another_file_is_not_taken(tmp_path) -> None:
     (tmp_path / "secret").write_bytes(bytes(1 << 20))
     command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "secret", "-F", "raw", tmp_path / "disk"]
     subprocess.run(command, check=True)
-    with pytest.raises(LabError, match="needs another file beside it"):
+    with pytest.raises(KedrError, match="needs another file beside it"):
         disk_format(str(tmp_path / "disk"))
 
 
@@ -586,7 +587,7 @@ def test_uefi_needs_its_firmware_and_a_memory_of_the_guests_own(tmp_path, monkey
     files = guest_files("/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c")
     code, variables = tmp_path / "code.fd", tmp_path / "vars.fd"
     monkeypatch.setattr(lab_qemu, "_UEFI", ((str(code), str(variables)),))
-    with pytest.raises(LabError, match="install the package ovmf"):
+    with pytest.raises(KedrError, match="install the package ovmf"):
         guest_arguments(spec, files, 2222, "tcg")
     code.touch()
     variables.touch()
@@ -605,11 +606,11 @@ def test_what_cloud_init_says_of_itself_is_read() -> None:
 
 @pytest.mark.parametrize("said", ["", "6.12.1-amd64\n", "6.12.1\n{}", "6.12.1\n[1]", '6.12.1\n{"v1": {}}'])
 def test_a_cloud_init_that_is_not_done_is_not_taken_for_done(said) -> None:
-    with pytest.raises(LabError, match="did not say that it is done"):
+    with pytest.raises(KedrError, match="did not say that it is done"):
         read_finished(said)
 
 
 @pytest.mark.parametrize("said", ["", "6.1\n", "6.1\nnonsense", "6.1\n[]", "6.1\n" + "[" * 100_000, '6.1\n{"v1": 3}'])
 def test_a_guest_that_does_not_say_that_it_is_done_is_not_done(said):
-    with pytest.raises(LabError, match="cloud-init did not say"):
+    with pytest.raises(KedrError, match="cloud-init did not say"):
         read_finished(said)

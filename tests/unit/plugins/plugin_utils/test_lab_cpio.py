@@ -8,13 +8,8 @@ import lzma
 import stat
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cpio import (
-    Cpio,
-    DriverIndex,
-    base_initramfs,
-    read_module,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cpio import Cpio, DriverIndex, base_initramfs, read_module
 
 
 def members(data: bytes) -> dict[str, tuple[int, bytes]]:
@@ -126,12 +121,12 @@ def test_drivers_come_after_what_they_need_and_built_in_ones_not_at_all(tree):
 
 
 def test_a_driver_that_the_kernel_lacks_is_named(tree):
-    with pytest.raises(LabError, match="has no driver nvme"):
+    with pytest.raises(KedrError, match="has no driver nvme"):
         DriverIndex(str(tree / "lib/modules/1.2.3")).order(("nvme",))
 
 
 def test_a_kernel_without_module_lists_is_named(tmp_path):
-    with pytest.raises(LabError, match=r"modules\.builtin"):
+    with pytest.raises(KedrError, match=r"modules\.builtin"):
         DriverIndex(str(tmp_path))
 
 
@@ -150,7 +145,7 @@ def test_the_base_archive_holds_init_busybox_and_unpacked_drivers_in_order(tree)
 
 def test_a_tree_without_busybox_is_told_which_package_it_lacks(tree):
     (tree / "usr/bin/busybox").unlink()
-    with pytest.raises(LabError, match="busybox-static"):
+    with pytest.raises(KedrError, match="busybox-static"):
         base_initramfs(str(tree), "1.2.3", b"")
 
 
@@ -162,5 +157,5 @@ def test_an_uncompressed_driver_is_read_as_it_is(tmp_path):
 def test_a_driver_compressed_with_zstd_names_the_program_when_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "x.ko.zst").write_bytes(b"\x28\xb5\x2f\xfd")
-    with pytest.raises(LabError, match="no program zstd; install it"):
+    with pytest.raises(KedrError, match="no program zstd; install it"):
         read_module(str(tmp_path / "x.ko.zst"))

@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_guest, lab_qemu
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Lab, guest_archive, guest_script
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     CMDLINE,
@@ -26,13 +27,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import (
     is_running,
     qmp_quit,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
-    GuestSpec,
-    ImageSpec,
-    LabError,
-    image_dir,
-    load_image,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import GuestSpec, ImageSpec, image_dir, load_image
 from processes import all_end
 
 # A machine that writes its console, answers its control socket and ends when asked to. MODE says how it behaves.
@@ -237,7 +232,7 @@ def test_a_cloud_guest_has_a_private_seed_which_goes_with_it(lab, cloud_image):
 def test_a_cloud_guest_may_take_three_times_as_long(lab, cloud_image, machine, monkeypatch):
     monkeypatch.setattr(lab_guest, "RETRY_SECONDS", 0.1)
     machine.write_text("silent")
-    with pytest.raises(LabError, match="took no login within 3 s"):
+    with pytest.raises(KedrError, match="took no login within 3 s"):
         start(lab, specs("one", image=CLOUD), seconds=1.0)
 
 
@@ -351,7 +346,7 @@ def test_a_taken_port_is_replaced_by_another(lab, machine):
 
 def test_a_machine_that_refuses_to_start_shows_its_own_words(lab, machine):
     machine.write_text("refuse")
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(KedrError) as caught:
         start(lab, specs("one"))
     assert "guest one ended before it took a login (QEMU: exit status 1)" in str(caught.value)
     assert "qemu: no such thing" in str(caught.value)
@@ -360,7 +355,7 @@ def test_a_machine_that_refuses_to_start_shows_its_own_words(lab, machine):
 
 def test_a_panic_shows_its_reason_and_the_consoles_last_lines(lab, machine):
     machine.write_text("panic")
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(KedrError) as caught:
         start(lab, specs("one"))
     text = str(caught.value)
     assert "Its kernel says: Kernel panic - not syncing: no root" in text
@@ -386,21 +381,21 @@ def test_of_a_long_console_only_the_end_is_read(lab, tmp_path):
 
 def test_a_guest_that_is_never_ready_is_ended_after_the_time_limit(lab, machine):
     machine.write_text("silent")
-    with pytest.raises(LabError, match="took no login within 1 s"):
+    with pytest.raises(KedrError, match="took no login within 1 s"):
         start(lab, specs("one"), seconds=1.0)
     assert lab.guests() == []
 
 
 def test_a_refused_login_is_told_with_the_reason(lab, machine):
     machine.write_text("noshell")
-    with pytest.raises(LabError, match="The last login failed: ssh: Permission denied"):
+    with pytest.raises(KedrError, match="The last login failed: ssh: Permission denied"):
         start(lab, specs("one"), seconds=2.0)
 
 
 def test_a_guest_that_fails_takes_those_started_with_it_down_but_not_others(lab, machine):
     dummy, (first,) = start(lab, specs("first"))
     machine.write_text("panic")
-    with pytest.raises(LabError, match="guest bad"):
+    with pytest.raises(KedrError, match="guest bad"):
         start(lab, specs("bad"))
     assert first.running
     assert [guest.name for guest in lab.guests()] == ["first"]
@@ -422,7 +417,7 @@ def test_an_interrupted_start_leaves_no_machine_behind(lab, monkeypatch):
 
 
 def test_a_missing_image_is_named(lab):
-    with pytest.raises(LabError, match=r"its image bookworm-amd64-[0-9a-f]+ is not in the cache"):
+    with pytest.raises(KedrError, match=r"its image bookworm-amd64-[0-9a-f]+ is not in the cache"):
         start(lab, specs("one", image={"suite": "bookworm"}))
 
 
@@ -518,7 +513,7 @@ def test_qemu_runs_as_who_called_and_never_as_root(monkeypatch, uid, caller, kvm
 def test_a_caller_whom_the_control_node_does_not_know_is_told(monkeypatch, caller):
     monkeypatch.setenv("SUDO_UID", caller)
     monkeypatch.setattr(lab_qemu.os, "geteuid", lambda: 0)
-    with pytest.raises(LabError, match=rf"has no user for QEMU: .*{caller}"):
+    with pytest.raises(KedrError, match=rf"has no user for QEMU: .*{caller}"):
         lab_qemu.qemu_user()
 
 

@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import (
     apt_proxy_options,
     check_kernel_tree,
@@ -21,7 +22,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import (
     mmdebstrap_command,
     read_image,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, LabError, LabInputError, image_dir
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, image_dir
 
 MMDEBSTRAP = """#!/bin/sh
 for argument; do last=$argument; done
@@ -80,7 +81,7 @@ def test_refresh_builds_again_and_replaces_the_image(tmp_path, machine):
 
 def test_a_failed_build_leaves_nothing_but_its_log(tmp_path, machine):
     program(machine, "mmdebstrap", "echo 'E: Unable to locate package linux-image-amd64'; exit 25")
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(KedrError) as caught:
         ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     assert "a package does not exist in this suite" in str(caught.value)
     assert "linux-image-amd64" in str(caught.value)
@@ -112,7 +113,7 @@ def test_without_root_and_sudo_the_message_says_so(tmp_path, machine, monkeypatc
     monkeypatch.setattr(lab_image.os, "geteuid", lambda: 1000)
     program(machine, "sudo", "echo 'sudo: a password is required' >&2; exit 1")
     (machine.parent / "programs" / "sudo").chmod(0o755)
-    with pytest.raises(LabError, match="run as root, or allow sudo without a password"):
+    with pytest.raises(KedrError, match="run as root, or allow sudo without a password"):
         ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     assert [name for name in os.listdir(tmp_path / "cache" / "images") if name.endswith(".part")] == []
 
@@ -121,7 +122,7 @@ def test_too_little_space_is_said_before_anything_is_downloaded(tmp_path, machin
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(lab_image, "NEEDED_MB", 3500)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 100 * 2**20))
-    with pytest.raises(LabError, match=r"only 100 MB are free at .* an image needs 3500 MB"):
+    with pytest.raises(KedrError, match=r"only 100 MB are free at .* an image needs 3500 MB"):
         ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     assert machine.read_text() == ""
 
@@ -132,19 +133,19 @@ def test_a_missing_mmdebstrap_is_said_in_plain_words(tmp_path, machine, monkeypa
     monkeypatch.setattr(
         lab_image, "find_tool", lambda name, package: find("no-" + name if name == "mmdebstrap" else name, package)
     )
-    with pytest.raises(LabError, match="install the package mmdebstrap"):
+    with pytest.raises(KedrError, match="install the package mmdebstrap"):
         ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
 
 
 def test_a_cache_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LabError, match=r"the cache directory .*file cannot be used"):
+    with pytest.raises(KedrError, match=r"the cache directory .*file cannot be used"):
         ensure_image(ImageSpec(), str(tmp_path / "file"), print)
 
 
 def test_a_tree_without_kernel_is_an_error(tmp_path, machine):
     program(machine, "mmdebstrap", 'for a; do last=$a; done; mkdir -p "$last"')
-    with pytest.raises(LabError, match="has no kernel with modules"):
+    with pytest.raises(KedrError, match="has no kernel with modules"):
         ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
 
 
@@ -235,13 +236,13 @@ def kernel(tmp_path):
 
 def test_a_kernels_tree_of_our_own_in_the_cache_is_taken(kernel, tmp_path):
     check_kernel_tree(str(kernel), str(tmp_path))
-    with pytest.raises(LabInputError, match=r"is not in .*/other/kernels, where kernels that are in no package belong"):
+    with pytest.raises(InputError, match=r"is not in .*/other/kernels, where kernels that are in no package belong"):
         check_kernel_tree(str(kernel), str(tmp_path / "other"))
 
 
 def test_a_kernels_tree_holds_a_kernel_and_nothing_else(kernel, tmp_path):
     (kernel / "etc").mkdir()
-    with pytest.raises(LabInputError, match="must be a directory with boot and usr, and nothing else"):
+    with pytest.raises(InputError, match="must be a directory with boot and usr, and nothing else"):
         check_kernel_tree(str(kernel), str(tmp_path))
 
 
@@ -250,7 +251,7 @@ def test_a_kernels_tree_that_others_can_write_to_is_refused(kernel, tmp_path, na
     (kernel / name).chmod(0o775)
     check_kernel_tree(str(kernel), str(tmp_path))
     (kernel / name).chmod(0o777)
-    with pytest.raises(LabInputError, match=rf"own-0123/?{name} can be changed by others"):
+    with pytest.raises(InputError, match=rf"own-0123/?{name} can be changed by others"):
         check_kernel_tree(str(kernel), str(tmp_path))
 
 
@@ -262,7 +263,7 @@ def test_a_kernels_tree_of_who_called_through_sudo_is_taken_and_of_nobody_else(k
         st_uid=owners.get(path, 0), st_gid=0, st_mode=real(path).st_mode))  # fmt: skip
     check_kernel_tree(str(kernel), str(tmp_path))
     owners[os.path.join(kernel, "boot")] = 54322
-    with pytest.raises(LabInputError, match="own-0123/boot can be changed by others"):
+    with pytest.raises(InputError, match="own-0123/boot can be changed by others"):
         check_kernel_tree(str(kernel), str(tmp_path))
 
 

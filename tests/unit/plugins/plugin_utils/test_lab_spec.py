@@ -10,11 +10,11 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.files import write_file
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     GuestSpec,
     ImageSpec,
-    LabError,
-    LabInputError,
     cache_root,
     find_tool,
     interruptible,
@@ -22,7 +22,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
     load_guests,
     lock,
     private_dir,
-    write_private,
 )
 
 DEFAULTS = {"memory": 1024, "cpus": 1, "cmdline": ""}
@@ -146,7 +145,7 @@ def test_what_is_inside_a_directory_is_known_with_its_links_followed(tmp_path, p
     ],
 )
 def test_a_wrong_image_is_named_with_what_is_allowed(data, words):
-    with pytest.raises(LabInputError) as caught:
+    with pytest.raises(InputError) as caught:
         ImageSpec.load(data)
     assert words in str(caught.value)
 
@@ -158,7 +157,7 @@ def test_a_guest_takes_what_it_leaves_out_from_the_defaults():
 
 @pytest.mark.parametrize("name", ["../x", "", ".x", "a/b", "a b", "x" * 65, "inventory.yml", "ssh_key", "a\n"])
 def test_a_name_that_is_no_safe_file_and_host_name_is_refused(name):
-    with pytest.raises(LabInputError, match="cannot be used"):
+    with pytest.raises(InputError, match="cannot be used"):
         GuestSpec.load({"name": name}, DEFAULTS)
 
 
@@ -180,20 +179,20 @@ def test_a_name_that_is_no_safe_file_and_host_name_is_refused(name):
     ],
 )
 def test_a_wrong_guest_is_named_with_its_option(data, words):
-    with pytest.raises(LabInputError) as caught:
+    with pytest.raises(InputError) as caught:
         GuestSpec.load({"name": "g", **data}, DEFAULTS)
     assert words in str(caught.value)
 
 
 def test_two_guests_of_one_name_are_refused():
-    with pytest.raises(LabInputError, match="the name a is used twice"):
+    with pytest.raises(InputError, match="the name a is used twice"):
         load_guests([{"name": "a"}, {"name": "a"}], DEFAULTS)
 
 
 def test_a_list_of_guests_must_be_a_list_of_mappings():
-    with pytest.raises(LabInputError, match="a list is needed"):
+    with pytest.raises(InputError, match="a list is needed"):
         load_guests({"name": "a"}, DEFAULTS)
-    with pytest.raises(LabInputError, match="a mapping with a name is needed"):
+    with pytest.raises(InputError, match="a mapping with a name is needed"):
         load_guests(["a"], DEFAULTS)
 
 
@@ -222,7 +221,7 @@ def test_the_cache_is_the_option_then_the_environment_then_home():
 
 def test_private_files_and_directories_are_closed_to_others(tmp_path):
     directory = private_dir(str(tmp_path / "a" / "b"))
-    write_private(directory + "/f", b"text")
+    write_file(directory + "/f", b"text")
     assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
     assert stat.S_IMODE(os.stat(directory + "/f").st_mode) == 0o600
     assert os.listdir(directory) == ["f"]
@@ -230,7 +229,7 @@ def test_private_files_and_directories_are_closed_to_others(tmp_path):
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LabError, match="cannot make the directory"):
+    with pytest.raises(KedrError, match="cannot make the directory"):
         private_dir(str(tmp_path / "file" / "x"))
 
 
@@ -260,7 +259,7 @@ def test_a_lock_that_is_held_says_once_that_it_waits(tmp_path):
 
 def test_a_missing_program_is_named_with_its_package():
     with pytest.raises(
-        LabError, match="no-such-program is missing on the control node; install the package some-package"
+        KedrError, match="no-such-program is missing on the control node; install the package some-package"
     ):
         find_tool("no-such-program", "some-package")
 

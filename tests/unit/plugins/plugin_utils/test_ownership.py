@@ -8,7 +8,8 @@ import pathlib
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import ownership
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 
 OTHER = 12345
 
@@ -37,13 +38,13 @@ def test_a_directory_that_others_can_write_to_is_refused_with_the_remedy(tmp_pat
     place = tmp_path / "cache"
     place.mkdir()
     place.chmod(mode)
-    with pytest.raises(ownership.OwnershipError, match=f"chmod go-w {place}"):
+    with pytest.raises(KedrError, match=f"chmod go-w {place}"):
         ownership.check(str(place), "the cache")
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path: pathlib.Path, owner: Callable) -> None:
     owner(tmp_path, OTHER)
-    with pytest.raises(ownership.OwnershipError, match=f"the cache {tmp_path} belongs to user {OTHER}"):
+    with pytest.raises(KedrError, match=f"the cache {tmp_path} belongs to user {OTHER}"):
         ownership.check(str(tmp_path), "the cache")
 
 
@@ -54,7 +55,7 @@ def test_a_link_that_another_user_made_is_refused_though_it_leads_to_a_directory
     link.symlink_to(tmp_path)
     ownership.check(str(link), "the cache")
     owner(link, OTHER)
-    with pytest.raises(ownership.OwnershipError, match=f"belongs to user {OTHER}"):
+    with pytest.raises(KedrError, match=f"belongs to user {OTHER}"):
         ownership.check(str(link), "the cache")
 
 
@@ -62,7 +63,7 @@ def test_a_place_that_everybody_can_replace_is_refused_unless_it_is_sticky(tmp_p
     above = tmp_path / "open"
     above.mkdir()
     above.chmod(0o777)
-    with pytest.raises(ownership.OwnershipError, match="which every user can change"):
+    with pytest.raises(KedrError, match="which every user can change"):
         ownership.check(str(above / "cache"), "the cache")
     above.chmod(0o1777)
     ownership.check(str(above / "cache"), "the cache")

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, packages
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 
 SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
 GOOD = """families:
@@ -68,7 +68,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: pathlib.Path, old: str, new:
     assert len(packages.load(str(path))) == 1
     assert old in GOOD
     path.write_text(GOOD.replace(old, new, 1))
-    with pytest.raises(DataFileError) as error:
+    with pytest.raises(InputError) as error:
         packages.load(str(path))
     assert f"{path}:{line}: " in str(error.value)
     assert words_of_it in str(error.value)
@@ -77,7 +77,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: pathlib.Path, old: str, new:
 def test_a_word_that_two_families_claim_is_a_mistake(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "packages.yml"
     path.write_text(GOOD + GOOD.split("\n", 1)[1].replace("name: One", "name: Two"))
-    with pytest.raises(DataFileError, match="'one' is in the ids of One and of Two"):
+    with pytest.raises(InputError, match="'one' is in the ids of One and of Two"):
         packages.load(str(path))
 
 

@@ -566,7 +566,7 @@ def test_any_bytes_give_a_payload_or_a_list_of_problems(data: bytes) -> None:
             payload = parse_payload(text, "a.data")
         except PayloadError as error:
             assert error.problems
-            assert error.problems == sorted(error.problems)
+            assert list(error.problems) == sorted(error.problems)
         else:
             assert payload.functions
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.functions import Extra
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import (
     FunctionDb,
@@ -44,7 +45,7 @@ def db(tmp_path: Path, text: str) -> FunctionDb:
 
 def refused(tmp_path: Path, text: str) -> str:
     """The one complaint about a functions.yml, without its path."""
-    with pytest.raises(PayloadError) as caught:
+    with pytest.raises(InputError) as caught:
         db(tmp_path, text)
     (problem,) = caught.value.problems
     assert str(problem).startswith(f"{tmp_path}/functions.yml:")
@@ -233,7 +234,7 @@ def test_a_wrong_number_of_arguments_is_named(tmp_path: Path) -> None:
         ("a:\n  - symbol: x\n    arguments: [2]", "3: arguments must hold each number"),
         ("a:\n  - symbol: x\n    arguments:\n      - 'int x; int y'", "4: argument 'int x; int y': ';' cannot"),
         ("a:\n  - symbol: x\na:\n  - symbol: y", "3: 'a' is given twice"),
-        ("a: [", "1: is no YAML"),
+        ("a: [", "1: is not valid YAML"),
     ],
 )
 def test_a_mistake_in_functions_yml_is_named_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
@@ -241,5 +242,5 @@ def test_a_mistake_in_functions_yml_is_named_with_its_line(tmp_path: Path, text:
 
 
 def test_a_missing_functions_yml_is_named() -> None:
-    with pytest.raises(PayloadError, match=r"no/functions\.yml: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"no/functions\.yml: cannot be read: No such file"):
         load_functions("no/functions.yml")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import payload_new
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.btf import Btf
-from ansible_collections.kedr.lab.plugins.plugin_utils.kernel_headers import Export, Tree, TreeError
+from ansible_collections.kedr.lab.plugins.plugin_utils.kernel_headers import Export, Tree
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload_lint import read_together
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload_new import (
     Argument,
@@ -187,7 +188,7 @@ def test_what_cannot_be_described_is_refused_with_the_reason() -> None:
 
 
 def test_a_misspelt_function_has_a_suggestion() -> None:
-    assert refusal("vfre", names=["vmalloc", "vfree"]).endswith("no function vfre; did you mean vfree?")
+    assert refusal("vfre", names=["vmalloc", "vfree"]).endswith("no function vfre, did you mean 'vfree'?")
 
 
 def test_what_the_kernel_does_not_export_is_refused() -> None:
@@ -316,7 +317,7 @@ def test_exports_are_read_with_their_module_and_namespace(tree: Path) -> None:
 
 
 def test_a_directory_without_headers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TreeError, match="is no build tree of a kernel"):
+    with pytest.raises(ForeignError, match="is no build tree of a kernel"):
         Tree(str(tmp_path))
 
 
@@ -459,7 +460,7 @@ def test_a_device_that_is_full_is_told() -> None:
         (["f", "--author", "a\\"], "does not end with a backslash"),
         (["f", "--vmlinux", "none"], "none: cannot be read: No such file"),
         (["f", "--vmlinux", "."], ".: cannot be read: Is a directory"),
-        (["f", "--vmlinux", "/dev/null"], "/dev/null: it is no BTF, no ELF file"),
+        (["f", "--vmlinux", "/dev/null"], "/dev/null: it is neither BTF nor an ELF file"),
         (["f", "--vmlinux", "vmlinux", "--btf", "."], "a directory of modules needs --headers"),
         (["f", "--vmlinux", "vmlinux", "--headers", "."], "is no build tree of a kernel"),
         (["f", "--vmlinux", "vmlinux", "--functions", "none"], "none: cannot be read"),

@@ -4,14 +4,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.cdecl import parse_type
-from ansible_collections.kedr.lab.plugins.plugin_utils.printf import (
-    Conversion,
-    FormatError,
-    conversions,
-    misfit,
-    suggestion,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.printf import Conversion, conversions, misfit, suggestion
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,7 +67,7 @@ def test_a_text_is_read_as_far_as_its_precision_says(text: str, size: int) -> No
     ],
 )
 def test_what_could_not_be_read_back_or_compiled_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(FormatError, match=reason):
+    with pytest.raises(InputError, match=reason):
         conversions(text)
 
 
@@ -92,7 +87,7 @@ def test_pointers_may_be_printed_by_their_address(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["%pI4", "%pM", "%pd", "%pV", "%pUb", "%ph", "%pB", "%pOF", "%pa"])
 def test_pointer_extensions_that_dereference_are_refused(text: str) -> None:
-    with pytest.raises(FormatError, match="points to when the trace is printed"):
+    with pytest.raises(InputError, match="points to when the trace is printed"):
         conversions(text)
 
 
@@ -112,7 +107,7 @@ def test_pointer_extensions_that_dereference_are_refused(text: str) -> None:
     ],
 )
 def test_what_the_kernel_cannot_print_is_refused_with_the_reason(text: str, reason: str) -> None:
-    with pytest.raises(FormatError, match=reason):
+    with pytest.raises(InputError, match=reason):
         conversions(text)
 
 
@@ -120,7 +115,7 @@ def test_what_the_kernel_cannot_print_is_refused_with_the_reason(text: str, reas
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         found = conversions(text)
-    except FormatError as error:
+    except InputError as error:
         assert str(error)
     else:
         assert len(found) <= text.count("%")

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_html, report_junit, report_rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import plain
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS, VERDICTS
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,7 +6,8 @@ from __future__ import annotations
 import struct
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.ringbuffer import PageError, count, parse_header_page, walk
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.ringbuffer import count, parse_header_page, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ def test_the_layout_of_a_page_is_read_from_the_kernels_description() -> None:
     ],
 )
 def test_a_page_of_another_shape_is_refused(change: tuple[str, str], reason: str) -> None:
-    with pytest.raises(PageError, match=reason):
+    with pytest.raises(ForeignError, match=reason):
         parse_header_page(HEADER.replace(*change))
 
 
@@ -74,7 +75,7 @@ def test_the_number_of_lost_records_stands_behind_the_last_record() -> None:
 
 @pytest.mark.parametrize("cut", [1, SIZE - 1])
 def test_half_a_page_is_refused(cut: int) -> None:
-    with pytest.raises(PageError, match="no whole pages"):
+    with pytest.raises(ForeignError, match="no whole pages"):
         walk(Page(1).bytes()[:cut], LAYOUT)
 
 
@@ -82,7 +83,7 @@ def test_an_entry_that_is_longer_than_its_page_is_refused() -> None:
     page = Page(1)
     page.word(0, 0)
     page.body += (5000).to_bytes(4, "little")
-    with pytest.raises(PageError, match="does not fit"):
+    with pytest.raises(ForeignError, match="does not fit"):
         walk(page.bytes(), LAYOUT)
 
 
@@ -91,7 +92,7 @@ def test_random_bytes_are_read_or_refused_and_nothing_else(front: bytes, rest: i
     data = front + bytes([rest]) * (SIZE - len(front))
     try:
         found = walk(data, LAYOUT)
-    except PageError:
+    except ForeignError:
         return
     assert all(at >= 0 and at + size <= SIZE for at, size in zip(found.at.tolist(), found.length.tolist(), strict=True))
 
@@ -111,8 +112,8 @@ def test_counting_finds_as_many_records_as_reading_and_refuses_the_same_pages(
         data[place] = value
     try:
         wanted = len(walk(bytes(data), LAYOUT).at)
-    except PageError:
-        with pytest.raises(PageError):
+    except ForeignError:
+        with pytest.raises(ForeignError):
             count(bytes(data), LAYOUT)
     else:
         assert count(bytes(data), LAYOUT) == wanted

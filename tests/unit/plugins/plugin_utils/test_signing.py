@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import lab_uefi, signing
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import LabError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 
 STORE = lab_uefi._AUTHENTICATED_STORE
 ROOM = 8192
@@ -62,20 +62,20 @@ def test_a_signed_module_holds_what_was_signed_and_a_signature_that_openssl_acce
 
 def test_a_key_that_is_none_is_told(pair, tmp_path):
     (tmp_path / "none.pem").write_text("nothing\n")
-    with pytest.raises(signing.SigningError, match=r"cannot sign with .*none\.pem"):
+    with pytest.raises(KedrError, match=r"cannot sign with .*none\.pem"):
         signing.sign(b"module", str(tmp_path / "none.pem"), pair[1])
 
 
 def test_a_certificate_of_another_key_is_told(pair, tmp_path):
     other = str(tmp_path / "key.pem")
     lab_uefi.make_module_key(other, str(tmp_path / "cert.pem"))
-    with pytest.raises(signing.SigningError, match=r"cannot sign with .*key\.pem and .*cert\.pem: .*mismatch"):
+    with pytest.raises(KedrError, match=r"cannot sign with .*key\.pem and .*cert\.pem: .*mismatch"):
         signing.sign(b"module", other, pair[1])
 
 
 def test_a_missing_openssl_is_named_with_its_package(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(signing.SigningError, match="install the package openssl"):
+    with pytest.raises(KedrError, match="install the package openssl"):
         signing.sign(b"module", "k", "c")
 
 
@@ -106,5 +106,5 @@ def test_the_firmware_gets_the_certificate_in_db_and_keeps_what_it_has(pair):
     ],
 )
 def test_a_memory_that_cannot_take_a_certificate_is_told(pair, image, words):
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(KedrError, match=words):
         lab_uefi.trusting(image, pair[2])

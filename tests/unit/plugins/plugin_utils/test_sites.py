@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.sites import Key, Place
 
 SOURCE = r"""
@@ -168,7 +169,7 @@ def test_a_function_of_the_modules_own_is_not_the_exported_one(tmp_path: pathlib
 
 @pytest.mark.parametrize("data", [b"", b"\x7fELF", b"no ELF at all" * 100, b"\x7fELF" + b"\xff" * 200])
 def test_what_is_no_module_is_refused(data: bytes) -> None:
-    with pytest.raises(sites.SitesError, match=r"ELF|module"):
+    with pytest.raises(ForeignError, match=r"ELF|module"):
         count(data, "kfree")
 
 
@@ -178,7 +179,7 @@ def test_every_cut_of_a_module_is_refused_or_counts_less(tmp_path: pathlib.Path)
     for length in range(0, len(data), 97):
         try:
             found = count(data[:length], "kfree").total("kfree")
-        except sites.SitesError:
+        except ForeignError:
             continue
         assert found <= whole
 
@@ -186,7 +187,7 @@ def test_every_cut_of_a_module_is_refused_or_counts_less(tmp_path: pathlib.Path)
 def test_a_program_is_no_module(tmp_path: pathlib.Path) -> None:
     (tmp_path / "p.c").write_text("int main(void) { return 0; }\n")
     subprocess.run(["gcc", "-o", tmp_path / "p", tmp_path / "p.c"], check=True)
-    with pytest.raises(sites.SitesError, match="not a relocatable"):
+    with pytest.raises(ForeignError, match="not a relocatable"):
         count((tmp_path / "p").read_bytes(), "main")
 
 
@@ -302,10 +303,10 @@ def test_a_difference_names_function_kind_and_area(old: str, new: str, said: str
 )
 def test_a_report_that_contradicts_itself_is_refused(old: str, new: str, said: str) -> None:
     assert old in REPORT
-    with pytest.raises(sites.SitesError, match=said):
+    with pytest.raises(ForeignError, match=said):
         sites.parse_report(REPORT.replace(old, new))
 
 
 def test_a_report_that_is_cut_off_is_refused() -> None:
-    with pytest.raises(sites.SitesError, match="cut off"):
+    with pytest.raises(ForeignError, match="cut off"):
         sites.parse_report(REPORT[:-1])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import splat
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -670,12 +670,12 @@ REST = "allow: []\nholes: []\nusers: []\n"
         (f"deny:\n{RULE.replace('means', 'report: ends, means')}panic: []\n{REST}", "2: unknown key 'report'"),
         (f"deny:\n{RULE}panic:\n{RULE}{REST.replace('users: []', REPORT)}", "8: 'report' must be 'begins' or 'ends'"),
         (f"deny:\n{RULE.replace('[x]', '[1]')}panic: []\n{REST}", "splats.yml:2: each of 'cases' must be"),
-        ("deny: [\n", "splats.yml:2: is no YAML"),
+        ("deny: [\n", "splats.yml:2: is not valid YAML"),
     ],
 )
 def test_a_mistake_in_the_policy_is_named_by_file_and_line(tmp_path: pathlib.Path, text: str, said: str) -> None:
     path = tmp_path / "splats.yml"
     path.write_text(text)
-    with pytest.raises(DataFileError) as caught:
+    with pytest.raises(InputError) as caught:
         splat.load_policy(str(path))
     assert said in str(caught.value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils import ssh_legacy
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
-from ansible_collections.kedr.lab.plugins.plugin_utils.ssh_legacy import NoClientError, arguments, explain, variables
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.ssh_legacy import arguments, explain, variables
 from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED, Row, load_systems
 
 CLIENT = """#!/bin/sh
@@ -76,7 +76,7 @@ def test_other_errors_are_left_alone(error, client) -> None:
 
 
 def test_a_client_that_is_not_there_is_told(tmp_path) -> None:
-    with pytest.raises(NoClientError, match="cannot be asked which algorithms it knows"):
+    with pytest.raises(KedrError, match="cannot be asked which algorithms it knows"):
         arguments(str(tmp_path / "none"))
     assert "cannot be asked" in explain(mismatch("cipher", "3des-cbc"), str(tmp_path / "none"))
 
@@ -116,18 +116,18 @@ def test_the_host_of_a_legacy_row_gets_the_options_and_no_other_does(client, row
 
 
 def test_a_guest_of_the_lab_cannot_be_legacy(rows) -> None:
-    with pytest.raises(DataFileError, match=r"systems\.yml:9: 'ssh' is for rows with 'remote'"):
+    with pytest.raises(InputError, match=r"systems\.yml:9: 'ssh' is for rows with 'remote'"):
         rows(old="ssh: legacy\n    image: {}")
 
 
 def test_there_is_no_other_sort_of_ssh(rows) -> None:
-    with pytest.raises(DataFileError, match="'ssh' is 'ancient'; allowed are: legacy"):
+    with pytest.raises(InputError, match="'ssh' is 'ancient'; allowed are: legacy"):
         rows(old="ssh: ancient")
 
 
 def test_a_row_names_only_a_client_that_is_known(rows, tmp_path) -> None:
     told = r"systems\.yml:10: 'ansible_ssh_executable' must be one of /usr/bin/ssh, /usr/bin/ssh1"
-    with pytest.raises(DataFileError, match=told):
+    with pytest.raises(InputError, match=told):
         rows(old=f"ssh: legacy\n    remote: {{ansible_ssh_executable: {tmp_path}/own}}")
 
 
@@ -135,7 +135,7 @@ def test_a_client_that_cannot_be_asked_is_told_with_the_row(rows, tmp_path, monk
     ssh_legacy.known.cache_clear()
     monkeypatch.setattr(ssh_legacy, "CLIENTS", (f"{tmp_path}/none",))
     read = rows(old=f"ssh: legacy\n    remote: {{ansible_ssh_executable: {tmp_path}/none}}")
-    with pytest.raises(DataFileError, match=r"systems\.yml:\d+: .*none cannot be asked"):
+    with pytest.raises(InputError, match=r"systems\.yml:\d+: .*none cannot be asked"):
         read["old"].variables()
 
 

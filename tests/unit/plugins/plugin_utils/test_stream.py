@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, stream, sums
+from ansible_collections.kedr.lab.plugins.plugin_utils import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import sums
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -318,5 +321,5 @@ def test_any_bytes_are_taken_or_refused(data: bytes, begun: bool) -> None:
     parser = stream.Parser("abc", begun=begun)
     try:
         list(parser.feed(data + b"\n"))
-    except stream.StreamError as error:
-        assert hostshell.printable(str(error)) == str(error)
+    except ForeignError as error:
+        assert printable(str(error)) == str(error)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.datafile import DataFileError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import load_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.systems import GROUPS, SHIPPED, load_systems
 
@@ -34,9 +34,9 @@ def rows(tmp_path):
 
 
 def problems(rows, text):
-    with pytest.raises(DataFileError) as caught:
+    with pytest.raises(InputError) as caught:
         rows(text)
-    return [problem.rpartition("mine.yml:")[2] for problem in caught.value.problems]
+    return [str(problem).rpartition("mine.yml:")[2] for problem in caught.value.problems]
 
 
 def test_the_shipped_rows_begin_with_the_seed_and_name_each_system_once():
@@ -144,7 +144,7 @@ def test_an_own_row_has_no_name_that_is_a_group_of_the_shipped_rows(tmp_path):
     path = tmp_path / "own.yml"
     own = ROW.replace("name: box", "name: kernel_5_10")
     path.write_text("plugin: kedr.lab.systems\nshipped: true\nsystems:\n" + own)
-    with pytest.raises(DataFileError, match="cannot be named 'kernel_5_10'"):
+    with pytest.raises(InputError, match="cannot be named 'kernel_5_10'"):
         load_systems(str(path))
 
 
@@ -210,6 +210,6 @@ def test_all_mistakes_of_a_file_are_told_at_once(rows):
 def test_a_file_of_another_kind_is_refused(tmp_path, text, told):
     path = tmp_path / "mine.yml"
     path.write_text(text)
-    with pytest.raises(DataFileError) as caught:
+    with pytest.raises(InputError) as caught:
         load_systems(str(path))
-    assert caught.value.problems[0].startswith(f"{path}:{told}")
+    assert str(caught.value).startswith(f"{path}:{told}")

@@ -15,11 +15,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import ownership
+from . import ownership
+from .errors import InputError, KedrError
+from .files import append_file, write_file
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 HIDDEN = "…"
+ROW_KEYS = ("name", "system", "kernel", "arch", "group", "why", "variant")
+"""What run.json says of a host that is a row of data/systems.yml; the last one is optional."""
 
 _OPTION = re.compile(r"(-[bCDJKkv]*[el]|--ex[a-z-]*|--lim[a-z]*)=?(.*)", re.DOTALL)
 _SECRET = re.compile(r"pass|secret|key|token", re.IGNORECASE)
@@ -28,20 +32,26 @@ _SECRET_VALUE = re.compile(
 )
 
 
-class RunError(Exception):
-    """A run directory that cannot be made; the text says why and what to do."""
-
-
 def new_id(now: float, pid: int) -> str:
     """``20260131T235959Z-4711``: time in UTC and the process that runs."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{pid}"
 
 
+def begins(run_id: str) -> str:
+    """Return the line that begins a run in the kernel log of a host."""
+    return f"kedr: run {run_id} begins"
+
+
+def ends(run_id: str) -> str:
+    """Return the line that ends a run in the kernel log of a host."""
+    return f"kedr: run {run_id} ends"
+
+
 def check_hosts(names: Iterable[str]) -> None:
-    """Raise RunError for a host name that cannot name a directory below the run."""
+    """Raise InputError for a host name that cannot name a directory below the run."""
     for name in names:
         if not HOST_NAME.fullmatch(name):
-            raise RunError(
+            raise InputError(
                 f"the host name {name[:100]!r} cannot name a directory: letters, digits, '.', '_' and '-' "
                 "are allowed, a '.' at the beginning is not; rename the host in the inventory"
             )
@@ -99,10 +109,10 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
     The directory may be there already, since the lab writes the guests' consoles into it from power-on;
     it is a run of its own when it holds run.json.
 
-    ``about`` goes into run.json and has the hosts under ``hosts``.  Raises RunError.
+    ``about`` goes into run.json and has the hosts under ``hosts``.  Raises InputError.
     """
     if not _ID.fullmatch(run_id) or run_id == "latest":
-        raise RunError(
+        raise InputError(
             f"run_id '{run_id[:100]}' cannot name a run: letters, digits, '.', '_' and '-' are allowed, "
             "a '.' at the beginning and the word 'latest' are not"
         )
@@ -122,12 +132,12 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
             json.dump({**whole, "sum": seal(hashlib.sha256(), whole)}, stream, indent=1, sort_keys=True)
             stream.write("\n")
         _point(runs_dir, run_id)
-    except ownership.OwnershipError as error:
-        raise RunError(str(error)) from None
+    except KedrError as error:
+        raise InputError(str(error)) from None
     except FileExistsError:
-        raise RunError(f"{path} exists already; give another run_id, or none") from None
+        raise InputError(f"{path} exists already; give another run_id, or none") from None
     except OSError as error:
-        raise RunError(f"{path} cannot be made: {error.strerror or error}; choose another runs_dir") from None
+        raise InputError(f"{path} cannot be made: {error.strerror or error}; choose another runs_dir") from None
     return path
 
 
@@ -147,15 +157,13 @@ def seal(above: Any, record: Mapping[str, Any]) -> str:
     return str(digest.hexdigest())
 
 
-def write_file(path: str, content: str | bytes) -> None:
-    """Write a file of the run directory (mode 0600) whole or not at all.  Raises OSError."""
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            stream.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+def keep(path: str, content: str | bytes) -> None:
+    """Write a file of a run whole or not at all, and make its directory (mode 0700).  Raises OSError."""
+    ownership.make(os.path.dirname(path))
+    write_file(path, content)
+
+
+def append(path: str, content: str | bytes) -> None:
+    """Append to a file of a run in one write, and make its directory (mode 0700).  Raises OSError."""
+    ownership.make(os.path.dirname(path))
+    append_file(path, content)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from . import confine
+from .errors import ForeignError
 
 SIZE_MAX = 120 << 20
 """Bytes of a decompressed kernel or module; kernels of distributions have 60 to 70 MB."""
@@ -21,10 +22,6 @@ ZSTD_LIMITS = LIMITS._replace(memory=448 << 20, files=True)
 _CHUNK = 1 << 20
 
 _MAGICS = (b"\xfd7zXZ\0", b"\x5d\0\0", b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd")
-
-
-class UnpackError(Exception):
-    """Data that cannot be decompressed; the text says why."""
 
 
 class _Decompressor(Protocol):
@@ -55,8 +52,13 @@ def is_packed(data: bytes) -> bool:
     return data.startswith(_MAGICS)
 
 
+def unpacked(data: bytes) -> bytes:
+    """Return a file as it was before it was compressed, if it was.  Raises ForeignError."""
+    return unpack(data) if is_packed(data) else data
+
+
 def unpack(data: bytes, in_kernel: bool = False) -> bytes:
-    """What compressed data holds; a kernel image has the size of its content after it. Raises UnpackError."""
+    """What compressed data holds; a kernel image has the size of its content after it. Raises ForeignError."""
     if data.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
         return _expanded(lzma.LZMADecompressor(), data)
     if data.startswith(b"\x1f\x8b"):
@@ -65,11 +67,11 @@ def unpack(data: bytes, in_kernel: bool = False) -> bytes:
         return _expanded(bz2.BZ2Decompressor(), data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
         return _unzstd(data[:-4] if in_kernel else data)
-    raise UnpackError("it is not compressed with xz, gzip, bzip2 or zstd")
+    raise ForeignError("it is not compressed with xz, gzip, bzip2 or zstd")
 
 
 def _expanded(decompressor: _Decompressor, data: bytes) -> bytes:
-    return confine.collect(lambda: _pieces(decompressor, data), UnpackError, SIZE_MAX, LIMITS)
+    return confine.collect(lambda: _pieces(decompressor, data), SIZE_MAX, LIMITS)
 
 
 def _pieces(decompressor: _Decompressor, data: bytes) -> Iterator[bytes]:
@@ -77,18 +79,18 @@ def _pieces(decompressor: _Decompressor, data: bytes) -> Iterator[bytes]:
         while not decompressor.eof:
             piece = decompressor.decompress(data, max_length=_CHUNK)
             if not piece and not data and not decompressor.eof:
-                raise UnpackError("its compressed data is cut off")
+                raise ForeignError("its compressed data is cut off")
             data = b""
             yield piece
     except (lzma.LZMAError, zlib.error, OSError) as error:
-        raise UnpackError(f"its compressed data is damaged: {error}") from None
+        raise ForeignError(f"its compressed data is damaged: {error}") from None
 
 
 def _unzstd(data: bytes) -> bytes:
     program = shutil.which("zstd")
     if not program:
-        raise UnpackError("it is compressed with zstd, and there is no program zstd; install it")
+        raise ForeignError("it is compressed with zstd, and there is no program zstd; install it")
     try:
-        return confine.output([program, "-dcq", "--memory=128MB"], data, UnpackError, SIZE_MAX, ZSTD_LIMITS)
-    except UnpackError as error:
-        raise UnpackError(f"its compressed data cannot be unpacked: {error}") from None
+        return confine.output([program, "-dcq", "--memory=128MB"], data, SIZE_MAX, ZSTD_LIMITS)
+    except ForeignError as error:
+        raise ForeignError(f"its compressed data cannot be unpacked: {error}") from None

@@ -10,13 +10,7 @@ from typing import Any
 
 import yaml
 
-
-class DataFileError(Exception):
-    """Mistakes in a data file.  ``problems`` are sentences ``path:line: what is wrong; what is allowed``."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+from .errors import InputError, Problem
 
 
 @dataclass(frozen=True)
@@ -27,9 +21,9 @@ class Node:
     path: str
     line: int
 
-    def error(self, text: str) -> DataFileError:
+    def error(self, text: str) -> InputError:
         """A mistake at this place."""
-        return DataFileError([f"{self.path}:{self.line}: {text}"])
+        return InputError(Problem(self.path, self.line, text))
 
     def mapping(self, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> dict[str, Node]:
         """The named values.  ``required`` and ``optional`` are {key: kind}; see ``kinds`` in this module."""
@@ -83,14 +77,14 @@ _KINDS = {
 
 
 def load(path: str) -> Node:
-    """Read a YAML file.  Raises DataFileError for a file that cannot be read and for what is no YAML."""
+    """Read a YAML file.  Raises InputError for a file that cannot be read and for what is not valid YAML."""
     try:
         with open(path, encoding="utf-8") as stream:
             return parse(stream.read(), path)
     except OSError as error:
-        raise DataFileError([f"{path}:0: cannot be read: {error.strerror or error}"]) from None
+        raise InputError(Problem(path, 0, f"cannot be read: {error.strerror or error}")) from None
     except UnicodeDecodeError as error:
-        raise DataFileError([f"{path}:0: is not UTF-8 text (byte {error.start})"]) from None
+        raise InputError(Problem(path, 0, f"is not UTF-8 text (byte {error.start})")) from None
 
 
 def parse(text: str, path: str) -> Node:
@@ -99,14 +93,14 @@ def parse(text: str, path: str) -> Node:
     try:
         root = loader.get_single_node()
         if root is None:
-            raise DataFileError([f"{path}:1: the file is empty"])
+            raise InputError(Problem(path, 1, "the file is empty"))
         return _convert(loader, root, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
-        raise DataFileError([f"{path}:{line}: is no YAML: {error.problem or error.context}"]) from None
+        raise InputError(Problem(path, line, f"is not valid YAML: {error.problem or error.context}")) from None
     except yaml.YAMLError as error:
-        raise DataFileError([f"{path}:0: is no YAML: {' '.join(str(error).split())}"]) from None
+        raise InputError(Problem(path, 0, f"is not valid YAML: {' '.join(str(error).split())}")) from None
     finally:
         loader.dispose()
 
@@ -118,10 +112,10 @@ def _convert(loader: yaml.SafeLoader, node: yaml.Node, path: str) -> Node:
         for key_node, value_node in node.value:
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise DataFileError([f"{path}:{key_line}: a key must be a plain word or number"])
+                raise InputError(Problem(path, key_line, "a key must be a plain word or number"))
             key = loader.construct_object(key_node)
             if key in values:
-                raise DataFileError([f"{path}:{key_line}: '{key}' is given twice; once is allowed"])
+                raise InputError(Problem(path, key_line, f"'{key}' is given twice; once is allowed"))
             converted = _convert(loader, value_node, path)
             values[key] = Node(converted.value, path, key_line)
         return Node(values, path, line)

@@ -7,9 +7,7 @@ import contextlib
 import os
 import stat
 
-
-class OwnershipError(Exception):
-    """A directory that somebody else could change; the text says whose it is and what to do."""
+from .errors import KedrError
 
 
 def ours() -> set[int]:
@@ -19,23 +17,23 @@ def ours() -> set[int]:
 
 
 def check(path: str, what: str) -> None:
-    """Raise OwnershipError when somebody else could change what `path` holds, or put another directory in its place.
+    """Raise KedrError when somebody else could change what `path` holds, or put another directory in its place.
 
     One that is not there yet passes if nobody can make it first. `what` names it in the error.
     """
     real = os.path.realpath(path)
     for place in (path, real):
         if os.path.lexists(place) and os.lstat(place).st_uid not in ours():
-            raise OwnershipError(f"{what} {path} belongs to user {os.lstat(place).st_uid}, who could change what is in "
+            raise KedrError(f"{what} {path} belongs to user {os.lstat(place).st_uid}, who could change what is in "
                                  "it: choose another directory, or make it yours after a look at its content")
     if os.path.exists(real) and os.stat(real).st_mode & 0o022:
-        raise OwnershipError(f"{what} {path} can be changed by other users: look at its content, and then "
+        raise KedrError(f"{what} {path} can be changed by other users: look at its content, and then "
                              f"chmod go-w {path}")
     above = real
     while above != os.path.dirname(above):
         above = os.path.dirname(above)
         if os.path.isdir(above) and os.stat(above).st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
-            raise OwnershipError(f"{what} {path} lies in {above}, which every user can change: choose another "
+            raise KedrError(f"{what} {path} lies in {above}, which every user can change: choose another "
                                  "directory")
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A time limit for work of this process and of the processes that it starts.
 
-Whatever the work waits for (a select, a read, a wait), a signal ends the waiting. Imports nothing of this collection.
+Whatever the work waits for (a select, a read, a wait), a signal ends the waiting.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+
+from .processes import below, kill
 
 AGAIN = 5.0
 """Seconds after which the work is interrupted once more, in case it was held up while it cleaned up."""
@@ -52,35 +54,3 @@ def limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
         if earlier:
             signal.setitimer(signal.ITIMER_REAL, max(earlier - (time.monotonic() - started), 0.001), interval)
-
-
-def below(pid: int, proc: str = "/proc") -> set[tuple[int, str]]:
-    """Return the processes that `pid` has started, and those have started, each with when it started (ticks)."""
-    parents: dict[int, list[tuple[int, str]]] = {}
-    for name in os.listdir(proc):
-        words = _stat(os.path.join(proc, name)) if name.isdigit() else []
-        if len(words) > 19:
-            parents.setdefault(int(words[1]), []).append((int(name), words[19]))
-    found: set[tuple[int, str]] = set()
-    waiting = [pid]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found.update(children)
-        waiting += [child for child, _start in children]
-    return found
-
-
-def _stat(path: str) -> list[str]:
-    """Return the words of ``stat`` behind the name of the process; none when it has ended."""
-    try:
-        with open(os.path.join(path, "stat"), encoding="utf-8", errors="replace") as stream:
-            return stream.read().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def kill(processes: set[tuple[int, str]]) -> None:
-    """Kill processes; those that have ended, or belong to somebody else, are passed over."""
-    for pid, _start in processes:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)

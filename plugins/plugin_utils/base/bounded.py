@@ -20,8 +20,9 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import deadline
-from ansible_collections.kedr.lab.plugins.plugin_utils.foreign import plain
+from .errors import ForeignError
+from .foreign import plain
+from .processes import below, kill
 
 READ = 1 << 20
 """Bytes that are read at once."""
@@ -33,10 +34,6 @@ SPARE = 32 << 20
 """Bytes by which this process may grow, besides twice what it may take."""
 LOOK = 0.01
 """Seconds of this process's own time after which its memory is looked at."""
-
-
-class TooMuchError(Exception):
-    """A process printed more than it may. The text says how much that is."""
 
 
 class _Enough(BaseException):
@@ -82,7 +79,7 @@ def output(most: int, begin: bytes) -> Iterator[bytearray]:
     """Take at most `most` bytes of what each process prints that is started in the body.
 
     It must begin with `begin`, after MAX_PREAMBLE bytes at most. With more the processes are killed, and the body ends
-    with TooMuchError. Gives what was kept from the reader, which is all or nothing.
+    with ForeignError. Gives what was kept from the reader, which is all or nothing.
     """
     started: list[subprocess.Popen] = []
     kept = bytearray()
@@ -103,7 +100,7 @@ def output(most: int, begin: bytes) -> Iterator[bytearray]:
     except _Enough as enough:
         for process in started:
             _end(process)
-        raise TooMuchError(str(enough)) from None
+        raise ForeignError(str(enough)) from None
     finally:
         subprocess.Popen = usual  # type: ignore[misc]
 
@@ -122,7 +119,7 @@ def _counted(pipe: IO | None, most: int, begin: bytes, kept: bytearray) -> IO | 
 
 def _end(process: subprocess.Popen) -> None:
     """Kill a process and what it started; those of others end when they print again."""
-    deadline.kill(deadline.below(process.pid))
+    kill(below(process.pid))
     with contextlib.suppress(PermissionError):
         process.kill()
 

@@ -2,7 +2,7 @@
 """Work on foreign bytes in a child: with limits on memory and time, and without privileges, files and processes.
 
 What the work gives comes back through a pipe, as bytes or as JSON. Whatever happens in the child is an error of what it
-read: damage, too much memory or time, a crash. Imports nothing of this collection.
+read: damage, too much memory or time, a crash.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
+
+from .errors import ForeignError, KedrError
 
 ANSWER = 32 << 20
 """Bytes that come back from a child, unless its caller says another number."""
@@ -46,37 +48,40 @@ def user() -> int:
     return 60600 + os.getpid() % 500
 
 
-def call(work: Callable[[], Any], error: type[Exception], limits: Limits = USUAL) -> Any:
-    """Return what `work` returns, as JSON carries it; raises `error` with what `work` says in one, or why it failed."""
-    return json.loads(collect(lambda: [json.dumps(work()).encode()], error, ANSWER, limits))
+def call(work: Callable[[], Any], limits: Limits = USUAL) -> Any:
+    """Return what `work` returns, as JSON carries it.
+
+    Raises ForeignError with the text of the KedrError that `work` raises, or with the reason why it failed.
+    """
+    return json.loads(collect(lambda: [json.dumps(work()).encode()], ANSWER, limits))
 
 
-def output(command: list[str], data: bytes, error: type[Exception], most: int, limits: Limits) -> bytes:
-    """Return at most `most` bytes that a program, given by its path, makes of `data`; raises `error` as `call` does."""
+def output(command: list[str], data: bytes, most: int, limits: Limits) -> bytes:
+    """Return at most `most` bytes that a program, given by its path, makes of `data`; raises ForeignError."""
 
     def become() -> NoReturn:
         os.dup2(given, 0)
         try:
             os.execv(command[0], command)
         except OSError as reason:
-            raise error(f"{command[0]}: cannot be started: {reason.strerror}") from None
+            raise ForeignError(f"cannot be started: {reason.strerror}", command[0]) from None
 
     given = os.memfd_create("given")
     try:
         with open(given, "wb", closefd=False) as file:
             file.write(data)
         os.lseek(given, 0, os.SEEK_SET)
-        return collect(become, error, most, limits)
+        return collect(become, most, limits)
     finally:
         os.close(given)
 
 
-def collect(work: Callable[[], Iterable[bytes]], error: type[Exception], most: int, limits: Limits = USUAL) -> bytes:
-    """Return the pieces that `work` gives, at most `most` bytes; raises `error` as `call` does."""
+def collect(work: Callable[[], Iterable[bytes]], most: int, limits: Limits = USUAL) -> bytes:
+    """Return the pieces that `work` gives, at most `most` bytes; raises ForeignError as `call` does."""
     with _pipe() as (answer, answering), _pipe() as (said, saying):
         child = os.fork()
         if not child:
-            _child(work, error, limits, answering.fileno(), saying.fileno())
+            _child(work, limits, answering.fileno(), saying.fileno())
         answering.close()
         saying.close()
         reason = "interrupted"
@@ -88,7 +93,7 @@ def collect(work: Callable[[], Iterable[bytes]], error: type[Exception], most: i
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         reason = reason or _reason(status, said, limits)
     if reason:
-        raise error(reason)
+        raise ForeignError(reason)
     return content
 
 
@@ -129,19 +134,17 @@ def _reason(status: int, said: io.FileIO, limits: Limits) -> str:
 # -- in the child
 
 
-def _child(
-    work: Callable[[], Iterable[bytes]], error: type[Exception], limits: Limits, answering: int, saying: int
-) -> NoReturn:
+def _child(work: Callable[[], Iterable[bytes]], limits: Limits, answering: int, saying: int) -> NoReturn:
     status = 2
     try:
         os.dup2(answering, 1)
         os.dup2(saying, 2)
-        status = _work(work, error, limits)
+        status = _work(work, limits)
     finally:
         os._exit(status)
 
 
-def _work(work: Callable[[], Iterable[bytes]], error: type[Exception], limits: Limits) -> int:
+def _work(work: Callable[[], Iterable[bytes]], limits: Limits) -> int:
     """Write what `work` gives; returns the exit status."""
     text = f"it needs more than {limits.memory >> 20} MB of memory"
     try:
@@ -151,7 +154,7 @@ def _work(work: Callable[[], Iterable[bytes]], error: type[Exception], limits: L
         return 0
     except MemoryError:
         pass
-    except error as reason:
+    except KedrError as reason:
         text = str(reason)
     except Exception as reason:
         text = f"it cannot be read ({type(reason).__name__}: {reason})"
