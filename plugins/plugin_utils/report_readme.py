@@ -14,7 +14,7 @@ from .report_rows import NOT_RUN, Line, Result, events, key, sites, summary
 from .systems import Row
 
 KEPT = os.path.join("docs", "results", "matrix.json")
-"""Where the checkout keeps the results that its README shows."""
+"""Where the checkout keeps the results that its README shows, one in a line."""
 
 NEEDED = ("row", "target", "steps", "finished", "unreached")
 """Keys that the schema leaves free and every result must have to be kept."""

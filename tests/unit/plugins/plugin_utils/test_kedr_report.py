@@ -171,6 +171,14 @@ def test_results_are_kept_and_their_table_stands_between_the_marks(checkout: pat
     assert (checkout / "README.md").read_text() == text
 
 
+def test_each_result_is_kept_in_a_line_of_its_own(checkout: pathlib.Path) -> None:
+    results = [result(), result(host="debian12", row={**result()["row"], "name": "debian12"})]
+    assert kedr_report.main("kedr-report", ["--readme", run(checkout, "one", *results)]) == 0
+    first, *lines, last = (checkout / report_readme.KEPT).read_text().splitlines()
+    assert (first, last) == ("[", "]")
+    assert [json.loads(line.rstrip(",")) for line in lines] == report_readme.keep(results)
+
+
 def test_a_part_of_the_matrix_renews_its_rows_only(checkout: pathlib.Path) -> None:
     kept = str(checkout / report_readme.KEPT)
     other = {**result()["row"], "name": "debian12"}
