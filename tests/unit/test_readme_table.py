@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cloud_disk
@@ -25,6 +26,12 @@ def shown(page: str = "README.md") -> str:
 
 def test_the_results_that_are_kept_have_the_present_form() -> None:
     assert report_readme.keep(kept()) == kept(), RENEW
+
+
+def test_each_of_them_has_a_line_of_its_own() -> None:
+    lines = (ROOT / report_readme.KEPT).read_text().splitlines()[1:-1]
+    renew = f"run: bin/kedr-report --readme {report_readme.KEPT}"
+    assert [json.loads(line.rstrip(",")) for line in lines] == kept(), renew
 
 
 def test_the_table_is_what_the_generator_makes_of_them() -> None:
