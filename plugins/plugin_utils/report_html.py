@@ -19,6 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from .base.foreign import plain as clean
+from .esmodules import joined
 from .report_rows import NOT_RUN, Line, columns, events, functions, many, seconds, sites, summary
 from .verdict import VERDICTS
 
@@ -53,7 +54,6 @@ LOOKS = {
 
 def page(table: Sequence[Line], title: str) -> str:
     """The text of report.html; ``title`` says which run it is."""
-    script, style = (Markup(read(name)) for name in ("report.js", "report.css"))
     steps = columns(table)
     return environment().get_template("report.html.j2").render(
         title=title,
@@ -65,10 +65,16 @@ def page(table: Sequence[Line], title: str) -> str:
             for name, lines in _groups(table)
         ],
         many=many,
-        script=script,
-        style=style,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(read("report.css")),
+        **script("report.js"),
     )
+
+
+def script(*names: str) -> dict[str, str]:
+    """What a template needs of a program of html/ and its modules: ``script``, and ``script_hash`` for the policy."""
+    text = joined(os.path.join(FOLDER, *names))
+    digest = hashlib.sha256(text.encode()).digest()
+    return {"script": Markup(text), "script_hash": base64.b64encode(digest).decode()}
 
 
 def read(name: str) -> str:

@@ -2,8 +2,8 @@
 """A collection as one HTML page: the command kedr-timeline.
 
 Reads RUN/collection.json and RUN/records/, and judges nothing: verdicts and counts are those of collection.json.
-Where the records do not fit to it, the page says so. The template is html/timeline.html.j2, the program of the page
-html/timeline.js; the form of the records in it is that of ``timeline_data``.
+Where the records do not fit to it, the page says so. The template is html/timeline.html.j2, the program of the
+page html/timeline/main.js; the form of the records in it is that of ``timeline_data``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -61,7 +60,6 @@ def page(run: str, limit: int = LIMIT) -> Page:
     start = _align(hosts)
     losses = [loss for host in hosts for loss in host["losses"]]
     functions = _functions(hosts, data)
-    script, style = (Markup(report_html.read(name)) for name in ("timeline.js", "timeline.css"))
     template = report_html.environment().get_template("timeline.html.j2")
     text = template.render(
         run=collection["run_id"],
@@ -76,9 +74,8 @@ def page(run: str, limit: int = LIMIT) -> Page:
         data=data,
         blob=Markup(base64.b64encode(data.packed(_head(hosts, losses, data, start))).decode("ascii")),
         many=many,
-        style=Markup(report_html.read("report.css")) + style,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(report_html.read("report.css") + report_html.read("timeline.css")),
+        **report_html.script("timeline", "main.js"),
     )
     return Page(text, data.kept, data.total)
 

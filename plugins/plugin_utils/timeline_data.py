@@ -2,7 +2,7 @@
 """Records of a collection -> what its page embeds: columns of numbers, texts once each, deflated.
 
 DuckDB chooses, numbers and orders the records; it spills to a temporary directory beyond MEMORY. Records are in
-the order of their lane (host, CPU) and time. The form, which html/timeline.js reads, is one zlib stream of
+the order of their lane (host, CPU) and time. The form, which html/timeline/data.js reads, is one zlib stream of
 
 - 4 bytes, little endian: the length of a JSON text, and that text (``head``);
 - the columns that ``head["columns"]`` names as [bytes of a value, values], one after another. A column holds the

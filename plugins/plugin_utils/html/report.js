@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the page cannot do without a script: find, move with the arrow keys, open details over the table.
-"use strict";
 
 const find = document.getElementById("find");
 const rows = [...document.querySelectorAll("#matrix .row")];
