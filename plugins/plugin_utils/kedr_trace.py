@@ -9,154 +9,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from . import dataset, host_records, pairs, questions, records
+from . import dataset, host_records, pairs, questions
+from .answers import show
+from .asking import Answer, ask, check_libraries, connect, known_argument, known_event
 from .base import sums
 from .base.errors import ForeignError, InputError
 from .base.files import whole_file
-from .base.foreign import plain, printable, spreadsheet
-from .base.near import did_you_mean, near
-from .base.table import table
-
-try:
-    import duckdb
-
-    DUCKDB_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    DUCKDB_ERROR = str(import_error)
-
-WIDEST = 60
-"""Characters of a cell in printed tables; more are cut off."""
-
-
-class Answer(NamedTuple):
-    """Rows with the names of their columns."""
-
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
-
-
-# -- asking ------------------------------------------------------------------------------------------
-
-
-def check_libraries() -> None:
-    """Raise InputError when one is missing."""
-    missing = records.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
-    if missing:
-        raise InputError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
-
-
-def connect(
-    directories: Sequence[str], spill: str, chosen: Mapping[str, list[str]] | None = None
-) -> duckdb.DuckDBPyConnection:
-    """A connection with the view ``calls`` over the chosen records.  Raises InputError.
-
-    ``spill`` is a directory of the caller's own for records that do not fit into memory.
-    """
-    check_libraries()
-    try:
-        paths = dataset.files(directories)
-    except ForeignError as error:
-        raise InputError(str(error)) from None
-    connection = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": spill,
-        }
-    )
-    try:
-        connection.execute(questions.view(paths, chosen or {}))
-    except duckdb.Error as error:
-        raise InputError(f"the records cannot be read: {_one_line(error)}") from None
-    return connection
-
-
-def ask(connection: duckdb.DuckDBPyConnection, question: str) -> Answer:
-    """Ask one question in SQL.  Raises InputError."""
-    try:
-        answer = connection.execute(question)
-        return Answer([column[0] for column in answer.description or ()], answer.fetchall())
-    except duckdb.Error as error:
-        raise InputError(f"the question cannot be answered: {_one_line(error)}") from None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
-def known_event(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """An event of the table, also by the name of its function.  Raises InputError with what is near it."""
-    known = [row[0] for row in ask(connection, questions.EVENTS).rows]
-    for candidate in (name, f"called_{name}"):
-        if candidate in known:
-            return candidate
-    raise InputError(f"no record of event '{name}'{_near(name, known)}")
-
-
-def known_argument(connection: duckdb.DuckDBPyConnection, event: str | None, name: str) -> str:
-    """An argument of an event, or of any event.  Raises InputError with what is near it."""
-    known = [row[0] for row in ask(connection, questions.arguments(event)).rows]
-    if name in known:
-        return name
-    raise InputError(f"{event or 'no event'} has {'no' if event else 'an'} argument '{name}'{_near(name, known)}")
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    if not known:
-        return "; there are no records at all"
-    # What nearly all names begin with makes none of them near to another.
-    short = {one.removeprefix("called_"): one for one in known}
-    found = [short[one] for one in near(name.removeprefix("called_"), short, 3, 0.5)]
-    return did_you_mean(*found) or f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
-
-
-# -- printing ----------------------------------------------------------------------------------------
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return " ".join(f"{plain(key)}={plain(one)}" for key, one in value.items())
-    return plain(value)
-
-
-def show(answer: Answer, form: str, out: TextIO) -> None:
-    """Print an answer as table, csv or json."""
-    if form == "json":
-        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-        out.write(json.dumps(rows, indent=1, default=str) + "\n")
-    elif form == "csv":
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([spreadsheet(plain(name)) for name in answer.columns])
-        writer.writerows([spreadsheet(_cell(value)) for value in row] for row in answer.rows)
-    else:
-        _table(answer, out)
-
-
-def _table(answer: Answer, out: TextIO) -> None:
-    cells = [[_cell(value) for value in row] for row in answer.rows]
-    cells = [[text if len(text) <= WIDEST else text[: WIDEST - 1] + "…" for text in row] for row in cells]
-    right = [
-        any(isinstance(row[index], (int, float)) and not isinstance(row[index], bool) for row in answer.rows)
-        for index in range(len(answer.columns))
-    ]
-    for line in table([plain(name) for name in answer.columns], cells, right):
-        out.write(line + "\n")
-    out.write(f"({len(cells)} row{'' if len(cells) == 1 else 's'})\n")
-
+from .base.foreign import plain, printable
 
 # -- the command -------------------------------------------------------------------------------------
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 def main(program: str, arguments: Sequence[str]) -> int:

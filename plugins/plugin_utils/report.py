@@ -8,11 +8,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from . import report_html, report_junit, systems
+from . import report_html, report_junit
 from .base.files import write_file
 from .base.foreign import plain as clean
 from .base.table import table as table_of
-from .report_rows import Line, Result, columns, events, lines, seconds, short_compiler, sites, summary
+from .report_rows import Line, Result, columns, events, seconds, short_compiler, sites, summary
 from .verdict import STEPS
 
 _MARKUP = {"<": "&lt;", "&": "&amp;", **{char: "\\" + char for char in "\\`*_[]|>#~!"}}
@@ -23,21 +23,11 @@ _WIDTHS = {"host": 32, "system": 36, "kernel": 40, "arch": 12}
 _STATUS = {"ok": "ok", "failed": "FAILED", "unreachable": "LOST", "refused": "refused", "skipped": "skipped"}
 
 
-def matrix(results: Sequence[Result]) -> list[Line]:
-    """The lines of the matrix: the results, and the systems of data/systems.yml beside its rows.
-
-    Raises InputError for a mistake in that file.
-    """
-    shipped = systems.load_systems(systems.SHIPPED) if any("row" in result for result in results) else []
-    return lines(results, [row.about() for row in shipped])
-
-
-def write(directory: str, results: Sequence[Result], runs: Sequence[str]) -> list[str]:
+def write(directory: str, results: Sequence[Result], table: Sequence[Line], runs: Sequence[str]) -> list[str]:
     """Write every report of the results into a directory, and at last the results; returns the names of the files.
 
-    ``runs`` are the names of the runs that the results are of.  Raises OSError and InputError.
+    ``table`` has the lines of the results, ``runs`` are the names of the runs that they are of.  Raises OSError.
     """
-    table = matrix(results)
     files = {
         "report.md": markdown(table),
         "junit.xml": report_junit.junit(table),

@@ -10,8 +10,7 @@ from typing import Any
 
 from .base.errors import InputError
 from .report import markdown_table, markdown_text
-from .report_rows import NOT_RUN, Line, Result, events, key, sites, summary
-from .systems import Row
+from .report_rows import NOT_RUN, Line, Result, System, events, key, sites, summary
 
 KEPT = os.path.join("docs", "results", "matrix.json")
 """Where the checkout keeps the results that its README shows, one in a line."""
@@ -92,13 +91,15 @@ CHECKED = ("row", "system", "target", "checked", "kernel that ran", "what was se
 NEVER = "never"
 
 
-def checked_table(rows: Iterable[Row], results: Iterable[Result]) -> str:
+def checked_table(rows: Iterable[tuple[System, str]], results: Iterable[Result]) -> str:
     """Every row with the day when it was checked last, the exact kernel, and what was seen there.
+
+    ``rows`` has what is said of each row, and its target.
 
     A row without a result of its own was never checked by those who wrote it.
     """
     left = {key(result): result for result in results}
-    cells = [_checked(row.about(), row.target, left.pop(row.name, None)) for row in rows]
+    cells = [_checked(about, target, left.pop(about["name"], None)) for about, target in rows]
     cells += [_checked(result["row"], str(result["target"]), result) for result in left.values()]
     return "\n".join(markdown_table(CHECKED, cells))
 

@@ -8,7 +8,7 @@ no text, no endless lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +82,18 @@ def merge(runs: Iterable[Sequence[Result]]) -> list[Result]:
     return list(kept.values())
 
 
-def lines(results: Sequence[Result], systems: Sequence[System] = ()) -> list[Line]:
+def lines(results: Sequence[Result], systems: Callable[[], Sequence[System]] = list) -> list[Line]:
     """The lines of the matrix: the systems in their order, seeds first, then other hosts.
+
+    ``systems`` is asked for them when a result is that of one.
 
     Systems that were not run are shown beside those that were: a run on other hosts only is no part of the matrix.
     """
     left = {key(result): result for result in results}
     found: list[Line] = []
-    if any("row" in result for result in results) and not left.keys().isdisjoint(row["name"] for row in systems):
-        for system in sorted(systems, key=lambda system: system["group"] != "seed"):
+    known = systems() if any("row" in result for result in results) else []
+    if not left.keys().isdisjoint(row["name"] for row in known):
+        for system in sorted(known, key=lambda system: system["group"] != "seed"):
             found.append(Line(system, left.pop(system["name"], None)))
     return found + [Line(result.get("row"), result) for result in left.values()]
 

@@ -163,6 +163,11 @@ def safe_group(words: str) -> str:
     return name if name[:1].isalpha() else f"_{name}"
 
 
+def about_shipped() -> list[dict[str, str]]:
+    """Return what reports say of each row of data/systems.yml.  Raises InputError for a mistake in that file."""
+    return [row.about() for row in load_systems(SHIPPED)]
+
+
 def load_systems(path: str) -> list[Row]:
     """Read the rows of one file.  Raises InputError with all mistakes."""
     given = load(path).mapping(_FILE_KEYS, {"shipped": "any"})

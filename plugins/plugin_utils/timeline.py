@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from . import judge, kedr_report, report_html, timeline_data
+from . import judge, report_html, results, timeline_data
 from .base.errors import ForeignError, InputError
 from .base.files import write_file
 from .base.foreign import plain
@@ -46,7 +46,7 @@ class Page(NamedTuple):
 def page(run: str, limit: int = LIMIT) -> Page:
     """Make the page of a run directory.  Raises InputError."""
     try:
-        collection = kedr_report.checked(os.path.join(run, judge.NAME), "collection")
+        collection = results.checked(os.path.join(run, judge.NAME), "collection")
         data = timeline_data.read(os.path.join(run, judge.RECORDS), limit)
     except ForeignError as error:
         raise InputError(f"{error}; 'kedr-collection {run}' writes it anew") from None

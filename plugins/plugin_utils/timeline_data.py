@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from . import kedr_trace
+from . import asking
 from .base.errors import InputError
 from .base.foreign import plain
 
@@ -139,7 +139,7 @@ def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     if DATA_ERROR:
         raise InputError(f"a Python package is not installed ({DATA_ERROR}); install what is missing")
     with tempfile.TemporaryDirectory(prefix="kedr-timeline-") as spill:
-        connection = kedr_trace.connect([directory], spill)
+        connection = asking.connect([directory], spill)
         try:
             connection.execute(f"set memory_limit = '{MEMORY}'")
             yield connection

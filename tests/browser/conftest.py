@@ -146,7 +146,7 @@ def matrix() -> list[report_rows.Line]:
         system("fedora12", "Fedora 12", "seed", kernel="2.6.31", why="one of the first systems"),
         system("ubuntu1004-x86", "Ubuntu 10.04", "seed", kernel="2.6.32", arch="i386", why="one of the first systems"),
     ]
-    return report_rows.lines(results, [*rows.values(), *seeds])
+    return report_rows.lines(results, lambda: [*rows.values(), *seeds])
 
 
 @pytest.fixture(scope="session")

@@ -158,9 +158,9 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path: pathlib.Path) -
 def trace_rows(place: pathlib.Path, question: str) -> list[list[str]]:
     """What kedr-trace answers as CSV, about records that are of no matter."""
     code = (
-        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils import kedr_trace\n"
-        "import duckdb\nanswer = kedr_trace.ask(duckdb.connect(), sys.argv[1])\n"
-        "kedr_trace.show(answer, 'csv', sys.stdout)\n"
+        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils import answers, asking\n"
+        "import duckdb\nanswer = asking.ask(duckdb.connect(), sys.argv[1])\n"
+        "answers.show(answer, 'csv', sys.stdout)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, question], capture_output=True, check=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")})  # fmt: skip

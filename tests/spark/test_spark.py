@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, host_records, kedr_trace, records, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils import asking, dataset, host_records, records, trace
 from pyspark.sql import SparkSession
 
 SAMPLE = Path(__file__).parents[1] / "unit" / "data" / "host"
@@ -69,7 +69,7 @@ def sorted_rows(rows: Any) -> list[tuple[Any, ...]]:
 def test_the_same_question_has_the_same_answer(
     spark: SparkSession, table: Path, question: str, tmp_path: Path
 ) -> None:
-    ours = kedr_trace.ask(kedr_trace.connect([str(table)], str(tmp_path)), question)
+    ours = asking.ask(asking.connect([str(table)], str(tmp_path)), question)
     assert ours.rows
     assert sorted_rows(spark.sql(question).collect()) == sorted_rows(ours.rows)
 

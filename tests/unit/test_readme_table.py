@@ -8,15 +8,22 @@ from pathlib import Path
 
 import cloud_disk
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_report, report, report_readme, systems
+from ansible_collections.kedr.lab.plugins.plugin_utils import (
+    report,
+    report_readme,
+    report_rows,
+    results,
+    systems,
+)
 
 ROOT = Path(__file__).parents[2]
-SYSTEMS = [row.about() for row in systems.load_systems(systems.SHIPPED)]
+ROWS = systems.load_systems(systems.SHIPPED)
+SYSTEMS = [row.about() for row in ROWS]
 RENEW = "run: make matrix && bin/kedr-report --readme runs/latest"
 
 
 def kept() -> list[dict]:
-    return kedr_report.read(str(ROOT / report_readme.KEPT))
+    return results.read(str(ROOT / report_readme.KEPT))
 
 
 def shown(page: str = "README.md") -> str:
@@ -35,7 +42,7 @@ def test_each_of_them_has_a_line_of_its_own() -> None:
 
 
 def test_the_table_is_what_the_generator_makes_of_them() -> None:
-    assert shown() == report_readme.table(report.matrix(kept())), "run: bin/kedr-report --readme"
+    assert shown() == report_readme.table(report_rows.lines(kept(), lambda: SYSTEMS)), "run: bin/kedr-report --readme"
 
 
 @pytest.mark.parametrize("name", [row["name"] for row in SYSTEMS])
@@ -48,7 +55,7 @@ def test_the_table_has_a_row_for_every_system(name: str) -> None:
 
 
 def test_the_page_of_systems_is_what_the_generator_makes_of_them() -> None:
-    made = report_readme.checked_table(systems.load_systems(systems.SHIPPED), kept())
+    made = report_readme.checked_table([(row.about(), row.target) for row in ROWS], kept())
     assert shown("docs/systems.md") == made, "run: bin/kedr-report --readme"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_report, report_readme, report_rows
+from ansible_collections.kedr.lab.plugins.plugin_utils import kedr_report, report_readme, report_rows, results
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
 
@@ -186,7 +186,7 @@ def test_a_part_of_the_matrix_renews_its_rows_only(checkout: pathlib.Path) -> No
     again = run(checkout, "two", result(verdict="FAIL", reason="a | b", finished="2026-02-01T00:00:00Z"))
     assert kedr_report.main("kedr-report", ["--readme", first]) == 0
     assert kedr_report.main("kedr-report", ["--readme", kept, again]) == 0
-    assert [entry["verdict"] for entry in kedr_report.read(kept)] == ["FAIL", "OK"]
+    assert [entry["verdict"] for entry in results.read(kept)] == ["FAIL", "OK"]
     assert "\n- Debian 13: FAIL: a \\| b\n" in (checkout / "README.md").read_text()
     assert "**FAIL**, a \\| b |" in (checkout / report_readme.SYSTEMS_PAGE).read_text()
 

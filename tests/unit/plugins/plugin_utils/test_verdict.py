@@ -15,12 +15,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import report, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_rows, verdict
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.steps import append_step
 from ansible_collections.kedr.lab.plugins.plugin_utils.expect import load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.systems import about_shipped
 
 ROOT = pathlib.Path(verdict.__file__).resolve().parents[2]
 EXPECT = load_expect(str(ROOT / "tests" / "unit" / "data" / "expect.yml"))
@@ -362,7 +363,8 @@ class RunDir:
         (self.path / "run.json").write_text(json.dumps(about))
         results = verdict.judge_run(str(self.path), hosts, dict.fromkeys(hosts, EXPECT), POLICY)
         jsonschema.Draft202012Validator(SCHEMA).validate(results)
-        assert report.terminal(report.matrix(results)) and report.markdown(report.matrix(results))
+        table = report_rows.lines(results, about_shipped)
+        assert report.terminal(table) and report.markdown(table)
         return results
 
     def row(self) -> dict[str, Any]:
@@ -468,7 +470,7 @@ def test_optional_functions_that_are_not_there_are_listed(run: RunDir) -> None:
     row = run.row()
     assert row["verdict"] == "OK", row
     assert row["unresolved"] == [{"function": "down_killable", "tried": ["down_killable"]}]
-    assert "down_killable" in report.terminal(report.matrix([row]))
+    assert "down_killable" in report.terminal(report_rows.lines([row], about_shipped))
 
 
 # -- the payloads' own counters ----------------------------------------------------------------------
@@ -814,7 +816,7 @@ def test_a_guest_whose_process_is_gone_is_a_crash_with_its_console(run: RunDir) 
     assert row["verdict"] == "CRASH"
     assert "QEMU process has ended" in row["reason"]
     assert row["console"] == [f"line {number}" for number in range(25, 40)]
-    assert "| line 39" in report.terminal(report.matrix([row]))
+    assert "| line 39" in report.terminal(report_rows.lines([row], about_shipped))
 
 
 def test_a_guest_that_was_never_reached_and_is_gone_is_a_crash(run: RunDir) -> None:
@@ -1406,11 +1408,12 @@ def test_what_a_host_says_harms_no_report_and_no_other_host(run: RunDir, tmp_pat
     run.steps([*(step(one) for one in verdict.STEPS), step(NASTY, "failed", reason=NASTY, seconds=1e300)])
     (run.host / "dmesg.txt").write_bytes(b"\x1b[2JBUG: \xff\xfe" + b"B" * 1000000)
     (row,) = run.judge()
-    shown = report.terminal(report.matrix([row])) + report.markdown(report.matrix([row]))
+    table = report_rows.lines([row], about_shipped)
+    shown = report.terminal(table) + report.markdown(table)
     assert row["verdict"] == "FAIL"
     assert shown.replace("\n", "").isprintable()
     assert len(shown) < 20000
-    assert "<b>" not in report.markdown(report.matrix([row]))
+    assert "<b>" not in report.markdown(report_rows.lines([row], about_shipped))
 
 
 def test_deep_json_is_no_result(run: RunDir) -> None:
