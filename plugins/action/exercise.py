@@ -10,10 +10,10 @@ import shlex
 import signal
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.checks import parse_checks
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.exercise import parse_checks
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -46,9 +46,9 @@ class ActionModule(HostAction):
         exports = self._exports()
         if self.check_mode():
             return {"changed": True, "msg": f"would run {paths[0]} on the host", "checks": []}
-        program = exports + hostshell.load_script("exercise")
+        program = exports + shell.load_script("exercise")
         answer = self.ask(program, {"k_script": self._name(paths[0]), "k_seconds": seconds},
-                          hostshell.make_tar(files))
+                          shell.make_tar(files))
         return self._judged(answer)
 
     @staticmethod
@@ -67,7 +67,7 @@ class ActionModule(HostAction):
             lines.append(f"export {name}={shlex.quote(str(value))}\n")
         return "".join(lines)
 
-    def _judged(self, answer: hostshell.Answer) -> dict[str, Any]:
+    def _judged(self, answer: shell.Answer) -> dict[str, Any]:
         output = answer.text("out")
         checks = parse_checks(output)
         status = answer.number("status")

@@ -8,18 +8,19 @@ import os
 import time
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import holding, hostshell, tracing
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import hold as holding
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell, tracefs
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
 
 
 class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.hold)."""
 
     changes_host = True
-    biggest_answer = hostshell.MAX_ANSWER
+    biggest_answer = shell.MAX_ANSWER
     recorded = ("took_over", "marker", "missing")
 
     def step_name(self) -> str:
@@ -57,7 +58,7 @@ class ActionModule(HostAction):
         if self.check_mode():
             return {"changed": False, "msg": "would let go of the host"}
         answer = self._program("drop")
-        log, marker = tracing.log_of_run(answer.blobs.get("dmesg", b""), self.run_id)
+        log, marker = tracefs.log_of_run(answer.blobs.get("dmesg", b""), self.run_id)
         # A log that has lost the beginning of the run does not take the place of one that came earlier.
         if log and (marker or not os.path.exists(os.path.join(self.host_dir, "dmesg.txt"))):
             self.keep("dmesg.txt", log)
@@ -65,17 +66,17 @@ class ActionModule(HostAction):
             "changed": answer.one("dropped") == "yes", "marker": marker,
             "missing": [printable(text, 200) for text in answer.all("missing")],
         }
-        if len(answer.blobs.get("dmesg", b"")) >= tracing.LOG_LIMIT:
-            raise StepError("INFRA", f"the kernel log is larger than {tracing.LOG_LIMIT >> 20} MiB and was cut", **told)
+        if len(answer.blobs.get("dmesg", b"")) >= tracefs.LOG_LIMIT:
+            raise StepError("INFRA", f"the kernel log is larger than {tracefs.LOG_LIMIT >> 20} MiB and was cut", **told)
         return told
 
-    def _program(self, want: str, stale: str = "") -> hostshell.Answer:
-        return self.ask(hostshell.load_script("kernel_log", "hold"), {
+    def _program(self, want: str, stale: str = "") -> shell.Answer:
+        return self.ask(shell.load_script("kernel_log", "hold"), {
             "k_want": want, "k_claim": self.claim, "k_since": int(time.time()), "k_stale": stale,
-            "k_marker": rundir.ends(self.run_id) if self.run_id else "", "k_bytes": tracing.LOG_LIMIT,
+            "k_marker": rundir.ends(self.run_id) if self.run_id else "", "k_bytes": tracefs.LOG_LIMIT,
         })
 
-    def _is_stale(self, hold: dict[str, str], answer: hostshell.Answer) -> bool:
+    def _is_stale(self, hold: dict[str, str], answer: shell.Answer) -> bool:
         try:
             uptime = float(answer.one("uptime"))
         except ValueError:

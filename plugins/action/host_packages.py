@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, packages
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import packages, shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, HostStopped, StepError
 
 
 class ActionModule(HostAction):
@@ -24,7 +24,7 @@ class ActionModule(HostAction):
         path = self.options["packages"]
         families = packages.load(self.path(path) if path else packages.DEFAULT)
         try:
-            answer = self.ask(hostshell.load_script("prepared", "host_packages"), {
+            answer = self.ask(shell.load_script("prepared", "host_packages"), {
                 "k_data": packages.lines(families), "k_upgrade": "yes" if self.options["upgrade_kernel"] else "no",
                 "k_check": "yes" if self.check_mode() else "no",
             })
@@ -41,7 +41,7 @@ class ActionModule(HostAction):
         return {**told, "changed": bool(told["installed"] or told["gone"])}
 
     @staticmethod
-    def _told(answer: hostshell.Answer) -> dict[str, Any]:
+    def _told(answer: shell.Answer) -> dict[str, Any]:
         """Return what the host said, made printable."""
         def many(lines: list[str]) -> list[str]:
             return [printable(line, 300) for line in lines if line]

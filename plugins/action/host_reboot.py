@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import BOOT_ID, HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import BOOT_ID, HostAction, StepError
 
 PAUSE = 2.0
 """Seconds between two tries to reach the host."""
@@ -46,7 +46,7 @@ class ActionModule(HostAction):
 
     def _look(self, reboot: bool, seconds: float = 0) -> dict[str, str]:
         values = {"k_reboot": "yes" if reboot else "no"}
-        answer = self.ask(hostshell.load_script("host_reboot"), values, seconds=seconds)
+        answer = self.ask(shell.load_script("host_reboot"), values, seconds=seconds)
         if not BOOT_ID.match(answer.one("boot")):
             raise ForeignError("the host does not say which boot this is")
         return {name: printable(answer.one(name), 200) for name in ("release", "boot")}

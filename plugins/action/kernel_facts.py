@@ -8,11 +8,12 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import hostshell, payload
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, module_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
-from ansible_collections.kedr.lab.plugins.plugin_utils.facts import facts_of_answer
-from ansible_collections.kedr.lab.plugins.plugin_utils.payloads import default_functions, load_all
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import facts_of_answer
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import sources
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.load import default_functions, load_all
 
 
 class ActionModule(HostAction):
@@ -28,11 +29,11 @@ class ActionModule(HostAction):
         if paths:
             functions = self.options["functions"]
             payloads, db = load_all(paths, self.path(functions) if functions else default_functions())
-            symbols = payload.candidate_symbols(payloads, db)
-            configs |= payload.candidate_config(payloads, db)
+            symbols = sources.candidate_symbols(payloads, db)
+            configs |= sources.candidate_config(payloads, db)
         target = module_name(self.options["target"]) if self.options["target"] else ""
         marker = self._marker()
-        answer = self.ask(hostshell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {
+        answer = self.ask(shell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {
             "k_symbols": sorted(symbols), "k_configs": sorted(configs), "k_target": target,
             "k_marker": marker,
         })

@@ -6,11 +6,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, hostshell, kmods, signing
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, HostStopped, StepError, module_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, about
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpacked
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, modules, shell, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import (
+    HostAction,
+    HostStopped,
+    StepError,
+    module_name,
+)
 
 _FORETELL = """
 for k_one in $k_names; do
@@ -32,7 +37,7 @@ class ActionModule(HostAction):
     """See the documentation of M(kedr.lab.kmod)."""
 
     changes_host = True
-    biggest_answer = hostshell.MAX_ANSWER
+    biggest_answer = shell.MAX_ANSWER
     recorded = ("changed_modules", "unchanged_modules", "kernel_log", "no_file")
 
     def step_name(self) -> str:
@@ -64,7 +69,7 @@ class ActionModule(HostAction):
         if not present:
             return Wanted(name, b"", [])
         with about(name):
-            parameters = [kmods.parameter(*pair) for pair in (entry["params"] or {}).items()]
+            parameters = [modules.parameter(*pair) for pair in (entry["params"] or {}).items()]
         path = self.path(entry["ko"]) if entry["ko"] else ""
         content = self.read_file(path, "a built module") if path else b""
         return Wanted(name, self._signed(name, path, content), parameters)
@@ -90,7 +95,7 @@ class ActionModule(HostAction):
 
     def _foretell(self, names: list[str], present: bool) -> dict[str, Any]:
         """Say what would change, by one trip that only reads."""
-        answer = self.ask(hostshell.load_script("signatures") + _FORETELL, {"k_names": names})
+        answer = self.ask(shell.load_script("signatures") + _FORETELL, {"k_names": names})
         there = set(answer.all("loaded"))
         todo = [name for name in names if (name in there) != present]
         verb = "load" if present else "unload"
@@ -105,7 +110,7 @@ class ActionModule(HostAction):
     def _load(self, wanted: list[Wanted]) -> dict[str, Any]:
         files = {}
         unsigned = [module.name for module in wanted if module.content and not signing.is_signed(module.content)]
-        lines = ["need_root 'Loading modules'\n", kmods.call("need_signed", *unsigned),
+        lines = ["need_root 'Loading modules'\n", modules.call("need_signed", *unsigned),
                  "private_dir\nunpack\nremember_log\n"]
         fresh = "yes" if self.options["fresh"] else "no"
         for module in wanted:
@@ -113,27 +118,27 @@ class ActionModule(HostAction):
             identity = self._identity(module)
             if file:
                 files[file] = module.content
-            lines.append(kmods.call("load", module.name, f"./{file}" if file else "", fresh,
+            lines.append(modules.call("load", module.name, f"./{file}" if file else "", fresh,
                                     identity.srcversion, identity.build_id, *module.parameters))
             if not file and self.host_dir:
-                lines.append(kmods.call("bring", module.name))
+                lines.append(modules.call("bring", module.name))
         try:
-            answer = self.ask(hostshell.load_script("kmod", "signatures") + "".join(lines), self._limit(),
-                              hostshell.make_tar(files))
+            answer = self.ask(shell.load_script("kmod", "signatures") + "".join(lines), self._limit(),
+                              shell.make_tar(files))
         except HostStopped as error:
             raise self._explained(error) from error
         outcome = self._outcome_of(answer, [module.name for module in wanted], present=True)
         own = [module.name for module in wanted if not module.content and self.host_dir]
         return {**outcome, "no_file": {name: why for name in own if (why := self._keep_file(answer, name))}}
 
-    def _keep_file(self, answer: hostshell.Answer, name: str) -> str:
+    def _keep_file(self, answer: shell.Answer, name: str) -> str:
         """Keep the file of a module that the host brings, if it is what was loaded; else return why it is not."""
         path = printable(_rest_of(answer, "origin", name), 300)
         if not path:
             return "neither modinfo nor modules.dep of the host says where its file is"
         try:
             content = unpacked(answer.blobs.get(f"{name}.ko", b""))
-            kmods.same_build(content, _rest_of(answer, "identity", name))
+            modules.same_build(content, _rest_of(answer, "identity", name))
         except ForeignError as error:
             return f"{path} of the host is of no use: {error}"
         self.keep(f"modules/{name}.ko", content)
@@ -142,11 +147,11 @@ class ActionModule(HostAction):
     def _limit(self) -> dict[str, int]:
         return {"k_timeout": self.options["timeout"]}
 
-    def _identity(self, module: Wanted) -> kmods.Identity:
+    def _identity(self, module: Wanted) -> modules.Identity:
         if not module.content:
-            return kmods.Identity("", "", "")
+            return modules.Identity("", "", "")
         with about(f"{module.name}: its file"):
-            return kmods.identity(module.content)
+            return modules.identity(module.content)
 
     def _explained(self, error: HostStopped) -> StepError:
         """Return `error` with the kernel's lines and with what they mean."""
@@ -154,25 +159,25 @@ class ActionModule(HostAction):
         if not name:
             return error
         log = error.answer.text("log").strip()
-        words = kmods.meaning(error.reason, log)
+        words = modules.meaning(error.reason, log)
         parts = [f"{name} was not loaded: {error.reason}"]
         if words:
             parts.append(f"what it means: {words}")
         if log:
-            parts.append(f"the kernel said:\n{kmods.shown(log)}")
+            parts.append(f"the kernel said:\n{modules.shown(log)}")
         undone = error.answer.all("not_undone")
         if undone:
             parts.append(f"still loaded from this task: {', '.join(undone)}")
         kind = "INFRA" if "o space left" in error.reason else error.kind
-        kind = "SKIP" if kmods.wants_signature(error.reason, log) else kind
+        kind = "SKIP" if modules.wants_signature(error.reason, log) else kind
         return StepError(kind, "\n".join(parts), module=name, changed=bool(undone),
                          kernel_log=printable(log, 20_000))
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
         rest = "yes" if self.options["dependencies"] else "no"
         lines = ["need_root 'Unloading modules'\nprivate_dir\nremember_log\n",
-                 *(kmods.call("unload", name, rest) for name in names)]
-        answer = self.ask(hostshell.load_script("kmod") + "".join(lines), self._limit())
+                 *(modules.call("unload", name, rest) for name in names)]
+        answer = self.ask(shell.load_script("kmod") + "".join(lines), self._limit())
         stuck = answer.all("stuck")
         if not stuck:
             return self._outcome_of(answer, names, present=False)
@@ -180,12 +185,12 @@ class ActionModule(HostAction):
         for line in answer.all("users"):
             name, _blank, users = line.partition(" ")
             said = answer.text(f"error-{name}").strip() or "rmmod said nothing"
-            parts.append(f"{name} was not unloaded: {said}{kmods.holders(users)}")
+            parts.append(f"{name} was not unloaded: {said}{modules.holders(users)}")
         log = "".join(answer.text(f"log-{name}") for name in stuck[:1])
         raise StepError("FAIL", printable("\n".join(parts)), module=stuck[0],
                         changed=bool(answer.all("changed")), kernel_log=printable(log, 3000))
 
-    def _outcome_of(self, answer: hostshell.Answer, names: list[str], present: bool) -> dict[str, Any]:
+    def _outcome_of(self, answer: shell.Answer, names: list[str], present: bool) -> dict[str, Any]:
         changed, unchanged = answer.all("changed"), answer.all("unchanged")
         if sorted(changed + unchanged) != sorted(names):
             raise ForeignError("the host did not account for every module")
@@ -200,7 +205,7 @@ class ActionModule(HostAction):
         return {"diff": {"before": _listed(names, before), "after": _listed(names, after)}}
 
 
-def _rest_of(answer: hostshell.Answer, key: str, name: str) -> str:
+def _rest_of(answer: shell.Answer, key: str, name: str) -> str:
     """What the host said about module `name` under `key`."""
     return next((rest for word, _blank, rest in (line.partition(" ") for line in answer.all(key)) if word == name), "")
 

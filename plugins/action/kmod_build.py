@@ -11,12 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils import facts as host_facts
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, Refused, StepError, marked, module_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import ownership
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, build_root, shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import facts as host_facts
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import (
+    HostAction,
+    Refused,
+    StepError,
+    marked,
+    module_name,
+)
 
 
 class ActionModule(HostAction):
@@ -25,7 +31,7 @@ class ActionModule(HostAction):
     default_step = "build"
     recorded = ("modules",)
     usual_deadline = 3600.0
-    biggest_answer = hostshell.MAX_ANSWER
+    biggest_answer = shell.MAX_ANSWER
 
     def perform(self) -> dict[str, Any]:
         """Look up every module by its content key; build the missing ones in one go."""
@@ -135,7 +141,7 @@ class ActionModule(HostAction):
                 symvers[module.name] = self.read_file(entry.file(f"{module.name}.symvers"), "a built module's symbols")
         probes = build.look_up(self.cache_dir, self.keys[build.PROBES])
         header = self.read_file(probes.file("config.h"), "the probes' header") if probes else None
-        tar = hostshell.make_tar(build.stage(self.common, missing, symvers, header))
+        tar = shell.make_tar(build.stage(self.common, missing, symvers, header))
         listed = [module.name for module in missing]
         self.say(f"building {', '.join(listed)} for {self.facts['release']}")
         values = {"k_tree": tree, "k_modules": listed}
@@ -164,29 +170,29 @@ class ActionModule(HostAction):
                                      f"{host_facts.compiler_packages(self.facts)}")
         return str(self.facts["kernel_tree"])
 
-    def _build_on_host(self, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
+    def _build_on_host(self, values: Mapping[str, Any], tar: bytes) -> shell.Answer:
         try:
-            return self.ask(hostshell.load_script("kmod_build"), values, tar)
+            return self.ask(shell.load_script("kmod_build"), values, tar)
         except AnsibleConnectionFailure as error:
             if not self.elsewhere():
                 raise
             raise StepError("INFRA", f"lost contact with {self.builder.name}, which builds for this host: "
                                      f"{printable(str(error), 1000)}") from error
 
-    def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> hostshell.Answer:
+    def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> shell.Answer:
         """Build in a root tree of the control node, confined; nothing is left in it."""
-        call = hostshell.frame(hostshell.load_script("kmod_build"), values, tar)
+        call = shell.frame(shell.load_script("kmod_build"), values, tar)
         try:
             done = build_root.run(root, call, self.seconds_allowed(), self.biggest_answer)
         except KedrError as error:
             raise StepError("INFRA", printable(str(error), 2000)) from error
         return self._accepted(self._parse(done.stdout, call.nonce, done.returncode, done.stderr))
 
-    def _take(self, answer: hostshell.Answer, missing: list[build.Module], probed: bool) -> None:
+    def _take(self, answer: shell.Answer, missing: list[build.Module], probed: bool) -> None:
         """Keep the log, put what was built into the cache, fail when something was not."""
         self._keep_log(answer, missing)
         said = answer.text("said").splitlines()
-        files = hostshell.read_tar(answer.blobs["result.tar"]) if "result.tar" in answer.blobs else {}
+        files = shell.read_tar(answer.blobs["result.tar"]) if "result.tar" in answer.blobs else {}
         made = {"by": self.builder._asdict(), "compiler": printable(answer.one("compiler"), 200),
                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 **{f"kernel_{name}": self.facts.get(name, "") for name in build.MACHINE_FACTS}}
@@ -208,7 +214,7 @@ class ActionModule(HostAction):
             if module.name not in built:
                 self._fail(answer, module.name, said)
 
-    def _keep_log(self, answer: hostshell.Answer, missing: list[build.Module]) -> None:
+    def _keep_log(self, answer: shell.Answer, missing: list[build.Module]) -> None:
         parts = [f"== build.sh\n{answer.text('said')}"]
         for name in ["probes.log", *(f"{module.name}.log" for module in missing)]:
             if name in answer.blobs:
@@ -219,7 +225,7 @@ class ActionModule(HostAction):
             earlier = self.read_file(path, "the build log")
         self.keep("build.log", earlier + "".join(parts).encode())
 
-    def _fail(self, answer: hostshell.Answer, name: str, said: list[str]) -> None:
+    def _fail(self, answer: shell.Answer, name: str, said: list[str]) -> None:
         where = "; the whole log is in build.log of the run directory" if self.host_dir else ""
         broken = "broken-tree" in said
         log = answer.text("probes.log") if broken else answer.text(f"{name}.log")

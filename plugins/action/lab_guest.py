@@ -8,11 +8,11 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
-from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Lab
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import cache_root, interruptible, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import given
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.action import LabAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import Lab
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guest
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import cache_root, interruptible, load_guests
 
 
 class ActionModule(LabAction):

@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import given
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_action import LabAction
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import ensure_cloud
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image, read_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import (
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import given
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.action import LabAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cloud import ensure_cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image, read_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import (
     CloudSpec,
     ImageSpec,
     Progress,

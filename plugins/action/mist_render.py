@@ -12,8 +12,8 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.kedr.lab.plugins.plugin_utils.mist_gen import render
-from ansible_collections.kedr.lab.plugins.plugin_utils.mist_template import MistError
+from ansible_collections.kedr.lab.plugins.plugin_utils.mist.generate import render
+from ansible_collections.kedr.lab.plugins.plugin_utils.mist.template import MistError
 
 _COPY = "ansible.builtin.copy"
 _RENDER_OPTIONS = {

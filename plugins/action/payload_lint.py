@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import payload_lint
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
 
 
 class ActionModule(ControlAction):
@@ -17,8 +17,8 @@ class ActionModule(ControlAction):
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Check all files; failed with every mistake of every file."""
         paths = [self.path(path) for path in options["payloads"]]
-        _payloads, problems, _readable = payload_lint.read_together(paths)
-        found = [payload_lint.described(problem) for problem in problems]
+        _payloads, problems, _readable = lint.read_together(paths)
+        found = [lint.described(problem) for problem in problems]
         outcome: dict[str, Any] = {"changed": False, "problems": found}
         if problems:
             outcome.update(failed=True, msg="\n".join(str(problem) for problem in problems))

@@ -8,11 +8,15 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import payload
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.payloads import default_functions, default_templates, load_all
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import sources as payload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.load import (
+    default_functions,
+    default_templates,
+    load_all,
+)
 
 
 class ActionModule(HostAction):
@@ -68,7 +72,7 @@ class ActionModule(HostAction):
         """Without the kernel's headers nothing is known to be exported: say that, and blame no payload."""
         if facts.get("kernel_tree") or facts.get("exports"):
             return
-        from ansible_collections.kedr.lab.plugins.plugin_utils.facts import headers_package
+        from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import headers_package
         raise StepError("INFRA", f"the host has no headers of its kernel {facts.get('release', '')}, so it is not "
                                  f"known what the kernel exports; install them: {headers_package(facts)}")
 

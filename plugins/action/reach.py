@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.common.text.converters import to_text
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.reach import PLACE
 
 
 class ActionModule(HostAction):

@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.release import __version__ as ansible_version
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import (
     HIDDEN,
+    ROW_KEYS,
     is_secret,
     make_run,
     new_id,
     without_secrets,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect, load_expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.guests import guest_alive
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import ROW_KEYS
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import default_expect, load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import guest_alive
 
 EACH_FOR_ITSELF = ("free", "host_pinned", "ansible.builtin.free", "ansible.builtin.host_pinned")
 """Strategies by which every host does a task that is to be done once."""

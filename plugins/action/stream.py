@@ -15,17 +15,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell, stream, until
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import (
-    ControlAction,
-    StepError,
-    given,
-)
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir, steps
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.reach import command_line
-from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import conditions, stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction, StepError, given
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.reach import command_line
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.tracefs import event_paths, instance_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 
 CLOCK_EVERY = 300.0
 """Seconds between two pairs of clock readings during a collection."""
@@ -57,11 +55,11 @@ class Lane:
     line: Callable[[str], Sequence[str]]
     files: Sequence[str]
     token: str = field(default_factory=lambda: secrets.token_hex(12))
-    script: until.Job | None = None
-    ender: until.Job | None = None
+    script: conditions.Job | None = None
+    ender: conditions.Job | None = None
     peak: int = 0
     before: tuple[float, int] | None = None
-    clock: until.Job | None = None
+    clock: conditions.Job | None = None
 
 
 def _content(path: str) -> bytes:
@@ -113,7 +111,7 @@ class ActionModule(ControlAction):
         self.begun = steps.begin()
         self.shown = self.clocked = time.monotonic()
         self.local = self._local_job()
-        self.conditions = until.Conditions(parent=os.getppid())
+        self.conditions = conditions.Conditions(parent=os.getppid())
         if not options["final"]:
             self.conditions.duration, self.conditions.events = options["duration"], options["events"]
             self.conditions.files = [self.path(options[name]) for name in ("file", "end_file") if options[name]]
@@ -205,11 +203,11 @@ class ActionModule(ControlAction):
             return str(self.options["command"]).encode() + b"\n"
         return _content(self.path(self.options["script"])) if self.options["script"] else b""
 
-    def _local_job(self) -> until.Job | None:
+    def _local_job(self) -> conditions.Job | None:
         if not self.options["local_command"] or self.options["final"]:
             return None
         hosts = " ".join(lane.stream.name for lane in self.lanes)
-        return until.Job("localhost", ["/bin/sh", "-c", self.options["local_command"]],
+        return conditions.Job("localhost", ["/bin/sh", "-c", self.options["local_command"]],
                          environment={"KEDR_RUN_DIR": self.run_dir, "KEDR_HOSTS": hosts})
 
     # -- while the hosts stream ----------------------------------------------------------------------
@@ -227,11 +225,11 @@ class ActionModule(ControlAction):
         else:
             self._say(f"{len(hosts)} hosts are watched")
         self._read_clocks()
-        jobs: list[until.Job] = []
+        jobs: list[conditions.Job] = []
         for lane in self.lanes:
             if self.script and not lane.stream.error:
                 files = {os.path.basename(path): self.contents[path] for path in lane.files}
-                lane.script = until.script_job(
+                lane.script = conditions.script_job(
                     lane.stream.name, lane.line, self.script, files, self._limit(), lane.token
                 )
                 jobs.append(lane.script)
@@ -259,11 +257,11 @@ class ActionModule(ControlAction):
 
     def _read_clocks(self) -> None:
         self.clocked = time.monotonic()
-        program = hostshell.load_script("tracefs", "clocks") + _CLOCK_PAIR
+        program = shell.load_script("tracefs", "clocks") + _CLOCK_PAIR
         for lane in self.lanes:
             if not lane.clock and (lane.stream.link or not self._streams()):
-                call = hostshell.frame(program, {"k_instance": lane.stream.instance})
-                lane.clock = until.Job(lane.stream.name, lane.line(call.command), call.stdin, nonce=call.nonce)
+                call = shell.frame(program, {"k_instance": lane.stream.instance})
+                lane.clock = conditions.Job(lane.stream.name, lane.line(call.command), call.stdin, nonce=call.nonce)
                 lane.clock.start()
 
     def _take_clock(self, lane: Lane) -> None:
@@ -276,7 +274,7 @@ class ActionModule(ControlAction):
             return
         job, lane.clock = lane.clock, None
         try:
-            lines = hostshell.parse(job.output(), job.nonce).text("clocks").splitlines()
+            lines = shell.parse(job.output(), job.nonce).text("clocks").splitlines()
         except ForeignError:
             return
         if text := clocks.dump(clocks.take(lines)):
@@ -289,13 +287,13 @@ class ActionModule(ControlAction):
         """End the commands that still run, on the hosts as well, and keep what they printed."""
         for lane in self.lanes:
             if lane.script and not lane.script.ended():
-                lane.ender = until.end_job(lane.stream.name, lane.line, lane.token)
+                lane.ender = conditions.end_job(lane.stream.name, lane.line, lane.token)
                 lane.ender.start()
-        until.wait_for([lane.ender for lane in self.lanes if lane.ender], 20)
-        until.wait_for([lane.script for lane in self.lanes if lane.script], 5)
+        conditions.wait_for([lane.ender for lane in self.lanes if lane.ender], 20)
+        conditions.wait_for([lane.script for lane in self.lanes if lane.script], 5)
         for lane in self.lanes:
             if lane.clock:
-                until.wait_for([lane.clock], 5)
+                conditions.wait_for([lane.clock], 5)
                 self._take_clock(lane)
             if lane.script:
                 printed = (lane.ender or lane.script).result()[0]

@@ -8,11 +8,12 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import event_paths, instance_name, measured_rate
-from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.witness import EVENTS
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.tracefs import event_paths, instance_name, measured_rate
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 
 LARGEST = 1 << 24
 """KiB of a buffer of one processor at most."""
@@ -41,7 +42,7 @@ class ActionModule(HostAction):
             if not re.fullmatch(r"[A-Za-z0-9_:-]*", self.options[name] or ""):
                 raise StepError("INFRA", f"'{printable(self.options[name], 80)}' is no {name}")
         size = self._buffer_size()
-        program = hostshell.load_script("tracefs", "clocks", "trace") + f"need_root Tracing\n{state}\n"
+        program = shell.load_script("tracefs", "clocks", "trace") + f"need_root Tracing\n{state}\n"
         if state == "present" and not self.check_mode():
             program += 'choose_place "$k_instance"\n{ clock_about; clock_pair begin; } | text clocks\n'
         answer = self.ask(program, {
@@ -74,7 +75,7 @@ class ActionModule(HostAction):
             self.say(f"a buffer of {min(wanted, LARGEST)} KiB per CPU, for {seconds:g} s of the measured rate")
         return min(max(size, wanted), LARGEST)
 
-    def _diff(self, answer: hostshell.Answer) -> dict[str, Any]:
+    def _diff(self, answer: shell.Answer) -> dict[str, Any]:
         if not self._task.diff:
             return {}
         return {"diff": {name: "".join(f"{printable(line, 300)}\n" for line in answer.all(name))

@@ -8,13 +8,20 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import calls, clocks, hostshell
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.facts import module_names, seconds
-from ansible_collections.kedr.lab.plugins.plugin_utils.tracing import LOG_LIMIT, event_paths, instance_name, log_of_run
-from ansible_collections.kedr.lab.plugins.plugin_utils.witness import EVENTS
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import counters
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.witness import EVENTS
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import module_names, seconds
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.tracefs import (
+    LOG_LIMIT,
+    event_paths,
+    instance_name,
+    log_of_run,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 
 _CLOCKS = """
 find_tracing
@@ -31,7 +38,7 @@ class ActionModule(HostAction):
     default_step = "collect"
     recorded = ("missing", "taint", "marker", "trace_bytes", "counters")
     usual_deadline = 900.0
-    biggest_answer = hostshell.MAX_ANSWER
+    biggest_answer = shell.MAX_ANSWER
 
     def cleans_up(self) -> bool:
         """Return that the evidence is fetched also after contact was lost."""
@@ -43,13 +50,13 @@ class ActionModule(HostAction):
         events = event_paths(self.options["events"])
         if self.check_mode():
             return {"changed": False, "msg": "would turn tracing off and collect the evidence"}
-        answer = self.ask(hostshell.load_script("tracefs", "clocks", "kernel_log", "trace_collect") + _CLOCKS, {
+        answer = self.ask(shell.load_script("tracefs", "clocks", "kernel_log", "trace_collect") + _CLOCKS, {
             "k_instance": instance, "k_events": events, "k_witness": event_paths(EVENTS), "k_bytes": LOG_LIMIT,
             "k_stop": "yes" if self.is_test_host() else "no", "k_text": "yes" if self.options["text"] else "no",
         })
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
         try:
-            counts = calls.parse(answer.text("calls"))
+            counts = counters.parse(answer.text("calls"))
         except ForeignError as error:
             raise ForeignError(f"the counters of calls: {error}") from None
         end = {**self._end(answer, marker), "counters": len(counts)}
@@ -63,7 +70,7 @@ class ActionModule(HostAction):
         return {"changed": answer.one("stopped") == "yes", **end}
 
     @staticmethod
-    def _end(answer: hostshell.Answer, marker: bool) -> dict[str, Any]:
+    def _end(answer: shell.Answer, marker: bool) -> dict[str, Any]:
         modules = module_names(answer.text("modules"))
         return {
             "taint": answer.number("taint"), "modules": modules,
@@ -73,7 +80,7 @@ class ActionModule(HostAction):
             "missing": [printable(text, 200) for text in answer.all("missing")],
         }
 
-    def _keep_files(self, answer: hostshell.Answer, log: bytes, end: dict[str, Any]) -> None:
+    def _keep_files(self, answer: shell.Answer, log: bytes, end: dict[str, Any]) -> None:
         """Keep what came; a file that is missing says that it was missing on the host."""
         for blob in ("trace", "stats", "formats", "sites", "witness", "witness_stats"):
             if blob in answer.blobs:

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.kedr.lab.plugins.plugin_utils import report, report_rows, verdict
-from ansible_collections.kedr.lab.plugins.plugin_utils.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts, hide_values
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import Expect, default_expect, load_expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.guests import keep_guests
-from ansible_collections.kedr.lab.plugins.plugin_utils.splat import load_policy
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import about_shipped
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import Expect, default_expect, load_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction, foretold
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_shipped
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows, text
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 
 _RUN_ID = re.compile(r" -e kedr_run_id=[\w.-]+|(?<=')-e kedr_run_id=[\w.-]+ ?")
 """A run has its own id, so the command that repeats it names none."""
@@ -35,17 +36,17 @@ class ActionModule(ControlAction):
             if self._task.check_mode:
                 return foretold(hosts, task_vars.get("hostvars", {}))
             policy = load_policy(self.path(options["splats"] or paths.data("splats.yml")))
-            known = verdict.read_run(run_dir)["hosts"]
+            known = verify.read_run(run_dir)["hosts"]
             expects = self._expects(options["expect"], hosts, known)
             keep_guests(run_dir, hosts, known)
-            results = verdict.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
-            matrix = report_rows.lines(results, about_shipped)
+            results = verify.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
+            matrix = rows.lines(results, about_shipped)
             changed = _write(run_dir, results, matrix)
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
-        table = report.terminal(matrix)
+        table = text.terminal(matrix)
         Display().display("\n" + table + "\n")
-        return {"changed": changed, **_outcome(run_dir, results, table, report_rows.summary(matrix))}
+        return {"changed": changed, **_outcome(run_dir, results, table, rows.summary(matrix))}
 
     def _expects(self, given: str | None, hosts: list[str], known: Mapping[str, Any]) -> dict[str, Expect]:
         """The expectations of each host: what was given for all, else what run.json names, else the default."""
@@ -62,18 +63,18 @@ def _reproduce() -> str:
     return _RUN_ID.sub("", hide_values(os.environ.get("KEDR_REPRODUCE", "")))
 
 
-def _write(run_dir: str, results: list[dict[str, Any]], matrix: list[report_rows.Line]) -> bool:
+def _write(run_dir: str, results: list[dict[str, Any]], matrix: list[rows.Line]) -> bool:
     """Write the verdict of each host, the reports, and at last the results; returns whether the results are new."""
     path = os.path.join(run_dir, "results.json")
     try:
         with open(path, encoding="utf-8") as stream:
-            changed = stream.read() != report.dump(results)
+            changed = stream.read() != text.dump(results)
     except OSError:
         changed = True
     for entry in results:
         if os.path.isdir(os.path.join(run_dir, entry["host"])):
-            report.write_together(run_dir, {os.path.join(entry["host"], "verdict.json"): report.dump(entry)})
-    report.write(run_dir, results, matrix, [os.path.basename(run_dir)])
+            text.write_together(run_dir, {os.path.join(entry["host"], "verdict.json"): text.dump(entry)})
+    text.write(run_dir, results, matrix, [os.path.basename(run_dir)])
     return changed
 
 

@@ -146,7 +146,7 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import PLUGIN, load_systems
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import PLUGIN, load_systems
 
 
 class InventoryModule(BaseInventoryPlugin):

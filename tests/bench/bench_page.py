@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import timeline
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils import collected
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options

@@ -4,7 +4,7 @@
 The pages are those of tests/unit/data/host, over and over with times that go on, about MILLIONS (default 1) records.
 Everything runs on one core; what counts is processor time, of the rounds the best. Beside it, in the same run and on
 the same records: `trace-cmd report | wc -l` on the trace.dat that kedr-export makes, and the kernel's text read by
-plugin_utils/trace.py.
+plugin_utils/trace/text.py.
 """
 
 from __future__ import annotations
@@ -25,14 +25,10 @@ sys.path.insert(0, str(ROOT / ".collections"))
 SAMPLE = ROOT / "tests" / "unit" / "data" / "host"
 ROUNDS = 3
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    collection,
-    dataset,
-    export_dat,
-    host_records,
-    records,
-    ringbuffer,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, host_records
+from ansible_collections.kedr.lab.plugins.plugin_utils.export import trace_dat
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import pages as ringbuffer
 
 
 class Way(NamedTuple):
@@ -67,7 +63,7 @@ def make_dat(host: Path, path: Path) -> None:
     """Write the trace.dat of the same pages."""
     texts = {name: (host / name).read_text() for name in ("header.txt", "formats.txt", "comms.txt", "stats.txt")}
     with open(path, "wb") as out:
-        export_dat.write(out, texts, {0: str(host / "raw" / "cpu0.pages")}, "", "local")
+        trace_dat.write(out, texts, {0: str(host / "raw" / "cpu0.pages")}, "", "local")
 
 
 def make_text(host: Path, copies: int) -> int:
@@ -79,7 +75,7 @@ def make_text(host: Path, copies: int) -> int:
     return len(text)
 
 
-def batches(host: Path) -> Iterator[records.pa.RecordBatch]:
+def batches(host: Path) -> Iterator[rows.pa.RecordBatch]:
     return host_records.find(str(host), "bench").batches()
 
 
@@ -91,7 +87,7 @@ def ways(top: Path, copies: int) -> Iterator[Way]:
     def walk() -> int:
         layout, found = ringbuffer.parse_header_page((binary / "header.txt").read_text()), 0
         with open(binary / "raw" / "cpu0.pages", "rb") as stream:
-            while data := stream.read(collection.CHUNK):
+            while data := stream.read(accounts.CHUNK):
                 found += len(ringbuffer.walk(data, layout).at)
         return found
 
@@ -111,7 +107,7 @@ def ways(top: Path, copies: int) -> Iterator[Way]:
 def main() -> None:
     copies = int(float(sys.argv[1] if len(sys.argv) > 1 else "1") * 1e6) // 783 + 1
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    records.pa.set_cpu_count(1)
+    rows.pa.set_cpu_count(1)
     base = 0.0
     print(f"{'':24}{'records':>10}{'CPU s':>8}{'records/s':>12}{'MB/s':>8}{'ratio':>7}")
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,8 @@ from bench_calls import CALLS, HOST, ROOT, build, machine, on_a_guest, send, sou
 from guests import Lab
 
 sys.path.insert(0, str(ROOT / ".collections"))
-from ansible_collections.kedr.lab.plugins.plugin_utils import collection, stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts
 
 SECONDS = 20
 BUFFER_KB = 512
@@ -92,13 +93,13 @@ def quiet(_text: str) -> None:
 
 def judged(directory: Path, rate: int, calls: int, received: int) -> Try:
     """The accounts of one rate."""
-    found = collection.read(str(directory))
+    found = accounts.read(str(directory))
     found.count()
-    said = collection.account(found, {EVENT: calls}, [EVENT], False)
+    said = accounts.account(found, {EVENT: calls}, [EVENT], False)
     wrong = [one for one in said if one.outcome in ("fail", "missing") and " lost " not in one.text]
     times = [time for cpu in found.cpus.values() for time in (cpu.first_ns, cpu.last_ns) if time is not None]
     took = (max(times) - min(times)) / 1e9
-    return Try(rate, calls / took, calls, found.decoded, found.lost, collection.share(found.lost, calls), not wrong,
+    return Try(rate, calls / took, calls, found.decoded, found.lost, accounts.share(found.lost, calls), not wrong,
                received / 1e6)  # fmt: skip
 
 

@@ -33,7 +33,7 @@ import paramiko
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests" / "fleet")]
-from ansible_collections.kedr.lab.plugins.plugin_utils import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
 from fleet import EVENT, INSTANCE, Fleet, SimulatedHost, stats
 from writer import F_SETPIPE_SZ, PER_PAGE, records
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import report_html, report_rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import STEPS
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import page as report_html
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows as report_rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.verify import STEPS
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import report_html, timeline
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import page, timeline
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils import collected
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.collected import call, cpu, host
 
@@ -39,13 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     collected.collection(run, [host("web1", account, verdict="FAIL", lost=20)], {"web1": CALLS})
     text = timeline.page(str(run)).text
     (run / "joined.html").write_text(text, encoding="utf-8")
-    program = str(report_html.script("timeline", "main.js")["script"])
+    program = str(page.script("timeline", "main.js")["script"])
     assert program in text
     apart = text.replace(f"<script>{program}</script>", '<script type="module" src="timeline/main.js"></script>')
     apart = re.sub("<meta http-equiv=.*>", '<link rel="icon" href="data:,">', apart)
     (run / "apart.html").write_text(apart, encoding="utf-8")
     (run / "empty.html").write_text('<!DOCTYPE html><link rel="icon" href="data:,">', encoding="utf-8")
-    shutil.copytree(pathlib.Path(report_html.FOLDER) / "timeline", run / "timeline")
+    shutil.copytree(pathlib.Path(page.FOLDER) / "timeline", run / "timeline")
     return run
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import html5lib
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import timeline
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils import collected
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.collected import CLOCK, call, cpu, host
 from selenium.webdriver.common.action_chains import ActionChains

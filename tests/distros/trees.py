@@ -14,8 +14,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import apt_proxy_options, explain
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import lock
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import apt_proxy_options, explain
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import lock
 
 TREES = {
     "rpm": ("trixie", "dnf,zypper,rpm,createrepo-c,openssh-server", []),

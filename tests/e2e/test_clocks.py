@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, hostshell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 from guests import Lab
 
 PROGRAM = """
@@ -22,7 +23,7 @@ ls "$k_tracing/instances"
 
 @pytest.mark.parametrize("clock", ["boot", "mono", "tai"])
 def test_marks_in_a_trace_buffer_agree_with_the_offsets_of_the_kernel(lab: Lab, clock: str) -> None:
-    call = hostshell.frame(hostshell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": clock})
+    call = shell.frame(shell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": clock})
     lines = lab.ssh("one", call.command, stdin=call.stdin).splitlines()
     before, marks, after = (clocks.Pair(**found) for found in clocks.take(lines))
     assert [pair.when for pair in (before, marks, after)] == ["begin", "during", "end"]
@@ -35,7 +36,7 @@ def test_marks_in_a_trace_buffer_agree_with_the_offsets_of_the_kernel(lab: Lab, 
 
 
 def test_a_clock_that_the_kernel_relates_to_nothing_is_related_by_marks(lab: Lab) -> None:
-    call = hostshell.frame(hostshell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": "local"})
+    call = shell.frame(shell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": "local"})
     pairs = [clocks.Pair(**found) for found in clocks.take(lab.ssh("one", call.command, stdin=call.stdin).splitlines())]
     assert [pair.clock for pair in pairs] == ["local"] * 3
     first, second, third = pairs
@@ -60,7 +61,7 @@ rmdir "$k_place"
 
 def test_a_clock_of_day_that_is_set_in_between_is_seen_at_once(lab: Lab) -> None:
     """It jumps by 100 s and back, but for up to a second that ``date`` cuts off, and the time that setting takes."""
-    call = hostshell.frame(hostshell.load_script("tracefs", "clocks") + STEP, {})
+    call = shell.frame(shell.load_script("tracefs", "clocks") + STEP, {})
     found = clocks.take(lab.ssh("one", call.command, stdin=call.stdin).splitlines())
     before, during, marks, after = (clocks.Pair(**one) for one in found)
     forth, back = (99 * 10**9 - (during.trace_ns - before.trace_ns), 101 * 10**9 + after.trace_ns - during.trace_ns)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
 from guests import DATA, ROOT, Lab, playbook, start_lab, stop_lab
 
 HOST = "pair"

@@ -11,7 +11,7 @@ import pathlib
 import sys
 import time
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
 from fleet import UNIT
 
 

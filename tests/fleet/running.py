@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
 from fleet import EVENT, HERE, INSTANCE, Fleet, SimulatedHost
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / ".collections")}

@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator
 
 import pyarrow.dataset
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import clocks, kedr_export, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export as kedr_export
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
 from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
 
 LIMIT = 300

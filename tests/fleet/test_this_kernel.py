@@ -17,7 +17,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import stream, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
 from running import ENVIRONMENT
 
 TRACING = pathlib.Path("/sys/kernel/tracing")

@@ -19,8 +19,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import explain
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import lock
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import explain
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import lock
 
 HERE = pathlib.Path(__file__).parent
 SYSTEMS = {

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import default_expect
 
 HOST = "one"
 

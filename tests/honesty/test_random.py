@@ -8,7 +8,8 @@ import pathlib
 import random
 from concurrent.futures import ProcessPoolExecutor
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import expect, splat, verdict
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import expect, splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 from evidence import HOST, NOT_EVIDENCE, Evidence, copy_of
 from guests import DATA, Run
 from judging import FIGURE
@@ -29,7 +30,7 @@ def _files(run: Evidence) -> list[str]:
 def _missed(path: pathlib.Path, seed: str, number: int) -> list[str]:
     """What was judged OK, or not judged, of so many evidences with one changed byte."""
     choice, run = random.Random(seed), Evidence(path)
-    policy = splat.load_policy(str(DATA / "splats.yml"))
+    policy = splats.load_policy(str(DATA / "splats.yml"))
     expects = {HOST: expect.load_expect(expect.default_expect("cp_target"))}
     files, missed = _files(run), []
     for _each in range(number):
@@ -37,7 +38,7 @@ def _missed(path: pathlib.Path, seed: str, number: int) -> list[str]:
         good = run.file(name).read_bytes()
         at, byte = choice.randrange(len(good)), choice.randrange(1, 256)
         run.file(name).write_bytes(good[:at] + bytes([good[at] ^ byte]) + good[at + 1 :])
-        (entry,) = verdict.judge_run(str(path), [HOST], expects, policy)
+        (entry,) = verify.judge_run(str(path), [HOST], expects, policy)
         run.file(name).write_bytes(good)
         if entry["verdict"] == "OK" or "cannot be judged" in entry["reason"]:
             missed.append(f"{name}, byte {at} xor {byte:#x}: {entry['verdict']}: {entry['reason']}")

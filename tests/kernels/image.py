@@ -7,8 +7,8 @@ import os
 import sys
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, cache_root, interruptible
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, cache_root, interruptible
 
 
 def progress(text: str) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import build_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import build_root
 
 # The mounts of a machine whose root is shared, as systemd makes it, are counted before a build and while it runs.
 MACHINE = """set -eu

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload import (
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.sources import (
     Payload,
     load_functions,
     load_payload,

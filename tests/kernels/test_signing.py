@@ -6,7 +6,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import lab_uefi, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import uefi
 from prove import Kernel, plain
 
 
@@ -22,7 +23,7 @@ def test_a_module_is_signed_byte_for_byte_as_by_the_kernels_own_sign_file(
     tree: Path, kernel: Kernel, tmp_path: Path
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    lab_uefi.make_module_key(str(key), str(certificate))
+    uefi.make_module_key(str(key), str(certificate))
     module = tmp_path / "module.ko"
     module.write_bytes(plain(next(one for one in kernel.modules if one.name.startswith("udf.ko"))))
     sign_file(tree, key, certificate, module, tmp_path / "signed.ko")

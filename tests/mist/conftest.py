@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.mist_gen import main
+from ansible_collections.kedr.lab.plugins.plugin_utils.mist.generate import main
 
 PROGRAM = Path(__file__).parents[2] / "bin" / "mist_gen"
 

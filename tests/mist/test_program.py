@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import mist_gen
+from ansible_collections.kedr.lab.plugins.plugin_utils.mist import generate as mist_gen
 
 from .conftest import PROGRAM, Generate, Outcome, write_files
 
@@ -46,7 +46,7 @@ def test_program_works_through_a_symlink_from_elsewhere(folder: Path) -> None:
 def test_start_needs_few_modules() -> None:
     code = (
         "import os, sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]);"
-        "import plugin_utils.mist_gen; print(*sorted(set(sys.modules) - before))"
+        "import plugin_utils.mist.generate; print(*sorted(set(sys.modules) - before))"
     )
     plugins = PROGRAM.parents[1] / "plugins"
     ended = subprocess.run([sys.executable, "-IS", "-c", code, plugins], capture_output=True, check=True)

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.mist_gen import generate
-from ansible_collections.kedr.lab.plugins.plugin_utils.mist_template import MistError
+from ansible_collections.kedr.lab.plugins.plugin_utils.mist.generate import generate
+from ansible_collections.kedr.lab.plugins.plugin_utils.mist.template import MistError
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 

@@ -149,7 +149,7 @@ PARSED = {
         "ringbuffer.parse_header_page('\\tfield: u64 commit;\\toffset:' + '9' * 5000 + ';\\tsize:8;')", "ForeignError",
     ),
     "quotes without an end": (
-        "from ansible_collections.kedr.lab.plugins.plugin_utils.payload_model import Problem\n"
+        "from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import Problem\n"
         "payload_lint.described(Problem('p', 1, '\"\\'' * 200))\n"
         "cdecl.unbalanced('\"' + '\\\\\"' * 100000)\ncdecl.code_without_text('/*' * 100000)\n"
         "cdecl.code_without_text('\"' + '\\\\\"' * 100000)", "",

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import build_root
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.hostshell import Call
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import build_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.shell import Call
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, cache_root
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CANARY = "kedr-canary-9f31c2"

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import kmods
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import deadline
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.processes import below, kill
-from ansible_collections.kedr.lab.plugins.plugin_utils.btf_file import read_btf
-from ansible_collections.kedr.lab.plugins.plugin_utils.kernel_headers import Tree
-from ansible_collections.kedr.lab.plugins.plugin_utils.sites import expected_sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf_file import read_btf
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.headers import Tree
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.sites import expected_sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST = 300  # MB that the control node may take
@@ -193,7 +193,7 @@ def told(read_it: Callable[[str], object], path: pathlib.Path) -> str:
 @pytest.mark.parametrize("value", [0, 1, 63, 0xFF00, 0xFFFF])
 def test_a_damaged_header_is_told_in_a_sentence(tmp_path: pathlib.Path, name: str, field: str, value: int) -> None:
     read_it: dict[str, Callable[[str], object]] = {
-        "identity": lambda path: kmods.identity(pathlib.Path(path).read_bytes()),
+        "identity": lambda path: modules.identity(pathlib.Path(path).read_bytes()),
         "sites": lambda path: expected_sites(open(path, "rb"), ["kfree"]),  # noqa: SIM115
         "types": read_btf,
     }

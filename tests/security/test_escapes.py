@@ -13,9 +13,12 @@ import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import lab_action, lab_guest, lab_image, report_junit, stream
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.report_rows import Line
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import action as lab_action
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import guest, image
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import junit
+from ansible_collections.kedr.lab.plugins.plugin_utils.report.rows import Line
 from bombs import ROOT, by_ssh, hostile, task
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202ecod\u061c\u2066\u200b\ufeff\r\x08"
@@ -97,10 +100,10 @@ def test_nothing_of_a_guest_or_of_a_tool_steers_the_terminal(problem: Exception)
 def test_the_console_of_a_guest_and_the_log_of_a_tool_are_told_in_words(tmp_path: pathlib.Path) -> None:
     console = tmp_path / "console.log"
     console.write_text(f"Kernel panic - {EVIL}\n{EVIL}\n")
-    boot = lab_guest._Boot.__new__(lab_guest._Boot)
+    boot = guest._Boot.__new__(guest._Boot)
     boot.files = SimpleNamespace(console=str(console), log=str(console))
     boot.spec, boot.problem, boot.refused = SimpleNamespace(name="g"), "panicked", ""
-    for told in (boot.report(), boot.news(), lab_image.explain(f"E: {EVIL}\n")):
+    for told in (boot.report(), boot.news(), image.explain(f"E: {EVIL}\n")):
         action = Work(KedrError(told))
         assert steering(action.perform({"run_dir": ""}, {})["msg"]) == set()
         assert "owned" in told
@@ -158,7 +161,7 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path: pathlib.Path) -
 def trace_rows(place: pathlib.Path, question: str) -> list[list[str]]:
     """What kedr-trace answers as CSV, about records that are of no matter."""
     code = (
-        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils import answers, asking\n"
+        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils.ask import answers, asking\n"
         "import duckdb\nanswer = asking.ask(duckdb.connect(), sys.argv[1])\n"
         "answers.show(answer, 'csv', sys.stdout)\n"
     )
@@ -170,6 +173,6 @@ def trace_rows(place: pathlib.Path, question: str) -> list[list[str]]:
 def test_a_table_of_tests_is_xml_whatever_a_host_said() -> None:
     result = {"host": EVIL, "verdict": "FAIL", "reason": EVIL + "\x00\x0b\ufffe\ud800", "reproduce": EVIL, "steps": [],
               "evidence": [{"outcome": EVIL, "source": EVIL, "text": EVIL}], "console": [EVIL]}  # fmt: skip
-    text = report_junit.junit([Line(None, result)])
+    text = junit.junit([Line(None, result)])
     ET.fromstring(text.encode())
     assert steering(text) == set()

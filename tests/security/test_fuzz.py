@@ -15,32 +15,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    build,
-    calls,
-    cdecl,
-    checks,
-    clocks,
-    collection,
-    facts,
-    holding,
-    host_records,
-    hostshell,
-    kmods,
-    lab_cloud,
-    lab_image,
-    payload_lint,
-    payload_read,
-    records,
-    ringbuffer,
-    splat,
-    ssh_legacy,
-    stream,
-    trace,
-    until,
-)
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import sums
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import conditions, stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes import cdecl
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, counters, host_records, splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import (
+    build,
+    exercise,
+    facts,
+    hold,
+    modules,
+    shell,
+    ssh_legacy,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud, image
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import read as payload_read
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, pages, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
 from bombs import MOST, ROOT
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -50,10 +43,10 @@ EXAMPLES = int(os.environ.get("KEDR_FUZZ_EXAMPLES", "40"))
 HANGS = 20
 """Seconds of the processor's time after which a reader is taken to hang."""
 DATA = ROOT / "tests" / "unit" / "data" / "host"
-POLICY = splat.load_policy(str(ROOT / "data" / "splats.yml"))
+POLICY = splats.load_policy(str(ROOT / "data" / "splats.yml"))
 NAMES = ("formats.txt", "stats.txt", "trace.txt", "comms.txt", "header.txt", "facts.json", "raw/cpu0.pages")
 FILES = {name: (DATA / name).read_bytes() for name in NAMES}
-LAYOUT = ringbuffer.parse_header_page(FILES["header.txt"].decode())
+LAYOUT = pages.parse_header_page(FILES["header.txt"].decode())
 FORMATS = trace.parse_formats(FILES["formats.txt"].decode())
 ANSWER = (
     b"kedr-begin n\nv release 6.1\nv machine x86_64\nv taint 4096\nv cpus 2\nv tool gcc yes\nv lacks make\n"
@@ -72,7 +65,7 @@ LOG = (
 SUM = b"0" * 64
 SEEDS = {
     "answer": ANSWER,
-    "tar": hostshell.make_tar({"a/b.ko": b"x" * 700, "generated/kedr/config.h": b"#define A 1\n"}),
+    "tar": shell.make_tar({"a/b.ko": b"x" * 700, "generated/kedr/config.h": b"#define A 1\n"}),
     "log": LOG,
     "output": b"check a ok\ncheck b bad why\n check c\tok\nCHECK d\n\x1b[31mcheck e ok\n",
     "clocks": b"clocks begin boot 1 2 3\nclocks chrony a,b,c,1,2,3,4,5,6,7,8,9,10,Normal\n"
@@ -113,9 +106,9 @@ def text(data: bytes) -> str:
 
 
 def answered(data: bytes) -> None:
-    answer = hostshell.parse(data, "n")
+    answer = shell.parse(data, "n")
     answer.number("taint")
-    checks.parse_checks(answer.text("out"))
+    exercise.parse_checks(answer.text("out"))
     facts.facts_of_answer(answer)
 
 
@@ -126,13 +119,13 @@ def untarred(data: bytes) -> None:
         if whole[at + 257:at + 262] == b"ustar":
             whole[at + 148:at + 156] = b" " * 8
             whole[at + 148:at + 156] = b"%06o\0 " % sum(whole[at:at + 512])
-    hostshell.read_tar(bytes(whole))
+    shell.read_tar(bytes(whole))
 
 
 def traced(data: bytes) -> None:
     lines = data.splitlines(keepends=True)
     reader = trace.TraceReader(iter(lines), FORMATS)
-    for batch in records.text_batches(reader, FORMATS, records.Origin("h", "6.1", {})):
+    for batch in rows.text_batches(reader, FORMATS, rows.Origin("h", "6.1", {})):
         batch.validate(full=True)
 
 
@@ -143,22 +136,22 @@ def formatted(data: bytes) -> None:
 
 
 def paged(data: bytes) -> None:
-    found = ringbuffer.walk(data, LAYOUT)
-    layouts = records.parse_layouts(FILES["formats.txt"].decode())
-    records.batch(found, 0, layouts, {}, records.Origin("h", "6.1", {})).validate(full=True)
-    ringbuffer.count(data, LAYOUT)
+    found = pages.walk(data, LAYOUT)
+    layouts = rows.parse_layouts(FILES["formats.txt"].decode())
+    rows.batch(found, 0, layouts, {}, rows.Origin("h", "6.1", {})).validate(full=True)
+    pages.count(data, LAYOUT)
 
 
 def laid_out(data: bytes) -> None:
-    layouts = records.parse_layouts(data.decode("utf-8", "replace"))
-    found = ringbuffer.walk(FILES["raw/cpu0.pages"][:8192], LAYOUT)
-    records.batch(found, 0, layouts, {}, records.Origin("h", "6.1", {})).validate(full=True)
+    layouts = rows.parse_layouts(data.decode("utf-8", "replace"))
+    found = pages.walk(FILES["raw/cpu0.pages"][:8192], LAYOUT)
+    rows.batch(found, 0, layouts, {}, rows.Origin("h", "6.1", {})).validate(full=True)
 
 
 def scanned(data: bytes) -> None:
     log = text(data)
-    splat.scan(log.splitlines(keepends=True), POLICY, "kedr: run r begins", end="kedr: run r ends", modules=("m",))
-    kmods.meaning(log, log)
+    splats.scan(log.splitlines(keepends=True), POLICY, "kedr: run r begins", end="kedr: run r ends", modules=("m",))
+    modules.meaning(log, log)
     build.errors_of_log(log)
 
 
@@ -172,19 +165,19 @@ READERS: dict[str, tuple[Callable[[bytes], Any], tuple[type[Exception], ...]]] =
     "answer": (answered, (ForeignError,)),
     "tar": (untarred, (ForeignError,)),
     "log": (scanned, ()),
-    "output": (lambda data: checks.parse_checks(text(data)), ()),
+    "output": (lambda data: exercise.parse_checks(text(data)), ()),
     "clocks": (lambda data: clocks.dump(clocks.take(text(data).splitlines())), ()),
     "clocks.jsonl": (lambda data: clocks.parse(text(data)), (ForeignError,)),
-    "calls": (lambda data: calls.parse(text(data)), (ForeignError,)),
-    "checksums": (lambda data: lab_cloud.parse_checksums(text(data), "disk.img"), (KedrError,)),
-    "finished": (lambda data: lab_cloud.read_finished(text(data)), (KedrError,)),
-    "hold": (lambda data: holding.describe(holding.parse(text(data))), ()),
+    "calls": (lambda data: counters.parse(text(data)), (ForeignError,)),
+    "checksums": (lambda data: cloud.parse_checksums(text(data), "disk.img"), (KedrError,)),
+    "finished": (lambda data: cloud.read_finished(text(data)), (KedrError,)),
+    "hold": (lambda data: hold.describe(hold.parse(text(data))), ()),
     "stream": (streamed, (ForeignError,)),
     "payload": (lambda data: payload_read.read_payload(data, "x"), ()),
     "c": (lambda data: (cdecl.unbalanced(text(data)), cdecl.words(text(data))), ()),
-    "explained": (lambda data: (lab_image.explain(text(data)), ssh_legacy.explain(text(data), "false")), ()),
+    "explained": (lambda data: (image.explain(text(data)), ssh_legacy.explain(text(data), "false")), ()),
     "formats.txt": (formatted, (trace.TraceError,)),
-    "header.txt": (lambda data: ringbuffer.parse_header_page(text(data)), (ForeignError,)),
+    "header.txt": (lambda data: pages.parse_header_page(text(data)), (ForeignError,)),
     "stats.txt": (lambda data: trace.parse_stats(text(data)), (trace.TraceError,)),
     "comms.txt": (trace.thread_names, ()),
     "trace.txt": (traced, ()),
@@ -259,9 +252,9 @@ def test_a_directory_of_a_host_is_read_or_refused(
                 for batch in host_records.find(str(place), "one").batches():
                     batch.validate(full=True)
             with contextlib.suppress(ForeignError):
-                found = collection.read(str(place))
+                found = accounts.read(str(place))
                 found.count()
-                collection.account(found, {}, [], False)
+                accounts.account(found, {}, [], False)
             with contextlib.suppress(OSError):
                 sums.damage(str(place))
     finally:
@@ -271,9 +264,9 @@ def test_a_directory_of_a_host_is_read_or_refused(
 @fuzzed
 @given(data=st.data())
 def test_what_a_command_on_a_host_answers_is_told(data: st.DataObject) -> None:
-    job = until.Job("one", ["cat"], data.draw(changed(ANSWER)), nonce="n")
+    job = conditions.Job("one", ["cat"], data.draw(changed(ANSWER)), nonce="n")
     job.start()
-    until.wait_for([job], 30)
+    conditions.wait_for([job], 30)
     output, status, error = job.result()
     assert isinstance(output, bytes)
     assert isinstance(error, str)
@@ -286,5 +279,5 @@ def test_the_linter_tells_each_mistake_of_any_file(data: st.DataObject) -> None:
     content = data.draw(changed(SEEDS["payload"]))
     with no_hang():
         for problem in payload_read.read_payload(content, "x").problems:
-            payload_lint.described(problem)
-            assert "\x1b" not in payload_lint.line_of(problem)
+            lint.described(problem)
+            assert "\x1b" not in lint.line_of(problem)

@@ -20,11 +20,12 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import kmods, sites
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpack
-from ansible_collections.kedr.lab.plugins.plugin_utils.btf import Btf, UnspeakableError
-from ansible_collections.kedr.lab.plugins.plugin_utils.btf_file import read_btf
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf import Btf, UnspeakableError
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf_file import read_btf
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,7 +97,7 @@ def described(data: bytes) -> list[str]:
 def test_what_is_damaged_was_whole_and_read_before(tmp_path: pathlib.Path) -> None:
     found = sites.expected_sites(io.BytesIO(module()), ["kfree"])
     assert (found.total("kfree"), found.pointers) == (2, {"kfree": 1})
-    assert kmods.identity(module()).srcversion == "ABC"
+    assert modules.identity(module()).srcversion == "ABC"
     assert described(btf()) == ["int one(('pointer', TypeText(before='struct one *', after='', shape=<Shape.POINTER: "
                                 "'a pointer'>, integer='')),)"]  # fmt: skip
     assert unpack(packed(module())) == module()
@@ -115,7 +116,7 @@ def test_a_damaged_module_gives_sites_or_a_sentence(data: bytes) -> None:
 @given(data=damaged(module))
 def test_a_damaged_module_has_an_identity_or_a_sentence_says_why_not(data: bytes) -> None:
     try:
-        assert len(kmods.identity(data)) == 3
+        assert len(modules.identity(data)) == 3
     except ValueError as error:
         assert SENTENCE.match(str(error))
 

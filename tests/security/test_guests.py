@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_guest import Guest, Lab
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_qemu import qmp_quit, wait_gone
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import GuestSpec, cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import Guest, Lab
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.qemu import qmp_quit, wait_gone
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec, cache_root
 
 REACH = "timeout 10 bash -c 'exec 3<>/dev/tcp/{}/{}' 2>/dev/null && echo reached || echo refused"
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import lab_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_image import ensure_image, mmdebstrap_command
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import ImageSpec, load_guests
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import load_systems
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import image as lab_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image, mmdebstrap_command
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import load_systems
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIMIT = 120

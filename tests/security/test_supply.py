@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import lab_cloud
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cloud import ensure_cloud, expected_sum
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_spec import CloudSpec, load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cloud import ensure_cloud, expected_sum
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import CloudSpec, load_image
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -89,7 +89,7 @@ def drip(request: http.server.BaseHTTPRequestHandler) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let limits be reached soon; none of them is there where nothing is limited."""
     for name, value in {"PAUSE_SECONDS": 0.0, "MAX_IMAGE": 1 << 20, "SLOW_SECONDS": 0.3, "ATTEMPTS": 1}.items():
-        monkeypatch.setattr(lab_cloud, name, value, raising=False)
+        monkeypatch.setattr(cloud, name, value, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, kedr_trace, records, timeline_data, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli import text as kedr_trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline_data
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 SPILLING = (
@@ -36,8 +38,8 @@ def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A table with one record."""
-    call = trace.Record(0, "sh", 7, 0, "", 1, "p", "called_kfree", {"p": 16})
-    batches = records.text_batches([call], {}, records.Origin("web1", "6.12", {}, {}))
+    call = text.Record(0, "sh", 7, 0, "", 1, "p", "called_kfree", {"p": 16})
+    batches = rows.text_batches([call], {}, rows.Origin("web1", "6.12", {}, {}))
     dataset.write(str(tmp_path / "table"), "r1", "Debian 13", "web1", batches)
     return tmp_path / "table"
 

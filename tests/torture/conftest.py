@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab_cpio import read_module
-from ansible_collections.kedr.lab.plugins.plugin_utils.splat import Splat, load_policy, scan
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import Splat, load_policy, scan
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cpio import read_module
 from guests import DATA, ROOT, Lab, playbook, start_lab, stop_lab
 
 HERE = pathlib.Path(__file__).parent

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.splat import Splat
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import Splat
 from guests import OURS
 
 ROUNDS = {

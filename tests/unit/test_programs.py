@@ -34,7 +34,7 @@ ON_HOSTS = set(
 )
 """What sh programs may start on test hosts, where nothing may be required that the documentation does not name."""
 HOSTS = tuple(
-    "plugins/plugin_utils/sh plugins/plugin_utils/lab_sh kernel data/exercise roles tests/bench/calls "
+    "plugins/plugin_utils/host/sh plugins/plugin_utils/lab/sh kernel data/exercise roles tests/bench/calls "
     "tests/distros/files tests/fleet/files tests/integration/targets tests/torture/kernel".split()
 )
 """The folders of such programs; some run in stand-ins and in build roots."""

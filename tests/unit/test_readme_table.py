@@ -8,13 +8,9 @@ from pathlib import Path
 
 import cloud_disk
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    report,
-    report_readme,
-    report_rows,
-    results,
-    systems,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import systems
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import readme, results, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import text as report
 
 ROOT = Path(__file__).parents[2]
 ROWS = systems.load_systems(systems.SHIPPED)
@@ -23,26 +19,26 @@ RENEW = "run: make matrix && bin/kedr-report --readme runs/latest"
 
 
 def kept() -> list[dict]:
-    return results.read(str(ROOT / report_readme.KEPT))
+    return results.read(str(ROOT / readme.KEPT))
 
 
 def shown(page: str = "README.md") -> str:
     text = (ROOT / page).read_text()
-    return text.partition(report_readme.BEGIN)[2].partition(report_readme.END)[0].strip("\n")
+    return text.partition(readme.BEGIN)[2].partition(readme.END)[0].strip("\n")
 
 
 def test_the_results_that_are_kept_have_the_present_form() -> None:
-    assert report_readme.keep(kept()) == kept(), RENEW
+    assert readme.keep(kept()) == kept(), RENEW
 
 
 def test_each_of_them_has_a_line_of_its_own() -> None:
-    lines = (ROOT / report_readme.KEPT).read_text().splitlines()[1:-1]
-    renew = f"run: bin/kedr-report --readme {report_readme.KEPT}"
+    lines = (ROOT / readme.KEPT).read_text().splitlines()[1:-1]
+    renew = f"run: bin/kedr-report --readme {readme.KEPT}"
     assert [json.loads(line.rstrip(",")) for line in lines] == kept(), renew
 
 
 def test_the_table_is_what_the_generator_makes_of_them() -> None:
-    assert shown() == report_readme.table(report_rows.lines(kept(), lambda: SYSTEMS)), "run: bin/kedr-report --readme"
+    assert shown() == readme.table(rows.lines(kept(), lambda: SYSTEMS)), "run: bin/kedr-report --readme"
 
 
 @pytest.mark.parametrize("name", [row["name"] for row in SYSTEMS])
@@ -55,7 +51,7 @@ def test_the_table_has_a_row_for_every_system(name: str) -> None:
 
 
 def test_the_page_of_systems_is_what_the_generator_makes_of_them() -> None:
-    made = report_readme.checked_table([(row.about(), row.target) for row in ROWS], kept())
+    made = readme.checked_table([(row.about(), row.target) for row in ROWS], kept())
     assert shown("docs/systems.md") == made, "run: bin/kedr-report --readme"
 
 

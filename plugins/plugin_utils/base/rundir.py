@@ -22,6 +22,8 @@ from .files import append_file, write_file
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 HOST_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 HIDDEN = "…"
+MAX_LOG = 64 << 20
+"""Bytes of a kernel log or a console that are looked through."""
 ROW_KEYS = ("name", "system", "kernel", "arch", "group", "why", "variant")
 """What run.json says of a host that is a row of data/systems.yml; the last one is optional."""
 

@@ -65,7 +65,7 @@ def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock)
             for name, said in (("one", "OK"), ("two", word))
         ]  # fmt: skip
         judged = {"run_id": "r1", "targets": [], "hosts": entries}
-        with mock.patch.object(collection_action.judge, "judge_run", return_value=judged):
+        with mock.patch.object(collection_action.watch, "judge_run", return_value=judged):
             outcomes[word] = bool(judge(begun).get("failed"))
     assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
     assert shown.call_count == 6
@@ -108,6 +108,6 @@ def test_a_directory_that_is_no_run_is_told(tmp_path: pathlib.Path, shown: mock.
 
 
 def test_a_control_node_without_the_packages_is_told_what_to_install(begun: pathlib.Path, shown: mock.Mock) -> None:
-    with mock.patch.object(collection_action.judge.dataset, "PARQUET_ERROR", "No module named 'pyarrow'"):
+    with mock.patch.object(collection_action.watch.dataset, "PARQUET_ERROR", "No module named 'pyarrow'"):
         result = judge(begun)
     assert result["msg"].endswith("install what requirements/collect.txt names on the control node")

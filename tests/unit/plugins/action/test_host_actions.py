@@ -20,12 +20,14 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.kedr.lab.plugins.plugin_utils import action as base
-from ansible_collections.kedr.lab.plugins.plugin_utils import build, build_root, hostshell, lab_uefi, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import action as base
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, build_root, shell, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import uefi
 from processes import all_end
 
-ROOT = pathlib.Path(base.__file__).resolve().parents[2]
+ROOT = pathlib.Path(paths.ROOT)
 ACTIONS = ["kernel_facts", "host_packages", "host_reboot", "payload_render", "kmod_build", "kmod", "trace",
            "trace_collect", "exercise", "hold"]
 FACTS = {"release": "6.12.1", "machine": "x86_64", "kernel_tree": "", "os_id": "debian", "tools": {}}
@@ -390,7 +392,7 @@ def _bars(text: str) -> str:
 
 
 def _tar(files: dict[str, bytes]) -> str:
-    data = hostshell.make_tar(files)
+    data = shell.make_tar(files)
     return f"file result.tar {len(data)}\n{data.decode('latin-1')}\n"
 
 
@@ -611,12 +613,12 @@ def test_a_module_is_signed_here_and_the_key_is_not_sent(
     task: Task, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.kmod")
-    monkeypatch.setattr(module.kmods, "identity", lambda content: module.kmods.Identity("", "", ""))
+    monkeypatch.setattr(module.modules, "identity", lambda content: module.modules.Identity("", "", ""))
     sent: dict[str, bytes] = {}
-    make_tar = module.hostshell.make_tar
-    monkeypatch.setattr(module.hostshell, "make_tar", lambda files: sent.update(files) or make_tar(files))
+    make_tar = module.shell.make_tar
+    monkeypatch.setattr(module.shell, "make_tar", lambda files: sent.update(files) or make_tar(files))
     key, certificate, ko = (tmp_path / name for name in ("key.pem", "certificate.pem", "one.ko"))
-    lab_uefi.make_module_key(str(key), str(certificate))
+    uefi.make_module_key(str(key), str(certificate))
     ko.write_bytes(b"ELF of one")
     task.answer = "v changed one\n"
     task("kmod", modules=[{"name": "one", "ko": str(ko)}], signing_key=str(key), signing_cert=str(certificate))
@@ -934,7 +936,7 @@ def test_a_check_reboots_nothing(task: Task) -> None:
 def test_only_modules_without_a_signature_have_to_be_taken_unsigned(task: Task, tmp_path: pathlib.Path,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.kmod")
-    monkeypatch.setattr(module.kmods, "identity", lambda content: module.kmods.Identity("", "", ""))
+    monkeypatch.setattr(module.modules, "identity", lambda content: module.modules.Identity("", "", ""))
     (tmp_path / "signed.ko").write_bytes(b"ELF ~Module signature appended~\n")
     (tmp_path / "plain.ko").write_bytes(b"ELF")
     task.answer = ("v failed SKIP\ntext reason\n|module.sig_enforce is on\n.\n")

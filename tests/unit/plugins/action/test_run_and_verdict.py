@@ -21,7 +21,7 @@ from ansible_collections.kedr.lab.plugins.action import run as run_action
 from ansible_collections.kedr.lab.plugins.action import verdict as verdict_action
 from ansible_collections.kedr.lab.plugins.modules import run as run_module
 from ansible_collections.kedr.lab.plugins.modules import verdict as verdict_module
-from ansible_collections.kedr.lab.plugins.plugin_utils.expect import default_expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import default_expect
 
 HOSTVARS: dict[str, dict[str, Any]] = {
     "one": {
@@ -205,7 +205,7 @@ def test_each_host_is_judged_by_the_expectations_that_its_variables_name(tmp_pat
         asked.update({name: expect.target for name, expect in expects.items()})
         return []
 
-    with mock.patch.object(verdict_action.verdict, "judge_run", judged):
+    with mock.patch.object(verdict_action.verify, "judge_run", judged):
         do(verdict_action, {"run_dir": run_dir, "hosts": ["one", "two"]}, tmp_path)
         assert asked == {"one": "cp_target", "two": "my_target"}
         do(verdict_action, {"run_dir": run_dir, "hosts": ["one", "two"], "expect": own["kedr_expect"]}, tmp_path)
@@ -294,7 +294,7 @@ def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock)
 
     outcomes = {}
     for words in (["OK", "OK"], ["OK", "FAIL"], ["OK", "CRASH"], ["OK", "INFRA"], ["OK", "SKIP"], ["OK", "NO-RESULT"]):
-        with mock.patch.object(verdict_action.verdict, "judge_run", judged):
+        with mock.patch.object(verdict_action.verify, "judge_run", judged):
             result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one", "two"]}, begun)
         outcomes[words[1]] = bool(result.get("failed"))
     assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
@@ -354,7 +354,7 @@ def test_a_run_begins_once_for_all_hosts_of_a_play(tmp_path: pathlib.Path, strat
 @pytest.mark.parametrize("check", [False, True])
 def test_a_host_that_names_no_directory_is_refused_before_any_file(begun: pathlib.Path, name: str, check: bool) -> None:
     before = sorted(begun.parent.rglob("*"))
-    with mock.patch.object(verdict_action.verdict, "read_run") as read:
+    with mock.patch.object(verdict_action.verify, "read_run") as read:
         result = do(verdict_action, {"run_dir": str(begun), "hosts": ["one", name]}, begun, check=check)
     assert result["failed"] is True
     assert "rename the host in the inventory" in result["msg"]

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.action import stream as stream_action
 from ansible_collections.kedr.lab.plugins.modules import stream as stream_module
-from ansible_collections.kedr.lab.plugins.plugin_utils import stream
-from ansible_collections.kedr.lab.plugins.plugin_utils.reach import PLACE
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.reach import PLACE
 
 from .test_run_and_verdict import do
 

@@ -11,7 +11,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kedr.lab.plugins.inventory import systems
-from ansible_collections.kedr.lab.plugins.plugin_utils.systems import SHIPPED
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import SHIPPED
 
 
 def read(path: str) -> InventoryData:

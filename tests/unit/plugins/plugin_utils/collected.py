@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, records, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
 
 RUN = "20260131T120000Z-1"
 CLOCK = {"clock": "boot", "pairs": 3, "offset_ns": 1_769_860_000_000_000_000, "drift_ns": 0, "bound_ns": 10_000,
@@ -18,9 +18,9 @@ CLOCK = {"clock": "boot", "pairs": 3, "offset_ns": 1_769_860_000_000_000_000, "d
 
 def call(
     time_ns: int, event: str, *, cpu: int = 0, comm: str = "dd", pid: int = 7, **fields: int | str
-) -> trace.Record:
+) -> text.Record:
     """One record; ``fields`` as an event has them, with in_init and returnValue."""
-    return trace.Record(0, comm, pid, cpu, "", time_ns, "p", event, fields)
+    return text.Record(0, comm, pid, cpu, "", time_ns, "p", event, fields)
 
 
 def cpu(number: int, decoded: int, **more: Any) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def host(name: str, *cpus: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**entry, **more}
 
 
-def collection(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[trace.Record]]) -> Path:
+def collection(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[text.Record]]) -> Path:
     """Write a run directory; returns it."""
     run.mkdir(parents=True, exist_ok=True)
     judged = {"run_id": RUN, "targets": ["cp_target"], "hosts": hosts}
     (run / "collection.json").write_text(json.dumps(judged), encoding="utf-8")
     for name, calls in tables.items():
-        batches = records.text_batches(calls, {}, records.Origin(name, "6.12", {}))
+        batches = rows.text_batches(calls, {}, rows.Origin(name, "6.12", {}))
         dataset.write(str(run / "records"), RUN, "Debian 13", name, batches)
     return run
 
@@ -90,4 +90,4 @@ def _batch(name: str, number: int, count: int, events: int, chance: np.random.Ge
         "site": same("cfake_read+0x42"),
         "moment": same("after"),
     }
-    return pa.RecordBatch.from_pydict(columns, schema=records.schema())
+    return pa.RecordBatch.from_pydict(columns, schema=rows.schema())

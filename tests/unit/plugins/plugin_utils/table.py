@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils import dataset, records, trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
 
 
 class Call(NamedTuple):
@@ -30,7 +30,7 @@ def write(
     moments: dict[str, str] | None = None,
 ) -> Path:
     """Write the file of one host; returns ``top``."""
-    made = [trace.Record(0, one.comm, one.pid, 0, "", one.time_ns, "p", one.event, dict(one.fields)) for one in calls]
-    batches = records.text_batches(made, {}, records.Origin(host, kernel, sites or {}, moments or {}))
+    made = [text.Record(0, one.comm, one.pid, 0, "", one.time_ns, "p", one.event, dict(one.fields)) for one in calls]
+    batches = rows.text_batches(made, {}, rows.Origin(host, kernel, sites or {}, moments or {}))
     dataset.write(str(top), run, system, host, batches)
     return top

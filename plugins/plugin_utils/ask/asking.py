@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to the table of records, answered by DuckDB.
+
+The table is a directory of ``run=…/system=…/HOST.parquet`` (``dataset``); any number of directories, runs and
+hosts make one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..base.errors import ForeignError, InputError
+from ..base.near import did_you_mean, near
+from ..trace import dataset
+from ..trace import rows as records
+from . import questions
+
+try:
+    import duckdb
+
+    DUCKDB_ERROR = ""
+except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
+    DUCKDB_ERROR = str(import_error)
+
+class Answer(NamedTuple):
+    """Rows with the names of their columns."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def check_libraries() -> None:
+    """Raise InputError when one is missing."""
+    missing = records.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
+    if missing:
+        raise InputError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
+
+
+def connect(
+    directories: Sequence[str], spill: str, chosen: Mapping[str, list[str]] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection with the view ``calls`` over the chosen records.  Raises InputError.
+
+    ``spill`` is a directory of the caller's own for records that do not fit into memory.
+    """
+    check_libraries()
+    try:
+        paths = dataset.files(directories)
+    except ForeignError as error:
+        raise InputError(str(error)) from None
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": spill,
+        }
+    )
+    try:
+        connection.execute(questions.view(paths, chosen or {}))
+    except duckdb.Error as error:
+        raise InputError(f"the records cannot be read: {_one_line(error)}") from None
+    return connection
+
+
+def ask(connection: duckdb.DuckDBPyConnection, question: str) -> Answer:
+    """Ask one question in SQL.  Raises InputError."""
+    try:
+        answer = connection.execute(question)
+        return Answer([column[0] for column in answer.description or ()], answer.fetchall())
+    except duckdb.Error as error:
+        raise InputError(f"the question cannot be answered: {_one_line(error)}") from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def known_event(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """An event of the table, also by the name of its function.  Raises InputError with what is near it."""
+    known = [row[0] for row in ask(connection, questions.EVENTS).rows]
+    for candidate in (name, f"called_{name}"):
+        if candidate in known:
+            return candidate
+    raise InputError(f"no record of event '{name}'{_near(name, known)}")
+
+
+def known_argument(connection: duckdb.DuckDBPyConnection, event: str | None, name: str) -> str:
+    """An argument of an event, or of any event.  Raises InputError with what is near it."""
+    known = [row[0] for row in ask(connection, questions.arguments(event)).rows]
+    if name in known:
+        return name
+    raise InputError(f"{event or 'no event'} has {'no' if event else 'an'} argument '{name}'{_near(name, known)}")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "; there are no records at all"
+    # What nearly all names begin with makes none of them near to another.
+    short = {one.removeprefix("called_"): one for one in known}
+    found = [short[one] for one in near(name.removeprefix("called_"), short, 3, 0.5)]
+    return did_you_mean(*found) or f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records of many hosts in one order, that of the clock of day, with what is known of its error.
+
+Each line of JSON is a row of the table of records with
+
+* ``realtime_ns``: nanoseconds since 1970, by the host's own clock of day;
+* ``bound_ns``: how far that may be off because of the way from the trace clock to it; null: not known;
+* ``error_ns``: how far that clock may be off, as chrony bounds it; null: not known;
+* ``order``: ``certain`` when every record of other machines that stands above was made before this one, else
+  ``uncertain``.  Hosts with the same boot_id are one machine.
+
+DuckDB sorts, on disk where memory does not suffice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..trace import clocks
+
+try:
+    import duckdb
+
+    DUCKDB_ERROR = ""
+except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
+    DUCKDB_ERROR = str(import_error)
+
+MEMORY = "500MB"
+"""What DuckDB may hold before it goes on on disk."""
+BATCH = 10_000
+"""Rows that are held as Python objects."""
+
+_SEGMENTS = """
+create table segments
+(host varchar, from_ns bigint, span_ns bigint, offset_ns bigint, change_ns bigint, first_ns bigint, last_ns bigint)
+"""
+
+_MERGE = """
+with placed as (
+    select c.*, s.*, s.change_ns::hugeint * (c.time_ns::hugeint - s.from_ns) as product
+    from (select * from read_parquet($files, hive_partitioning = true, union_by_name = true)) c
+    asof join (select * rename (host as machine_host) from segments) s
+    on c.host = s.machine_host and c.time_ns >= s.from_ns
+), moved as (
+    select *, ((product - (product % span_ns + span_ns) % span_ns) // span_ns)::bigint as moved_ns from placed
+)
+select time_ns + offset_ns + moved_ns as realtime_ns,
+       case when first_ns is null or last_ns is null then null
+            else greatest(abs(moved_ns) + first_ns, abs(change_ns - moved_ns) + last_ns) end as bound_ns,
+       * exclude (machine_host, from_ns, span_ns, offset_ns, change_ns, first_ns, last_ns, product, moved_ns)
+from moved order by realtime_ns, host, cpu, time_ns
+"""
+
+
+def machine(host: str, clock: clocks.Clock) -> str:
+    """What hosts that share a trace clock have in common."""
+    return f"{clock.boot_id} {clock.name}" if clock.boot_id and clock.name in clocks.SHARED else f"host {host}"
+
+
+def merge(files: Iterable[str], hosts: Mapping[str, clocks.Clock], place: str) -> Iterator[dict[str, Any]]:
+    """The records of Parquet files in order.  Every host needs a pair of clock readings.
+
+    ``place`` is a directory for what does not fit into memory.  Raises duckdb.Error.
+    """
+    groups: dict[str, list[clocks.Clock]] = {}
+    for host, clock in hosts.items():
+        groups.setdefault(machine(host, clock), []).append(clock)
+    shared = {name: clocks.same_machine(members) for name, members in groups.items()}
+    of_host = {host: machine(host, clock) for host, clock in hosts.items()}
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": place}) as connection:
+        connection.execute(_SEGMENTS)
+        for host in hosts:
+            rows = [[host, *segment] for segment in shared[of_host[host]].segments]
+            connection.executemany("insert into segments values (?, ?, ?, ?, ?, ?, ?)", rows)
+        answer = connection.execute(_MERGE, {"files": list(files)})
+        names = [column[0] for column in answer.description]
+        errors = {host: shared[name].error_ns for host, name in of_host.items()}
+        yield from mark((dict(zip(names, row, strict=True)) for row in _fetch(answer)), of_host, errors)
+
+
+def _fetch(answer: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """The rows of an answer, some at a time."""
+    while rows := answer.fetchmany(BATCH):
+        yield from rows
+
+
+def mark(
+    rows: Iterable[dict[str, Any]], machines: Mapping[str, str], errors: Mapping[str, int | None]
+) -> Iterator[dict[str, Any]]:
+    """Add ``error_ns`` and ``order`` to rows that are in order.
+
+    ``machines`` and ``errors`` are by host.  Of each machine the latest time that one of its records may have is
+    kept; a record is certainly after those of the others when its earliest time is beyond them.
+    """
+    latest: dict[str, float] = {}
+    for row in rows:
+        mine, bound, error = machines[row["host"]], row["bound_ns"], errors[row["host"]]
+        others = max((time for name, time in latest.items() if name != mine), default=None)
+        spread = None if bound is None or error is None else bound + error
+        certain = others is None or (spread is not None and row["realtime_ns"] - spread > others)
+        high = float("inf") if spread is None else row["realtime_ns"] + spread
+        latest[mine] = max(high, latest.get(mine, high))
+        yield {**row, "error_ns": error, "order": "certain" if certain else "uncertain"}
