@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of the controller know of each other.
+ * What the parts of the controller know of each other. A part uses only parts
+ * that stand before it here; main.c and payload.c use all of them.
  *
  * Data goes one way when a target module comes: registry -> lookup (a hash of
  * function addresses) -> area (where the text is) -> search (list of sites)
  * -> patch (write the sites) -> report (text for sysfs, with the names that
- * symbol finds).
+ * symbol finds). target.c has each of them do its part.
  *
- * Locking: kedr_lock, a mutex in main.c, guards the registered payloads, the
- * watched targets and their reports. Every function declared here is called
- * with it held unless its comment says otherwise. It is taken inside the
- * kernel's own locks (module notifier chain, parameter lock, sysfs file) and
- * no such lock is taken inside it.
+ * Locking: kedr_lock, a mutex in target.c, guards the registered payloads, the
+ * watched targets and their reports. It is taken where others come in: by the
+ * notifier and the parameter (main.c), payloads (payload.c) and readers of the
+ * report (sysfs.c). Every function declared here is called with it held unless
+ * its comment says otherwise. It is taken inside the kernel's own locks (module
+ * notifier chain, parameter lock, sysfs file) and no such lock is taken inside
+ * it.
  */
 #ifndef KEDR_CONTROLLER_H
 #define KEDR_CONTROLLER_H
@@ -27,8 +30,6 @@
 #include "insn_length.h"
 
 #define KEDR_MAX_TARGETS 32
-
-extern struct mutex kedr_lock;
 
 /* ---- lookup.c: from the address of a function to its replacement ---- */
 
@@ -89,6 +90,13 @@ struct kedr_function *kedr_lookup_find(const struct kedr_lookup *lookup,
 				       unsigned long address);
 void kedr_lookup_destroy(struct kedr_lookup *lookup);
 
+/* ---- names.c: the names in the text of the parameter ---- */
+
+/* 0, or -EINVAL or -E2BIG, logged, if something in it is no module's name. */
+int kedr_names_check(const char *text);
+/* Takes the next one out, with underscores as the kernel has. False: no more. */
+bool kedr_names_next(const char **text, char name[MODULE_NAME_LEN]);
+
 /* ---- presence.c: what is loaded ---- */
 
 enum kedr_presence {
@@ -102,11 +110,27 @@ enum kedr_presence kedr_presence(const char *name);
 
 /* ---- registry.c: the registered payloads ---- */
 
-/* The payloads known to the controller, in the order of registration. */
-extern struct list_head kedr_payloads;
+/**
+ * struct kedr_held - modules of payloads that must stay loaded
+ * @mods: the modules; NULL if none are held
+ * @nr: their number
+ */
+struct kedr_held {
+	struct module **mods;
+	unsigned int nr;
+};
 
-/* Fills an empty @lookup with all functions of all payloads. */
+/* 0, or -EINVAL, logged, if it is incomplete. Called without kedr_lock. */
+int kedr_registry_check(const struct kedr_payload *payload);
+/* Adds a complete one, behind the others. 0 or -EEXIST, logged. */
+int kedr_registry_add(struct kedr_payload *payload);
+/* Removes it if it is there. */
+void kedr_registry_remove(struct kedr_payload *payload);
+/* Fills an empty @lookup with all functions of all payloads. 0 or -ENOMEM. */
 int kedr_registry_functions(struct kedr_lookup *lookup);
+/* Holds the modules of all payloads for a target. 0 or an error, logged. */
+int kedr_registry_hold(struct kedr_held *held, const char *target);
+void kedr_registry_release(struct kedr_held *held);
 
 /* ---- area.c: where the text of a module is ---- */
 
@@ -210,7 +234,7 @@ int kedr_patch(const char *module, struct kedr_area areas[KEDR_NR_AREAS],
  */
 size_t kedr_symbol_print(char *text, size_t room, unsigned long address);
 
-/* ---- report.c ---- */
+/* ---- report.c: what was done, as text ---- */
 
 /**
  * struct kedr_report - what was done to one target, as text
@@ -237,11 +261,11 @@ void kedr_report_write(struct kedr_report *report, const char *module,
 		       const struct kedr_sites *sites,
 		       const struct kedr_lookup *lookup, u64 nanoseconds);
 void kedr_report_destroy(struct kedr_report *report);
-/* Create and remove /sys/kernel/kedr/report. Called without kedr_lock. */
-int kedr_report_init(void);
-void kedr_report_exit(void);
 
 /* ---- target.c: the watched modules ---- */
+
+/* Guards the payloads, the targets and their reports. */
+extern struct mutex kedr_lock;
 
 /* True while a watched module is loaded, or is refused and not gone yet. */
 bool kedr_target_loaded(void);
@@ -260,5 +284,11 @@ int kedr_target_get_names(char *buffer, size_t size);
 int kedr_target_check_absent(void);
 /* Release whatever is still held. */
 void kedr_target_exit(void);
+
+/* ---- sysfs.c: the file with the reports ---- */
+
+/* Create and remove /sys/kernel/kedr/report. Called without kedr_lock. */
+int kedr_sysfs_init(void);
+void kedr_sysfs_exit(void);
 
 #endif /* KEDR_CONTROLLER_H */

@@ -21,9 +21,6 @@
 
 #include "controller.h"
 
-/* Guards the payloads, the targets and their reports. */
-DEFINE_MUTEX(kedr_lock);
-
 static int set_names(const char *text)
 {
 	int err;
@@ -146,13 +143,13 @@ static int __init check_targets(void)
 
 static int __init controller_init(void)
 {
-	int err = kedr_report_init();
+	int err = kedr_sysfs_init();
 
 	if (err)
 		return err;
 	err = register_module_notifier(&module_notifier);
 	if (err)
-		goto out_report;
+		goto out_sysfs;
 	err = check_targets();
 	if (err)
 		goto out_notifier;
@@ -163,8 +160,8 @@ out_notifier:
 	mutex_lock(&kedr_lock);
 	kedr_target_exit();
 	mutex_unlock(&kedr_lock);
-out_report:
-	kedr_report_exit();
+out_sysfs:
+	kedr_sysfs_exit();
 	return err;
 }
 
@@ -172,7 +169,7 @@ out_report:
 static void __exit controller_exit(void)
 {
 	unregister_module_notifier(&module_notifier);
-	kedr_report_exit();
+	kedr_sysfs_exit();
 	mutex_lock(&kedr_lock);
 	kedr_target_exit();
 	mutex_unlock(&kedr_lock);

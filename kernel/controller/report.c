@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The report: /sys/kernel/kedr/report, read-only text.
- *
- * For each target that was loaded since the parameter was set:
+ * The report on a target, as text:
  *
  *	target NAME
  *	text core 0xSIZE scanned BYTES
@@ -21,20 +19,15 @@
  * everything was written, and named by the kernel. What has no name is shown
  * as "0xADDRESS -".
  *
- * The text is made once, when the target is loaded; reading copies it.
+ * The text is made once, when the target is loaded; sysfs.c shows it.
  *
- * Locking: reading takes kedr_lock for each piece that is read. A target that
- * is loaded between two pieces changes what the later ones show.
+ * Locking: the caller owns the report; nothing here is shared.
  */
 
 #include <linux/kallsyms.h>
-#include <linux/kobject.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/sysfs.h>
 #include <linux/vmalloc.h>
-
-#include <kedr/config.h>
 
 #include "controller.h"
 
@@ -44,8 +37,6 @@
 
 /* So many sites that lead elsewhere are named, the others with an address. */
 #define MAX_STRANGE 16
-
-static struct kobject *kedr_kobject;
 
 /* How many lines about a function there may be, besides those of its sites. */
 #define LINES_PER_FUNCTION 3
@@ -225,94 +216,4 @@ void kedr_report_destroy(struct kedr_report *report)
 	vfree(report->text);
 	report->text = NULL;
 	report->length = 0;
-}
-
-/* Copies up to @count bytes at @offset of all reports, one after another. */
-static size_t copy_reports(char *buffer, size_t offset, size_t count)
-{
-	const struct kedr_report *report;
-	unsigned int index;
-	size_t done = 0;
-
-	for (index = 0; (report = kedr_target_report(index)); index++) {
-		size_t piece;
-
-		if (offset >= report->length) {
-			offset -= report->length;
-			continue;
-		}
-		piece = min(report->length - offset, count - done);
-		memcpy(buffer + done, report->text + offset, piece);
-		done += piece;
-		offset = 0;
-		if (done == count)
-			break;
-	}
-	return done;
-}
-
-static ssize_t read_reports(char *buffer, loff_t offset, size_t count)
-{
-	size_t done;
-
-	if (offset < 0)
-		return -EINVAL;
-	if ((loff_t)(size_t)offset != offset)
-		return 0;
-	mutex_lock(&kedr_lock);
-	done = copy_reports(buffer, offset, count);
-	mutex_unlock(&kedr_lock);
-	return done;
-}
-
-#if defined(KEDR_HAVE_BIN_ATTRIBUTE_CONST)
-
-static ssize_t report_read(struct file *file, struct kobject *kobj,
-			   const struct bin_attribute *attr, char *buffer,
-			   loff_t offset, size_t count)
-{
-	return read_reports(buffer, offset, count);
-}
-
-#elif defined(KEDR_HAVE_BIN_ATTRIBUTE_FILE)
-
-static ssize_t report_read(struct file *file, struct kobject *kobj,
-			   struct bin_attribute *attr, char *buffer,
-			   loff_t offset, size_t count)
-{
-	return read_reports(buffer, offset, count);
-}
-
-#else
-
-static ssize_t report_read(struct kobject *kobj, struct bin_attribute *attr,
-			   char *buffer, loff_t offset, size_t count)
-{
-	return read_reports(buffer, offset, count);
-}
-
-#endif
-
-static struct bin_attribute report_attribute = {
-	.attr = { .name = "report", .mode = 0400 },
-	.read = report_read,
-};
-
-int kedr_report_init(void)
-{
-	int err;
-
-	kedr_kobject = kobject_create_and_add("kedr", kernel_kobj);
-	if (!kedr_kobject)
-		return -ENOMEM;
-	err = sysfs_create_bin_file(kedr_kobject, &report_attribute);
-	if (err)
-		kobject_put(kedr_kobject);
-	return err;
-}
-
-void kedr_report_exit(void)
-{
-	sysfs_remove_bin_file(kedr_kobject, &report_attribute);
-	kobject_put(kedr_kobject);
 }

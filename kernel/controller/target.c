@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The watched modules: their names, and what happens to them while they are
- * loaded.
+ * The watched modules, and what happens to them while they are loaded.
  *
  * Locking: all of it is guarded by kedr_lock, which the callers hold. The only
  * exception is targets_in_init, an atomic counter, so that payloads can ask in
@@ -10,9 +9,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/ctype.h>
 #include <linux/hrtimer.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 
 #include <kedr/config.h>
@@ -31,7 +28,6 @@
  * @refused: the module while its init is replaced and it is not gone, or NULL
  * @in_init: its init function is running or about to run
  * @held: the payload modules that are held while it is loaded
- * @nr_held: their number
  * @report: what was done when it was loaded last
  */
 struct target {
@@ -39,10 +35,12 @@ struct target {
 	struct module *mod;
 	struct module *refused;
 	bool in_init;
-	struct module **held;
-	unsigned int nr_held;
+	struct kedr_held held;
 	struct kedr_report report;
 };
+
+/* What it guards is said in controller.h. */
+DEFINE_MUTEX(kedr_lock);
 
 static struct target targets[KEDR_MAX_TARGETS];
 static unsigned int nr_targets;
@@ -95,53 +93,6 @@ unsigned long kedr_target_departures(void)
 const struct kedr_report *kedr_target_report(unsigned int index)
 {
 	return index < nr_targets ? &targets[index].report : NULL;
-}
-
-/* ---- payloads that must stay while a target is loaded ---- */
-
-static void release_payloads(struct target *target)
-{
-	while (target->nr_held)
-		module_put(target->held[--target->nr_held]);
-	kfree(target->held);
-	target->held = NULL;
-}
-
-static int hold_payload(struct target *target, struct module *mod)
-{
-	if (mod->state == MODULE_STATE_COMING) {
-		pr_err("%s: refused: payload %s is still being loaded\n",
-		       target->name, mod->name);
-		return -EBUSY;
-	}
-	if (!try_module_get(mod)) {
-		pr_err("%s: refused: payload %s is being unloaded\n",
-		       target->name, mod->name);
-		return -EBUSY;
-	}
-	target->held[target->nr_held++] = mod;
-	return 0;
-}
-
-static int hold_payloads(struct target *target)
-{
-	const struct kedr_payload *payload;
-	unsigned int nr = 0;
-	int err;
-
-	list_for_each_entry(payload, &kedr_payloads, list)
-		nr++;
-	target->held = kcalloc(nr + 1, sizeof(*target->held), GFP_KERNEL);
-	if (!target->held)
-		return -ENOMEM;
-	list_for_each_entry(payload, &kedr_payloads, list) {
-		err = hold_payload(target, payload->mod);
-		if (err) {
-			release_payloads(target);
-			return err;
-		}
-	}
-	return 0;
 }
 
 /* ---- a module that must not be loaded ---- */
@@ -263,7 +214,7 @@ static void leave_init(struct target *target)
 static void forget_module(struct target *target)
 {
 	leave_init(target);
-	release_payloads(target);
+	kedr_registry_release(&target->held);
 	if (target->mod)
 		departures++;
 	target->mod = NULL;
@@ -271,13 +222,13 @@ static void forget_module(struct target *target)
 
 static int prepare_module(struct target *target, struct module *mod)
 {
-	int err = hold_payloads(target);
+	int err = kedr_registry_hold(&target->held, target->name);
 
 	if (err)
 		return err;
 	err = process_module(target, mod);
 	if (err)
-		release_payloads(target);
+		kedr_registry_release(&target->held);
 	return err;
 }
 
@@ -331,73 +282,6 @@ void kedr_target_going(struct module *mod)
 
 /* ---- the parameter ---- */
 
-static bool is_separator(char c)
-{
-	return c == ',' || isspace(c);
-}
-
-static bool is_module_name(const char *name, size_t length)
-{
-	size_t i;
-
-	if (!length || length >= MODULE_NAME_LEN)
-		return false;
-	for (i = 0; i < length; i++)
-		if (!isascii(name[i]) ||
-		    !(isalnum(name[i]) || name[i] == '_' || name[i] == '-'))
-			return false;
-	return true;
-}
-
-/*
- * Takes the next name out of @text. Returns its length, 0 at the end; *@name
- * points to its first character.
- */
-static size_t next_name(const char **text, const char **name)
-{
-	const char *at = *text;
-
-	while (is_separator(*at))
-		at++;
-	*name = at;
-	while (*at && !is_separator(*at))
-		at++;
-	*text = at;
-	return at - *name;
-}
-
-static int check_names(const char *text)
-{
-	unsigned int nr = 0;
-	const char *name;
-	size_t length;
-
-	while ((length = next_name(&text, &name))) {
-		if (!is_module_name(name, length)) {
-			pr_err("target_name: '%.*s' is not the name of a module; letters, digits, '_' and '-' are allowed, at most %u of them\n",
-			       (int)min_t(size_t, length, 80), name,
-			       (unsigned int)MODULE_NAME_LEN - 1);
-			return -EINVAL;
-		}
-		if (++nr > KEDR_MAX_TARGETS) {
-			pr_err("target_name: more than %d names\n",
-			       KEDR_MAX_TARGETS);
-			return -E2BIG;
-		}
-	}
-	return 0;
-}
-
-/* Writes the name of a module as the kernel does, with underscores. */
-static void copy_name(char to[MODULE_NAME_LEN], const char *name, size_t length)
-{
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		to[i] = name[i] == '-' ? '_' : name[i];
-	to[i] = '\0';
-}
-
 static int check_absent(const char *name)
 {
 	switch (kedr_presence(name)) {
@@ -416,15 +300,11 @@ static int check_absent(const char *name)
 
 static int check_all_absent(const char *text)
 {
-	char copy[MODULE_NAME_LEN];
-	const char *name;
-	size_t length;
+	char name[MODULE_NAME_LEN];
 	int err = 0;
 
-	while (!err && (length = next_name(&text, &name))) {
-		copy_name(copy, name, length);
-		err = check_absent(copy);
-	}
+	while (!err && kedr_names_next(&text, name))
+		err = check_absent(name);
 	return err;
 }
 
@@ -439,14 +319,15 @@ int kedr_target_check_absent(void)
 	return err;
 }
 
-static void add_name(const char *name, size_t length)
+static void add_name(const char name[MODULE_NAME_LEN])
 {
 	struct target *target = &targets[nr_targets];
 
+	if (find_by_name(name))
+		return;
 	memset(target, 0, sizeof(*target));
-	copy_name(target->name, name, length);
-	if (!find_by_name(target->name))
-		nr_targets++;
+	memcpy(target->name, name, sizeof(target->name));
+	nr_targets++;
 }
 
 static void drop_targets(void)
@@ -462,8 +343,7 @@ static void drop_targets(void)
 
 int kedr_target_set_names(const char *text)
 {
-	const char *name;
-	size_t length;
+	char name[MODULE_NAME_LEN];
 	int err;
 
 	if (!text) {
@@ -474,14 +354,14 @@ int kedr_target_set_names(const char *text)
 		pr_err("target_name: cannot change while a target module is loaded\n");
 		return -EBUSY;
 	}
-	err = check_names(text);
+	err = kedr_names_check(text);
 	if (!err)
 		err = check_all_absent(text);
 	if (err)
 		return err;
 	drop_targets();
-	while ((length = next_name(&text, &name)))
-		add_name(name, length);
+	while (kedr_names_next(&text, name))
+		add_name(name);
 	return 0;
 }
 

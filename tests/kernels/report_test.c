@@ -17,8 +17,6 @@ static struct kedr_report report;
 
 /* ---- what stands in for the kernel ---- */
 
-struct mutex kedr_lock;
-struct kobject *kernel_kobj;
 static const char *module_text = " [payload]";
 static unsigned int nr_asked;
 
@@ -37,35 +35,6 @@ int sprint_symbol(char *shown, unsigned long address)
 		return sprintf(shown, "0x%lx", address);
 	return sprintf(shown, "name%lu.cold+%#lx/0x100%s", at / 0x100,
 		       at % 0x100, module_text);
-}
-
-struct kobject *kobject_create_and_add(const char *name, struct kobject *in)
-{
-	(void)name;
-	return in;
-}
-
-void kobject_put(struct kobject *kobject)
-{
-	(void)kobject;
-}
-
-int sysfs_create_bin_file(struct kobject *kobject, struct bin_attribute *file)
-{
-	(void)kobject;
-	(void)file;
-	return 0;
-}
-
-void sysfs_remove_bin_file(struct kobject *kobject, struct bin_attribute *file)
-{
-	(void)kobject;
-	(void)file;
-}
-
-const struct kedr_report *kedr_target_report(unsigned int index)
-{
-	return index ? NULL : &report;
 }
 
 int watched_decode(const unsigned char *at, const unsigned char *end,

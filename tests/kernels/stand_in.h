@@ -128,31 +128,10 @@ int kernel_prints(char *text, size_t room, const char *format, ...);
 /* What only symbol.c asks for is defined in report_test.c. */
 int sprint_symbol(char *text, unsigned long address);
 
-/* ---- sysfs, in the shape of kernels that read without a file ---- */
-
-struct kobject;
-
-struct attribute {
-	const char *name;
-	int mode;
-};
-
-struct bin_attribute {
-	struct attribute attr;
-	ssize_t (*read)(struct kobject *kobj, struct bin_attribute *attr,
-			char *buffer, loff_t offset, size_t count);
-};
-
-/* What only report.c asks for is defined in report_test.c. */
-extern struct kobject *kernel_kobj;
-struct kobject *kobject_create_and_add(const char *name, struct kobject *in);
-void kobject_put(struct kobject *kobject);
-int sysfs_create_bin_file(struct kobject *kobject, struct bin_attribute *file);
-void sysfs_remove_bin_file(struct kobject *kobject, struct bin_attribute *file);
-
 /* ---- modules, in the shape of kernels that have struct module's mem[] ---- */
 
 #define CONFIG_KALLSYMS 1
+#define MODULE_NAME_LEN 56
 
 typedef Elf64_Sym Elf_Sym;
 
