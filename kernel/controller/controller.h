@@ -6,7 +6,8 @@
  * Data goes one way when a target module comes: registry -> lookup (a hash of
  * function addresses) -> area (where the text is) -> search (list of sites)
  * -> patch (write the sites) -> report (text for sysfs, with the names that
- * symbol finds). target.c has each of them do its part.
+ * symbol finds). target.c has each of them do its part. What differs between
+ * architectures is behind arch.h.
  *
  * Locking: kedr_lock, a mutex in target.c, guards the registered payloads, the
  * watched targets and their reports. It is taken where others come in: by the
@@ -27,7 +28,7 @@
 
 #include <kedr/payload.h>
 
-#include "insn_length.h"
+#include "arch.h"
 
 #define KEDR_MAX_TARGETS 32
 
@@ -182,19 +183,19 @@ void kedr_areas_destroy(struct kedr_area areas[KEDR_NR_AREAS]);
  * struct kedr_site - a direct branch to a function that is replaced
  * @function: index of the function
  * @insn_at: offset of the instruction in its area
- * @rel_at: offset of the displacement in its area
- * @old: displacement found
- * @new: displacement wanted
+ * @field_at: offset of the instruction's field in its area
+ * @old: value of the field that was found
+ * @new: value that is wanted
  * @area: one of &enum kedr_area_kind
- * @kind: one of &enum kedr_insn_kind, but not KEDR_INSN_OTHER
- * @written: the new displacement is in place
+ * @kind: KEDR_INSN_CALL, KEDR_INSN_JMP or KEDR_INSN_JCC
+ * @written: the new value is in place
  */
 struct kedr_site {
 	unsigned int function;
 	u32 insn_at;
-	u32 rel_at;
-	s32 old;
-	s32 new;
+	u32 field_at;
+	u32 old;
+	u32 new;
 	unsigned char area;
 	unsigned char kind;
 	bool written;

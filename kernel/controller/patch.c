@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writing the new displacements.
+ * Writing the new values of the branches' fields.
  *
  * The text of a module is read-only when the module is announced. Its pages
  * are mapped a second time, writable and not executable, for as long as the
- * writing takes; the first mapping is never touched. Each displacement is read
- * back through the address at which it will be executed.
+ * writing takes; the first mapping is never touched. Each field is read back
+ * through the address at which it will be executed.
  *
  * Locking: no processor runs in the text yet, so the bytes of an instruction
- * need not change at once. When all is written, every processor executes a
- * serializing instruction so that none uses older bytes it has fetched ahead.
+ * need not change at once. When all is written, no processor may use older bytes
+ * that it has fetched ahead.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/mm.h>
-#include <linux/smp.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -64,14 +63,17 @@ static int map_area(struct alias *alias, const struct kedr_area *area)
 	return alias->mapping ? 0 : -ENOMEM;
 }
 
-static void unmap_areas(struct alias aliases[KEDR_NR_AREAS])
+static void unmap_areas(struct alias aliases[KEDR_NR_AREAS],
+			const struct kedr_area areas[KEDR_NR_AREAS])
 {
 	int kind;
 
 	for (kind = 0; kind < KEDR_NR_AREAS; kind++) {
-		if (aliases[kind].mapping)
-			vunmap(aliases[kind].mapping);
+		if (!aliases[kind].mapping)
+			continue;
+		vunmap(aliases[kind].mapping);
 		aliases[kind].mapping = NULL;
+		kedr_arch_written(areas[kind].base, areas[kind].size);
 	}
 }
 
@@ -86,26 +88,27 @@ static int map_areas(struct alias aliases[KEDR_NR_AREAS],
 			continue;
 		err = map_area(&aliases[kind], &areas[kind]);
 		if (err) {
-			unmap_areas(aliases);
+			unmap_areas(aliases, areas);
 			return err;
 		}
 	}
 	return 0;
 }
 
-/* Writes and reads back. True if the text now holds @rel. */
-static bool write_rel(const struct alias *alias, const struct kedr_area *area,
-		      const struct kedr_site *site, s32 rel)
+/* Writes and reads back. True if the text now holds @field. */
+static bool write_field(const struct alias *alias, const struct kedr_area *area,
+			const struct kedr_site *site, u32 field)
 {
-	const void *text = (const void *)(area->base + site->rel_at);
+	const void *text = (const void *)(area->base + site->field_at);
 
-	memcpy(alias->mapping + alias->shift + site->rel_at, &rel, sizeof(rel));
+	memcpy(alias->mapping + alias->shift + site->field_at, &field,
+	       sizeof(field));
 	/* what is compared is memory, not what the compiler remembers */
 	barrier();
-	return !memcmp(text, &rel, sizeof(rel));
+	return !memcmp(text, &field, sizeof(field));
 }
 
-/* Puts back the old displacements. False if one of them could not be. */
+/* Puts back the old values. False if one of them could not be. */
 static bool undo(struct alias aliases[KEDR_NR_AREAS],
 		 const struct kedr_area areas[KEDR_NR_AREAS],
 		 struct kedr_sites *sites)
@@ -118,8 +121,8 @@ static bool undo(struct alias aliases[KEDR_NR_AREAS],
 
 		if (!site->written)
 			continue;
-		if (!write_rel(&aliases[site->area], &areas[site->area], site,
-			       site->old))
+		if (!write_field(&aliases[site->area], &areas[site->area], site,
+				 site->old))
 			good = false;
 		site->written = false;
 	}
@@ -138,24 +141,13 @@ static int write_sites(const char *module, struct alias aliases[KEDR_NR_AREAS],
 
 		/* set first: a write that failed half-way is undone as well */
 		site->written = true;
-		if (!write_rel(&aliases[site->area], area, site, site->new)) {
+		if (!write_field(&aliases[site->area], area, site, site->new)) {
 			pr_err("%s: refused: %s text, offset 0x%x: what was written is not what is read back\n",
-			       module, area->name, site->rel_at);
+			       module, area->name, site->field_at);
 			return -EIO;
 		}
 	}
 	return 0;
-}
-
-/* CPUID serializes on every processor that can run this. */
-static void serialize_cpu(void *unused)
-{
-	unsigned int a = 0, b, c = 0, d;
-
-	asm volatile("cpuid"
-		     : "+a" (a), "=b" (b), "+c" (c), "=d" (d)
-		     :
-		     : "memory");
 }
 
 int kedr_patch(const char *module, struct kedr_area areas[KEDR_NR_AREAS],
@@ -175,7 +167,6 @@ int kedr_patch(const char *module, struct kedr_area areas[KEDR_NR_AREAS],
 	err = write_sites(module, aliases, areas, sites);
 	if (err && !undo(aliases, areas, sites))
 		pr_err("%s: the text could not be restored\n", module);
-	unmap_areas(aliases);
-	on_each_cpu(serialize_cpu, NULL, 1);
+	unmap_areas(aliases, areas);
 	return err;
 }

@@ -104,11 +104,11 @@ static size_t put_head(char *text, size_t room, const char *module,
 static unsigned long destination(const struct kedr_area *area,
 				 const struct kedr_site *site)
 {
-	unsigned long at = area->base + site->rel_at;
-	s32 rel;
+	unsigned long at = area->base + site->field_at;
+	u32 field;
 
-	memcpy(&rel, (const void *)at, sizeof(rel));
-	return at + sizeof(rel) + (long)rel;
+	memcpy(&field, (const void *)at, sizeof(field));
+	return kedr_arch_destination(at, field);
 }
 
 static size_t put_destination(char *text, size_t room, unsigned long to,

@@ -11,12 +11,9 @@
  * instruction may reach over the start of a function. If that does not hold,
  * the decoder is lost and could miss a call, so the module is refused.
  *
- * INT3, one byte, stands where execution never comes: behind an instruction
- * that does not go on to the next one, and as padding. Anywhere else, and
- * where a function starts, it is a breakpoint that somebody has put over the
- * first byte of an instruction, for example a kprobe. The rest of that
- * instruction would be misread, so the module is refused. Such a breakpoint
- * behind an unconditional branch cannot be told from the former.
+ * A breakpoint that somebody has put over the first byte of an instruction, for
+ * example a kprobe, would have the rest of that instruction misread, so such a
+ * module is refused too.
  *
  * The JMP in the trampoline of a static call is no site: the kernel lets the
  * callers call the function directly, at any time after this, so they would
@@ -33,14 +30,6 @@
 #include <linux/vmalloc.h>
 
 #include "controller.h"
-
-#define INT3 0xcc
-
-#ifdef CONFIG_X86_64
-#define IS_64BIT 1
-#else
-#define IS_64BIT 0
-#endif
 
 /* After so many instructions others get a chance to run. */
 #define BREATH 65536
@@ -125,65 +114,13 @@ static bool is_start(const struct walk *walk)
 	       area->starts[walk->next_start - 1] - area->base == walk->at;
 }
 
-static bool is_prefix(unsigned char byte)
+static int look_at_trap(const struct walk *walk)
 {
-	switch (byte) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
-	case 0x66: case 0x67: case 0xf0: case 0xf2: case 0xf3:
-		return true;
-	default:
-		return IS_64BIT && (byte & 0xf0) == 0x40;
-	}
-}
-
-/* Does the instruction before this place never go on to this place? */
-static bool is_unreached(const struct walk *walk)
-{
-	const unsigned char *insn = byte_at(walk, walk->before);
-	const unsigned char *here = byte_at(walk, walk->at);
-	s32 rel;
-
-	while (insn < here && is_prefix(*insn))
-		insn++;
-	if (insn == here)
-		return false;
-	switch (*insn) {
-	case 0xc2: case 0xc3: case 0xca: case 0xcb: case 0xcf:	/* RET, IRET */
-	case 0xe9: case 0xea: case 0xeb:			/* JMP */
-	case INT3:
-		return true;
-	case 0xe8:	/* CALL over it, as return stack buffers are filled */
-		memcpy(&rel, insn + 1, sizeof(rel));
-		return rel == 1;
-	case 0xff:	/* JMP to what a register or memory says */
-		return (insn[1] & 0x30) == 0x20;
-	case 0x0f:	/* UD2, UD1, UD0 */
-		return insn[1] == 0x0b || insn[1] == 0xb9 || insn[1] == 0xff;
-	default:
-		return false;
-	}
-}
-
-/* Is there nothing but INT3 up to the next function or section? */
-static bool is_padding(const struct walk *walk)
-{
-	unsigned long at = walk->at;
-
-	while (at < walk->limit && *byte_at(walk, at) == INT3)
-		at++;
-	return at == walk->limit;
-}
-
-/* Called at an INT3. In a run of them only the first one looks at the rest. */
-static bool is_breakpoint(const struct walk *walk)
-{
-	if (!is_start(walk) && is_unreached(walk))
-		return false;
-	return !is_padding(walk);
-}
-
-static int refuse_breakpoint(const struct walk *walk)
-{
+	if (!kedr_arch_is_breakpoint(byte_at(walk, walk->before),
+				     byte_at(walk, walk->at),
+				     byte_at(walk, walk->limit),
+				     is_start(walk)))
+		return 0;
 	pr_err("%s: refused: %s text, a breakpoint at offset 0x%lx: was a kprobe set on it? Remove that, then load the module\n",
 	       walk->module, walk->area->name, walk->at);
 	return -ENOEXEC;
@@ -223,15 +160,15 @@ static bool is_in(const struct kedr_range *range, unsigned long at)
 }
 
 /* A branch to a replaced function was found: add it to the sites. */
-static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
+static int add_site(struct walk *walk, const struct kedr_insn *insn, u32 old,
 		    struct kedr_function *function)
 {
-	unsigned long next = walk->area->base + walk->at + insn->length;
-	long distance = (long)(function->replacement - next);
+	unsigned long at = walk->area->base + walk->at + insn->field_at;
 	struct kedr_site *site;
+	u32 new = old;
 	int err;
 
-	if (distance != (s32)distance)
+	if (kedr_arch_lead(at, function->replacement, &new))
 		return refuse_too_far(walk, function);
 	err = make_room(walk->sites);
 	if (err)
@@ -239,9 +176,9 @@ static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
 	site = &walk->sites->site[walk->sites->nr++];
 	site->function = function - walk->lookup->functions;
 	site->insn_at = walk->at;
-	site->rel_at = walk->at + insn->rel_at;
-	site->old = rel;
-	site->new = distance;
+	site->field_at = walk->at + insn->field_at;
+	site->old = old;
+	site->new = new;
 	site->area = walk->kind;
 	site->kind = insn->kind;
 	site->written = false;
@@ -253,18 +190,19 @@ static int add_site(struct walk *walk, const struct kedr_insn *insn, s32 rel,
 static int look_at_branch(struct walk *walk, const struct kedr_insn *insn)
 {
 	struct kedr_function *function;
-	s32 rel;
+	unsigned long at = walk->area->base + walk->at + insn->field_at;
+	u32 field;
 
-	memcpy(&rel, byte_at(walk, walk->at + insn->rel_at), sizeof(rel));
-	function = kedr_lookup_find(walk->lookup, walk->area->base + walk->at +
-						  insn->length + (long)rel);
+	memcpy(&field, (const void *)at, sizeof(field));
+	function = kedr_lookup_find(walk->lookup,
+				    kedr_arch_destination(at, field));
 	if (!function)
 		return 0;
 	if (is_in(&walk->area->trampolines, walk->at)) {
 		function->nr_static_calls++;
 		return 0;
 	}
-	return add_site(walk, insn, rel, function);
+	return add_site(walk, insn, field, function);
 }
 
 static int cannot_decode(const struct walk *walk)
@@ -293,12 +231,12 @@ static int step(struct walk *walk)
 		walk->before = walk->at;
 		return 0;
 	}
-	if (first == INT3 && is_breakpoint(walk))
-		return refuse_breakpoint(walk);
-	if (!kedr_insn_decode(byte_at(walk, walk->at),
-			      byte_at(walk, walk->limit), IS_64BIT, &insn))
+	if (!kedr_arch_decode(byte_at(walk, walk->at),
+			      byte_at(walk, walk->limit), &insn))
 		return cannot_decode(walk);
-	if (insn.kind != KEDR_INSN_OTHER)
+	if (insn.kind == KEDR_INSN_TRAP)
+		err = look_at_trap(walk);
+	else if (insn.kind != KEDR_INSN_OTHER)
 		err = look_at_branch(walk, &insn);
 	walk->before = walk->at;
 	walk->at += insn.length;

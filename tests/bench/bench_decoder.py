@@ -31,8 +31,10 @@ MODULES = "images/*/tree/lib/modules/*/kernel/**/{}.ko.xz"
 def build(directory: Path) -> Path:
     """Compile the decoder for user space, as the kernel compiles it: -O2."""
     harness = directory / "insn_harness"
-    sources = [ROOT / "tests/unit/kernel/insn_harness.c", ROOT / "kernel/controller/insn_length.c"]
-    subprocess.run(["cc", "-O2", f"-I{ROOT}/kernel/controller", "-o", harness, *sources], check=True)
+    controller = ROOT / "kernel" / "controller"
+    x86 = controller / "arch" / "x86"
+    sources = [ROOT / "tests/unit/kernel/insn_harness.c", x86 / "insn_length.c", x86 / "opcodes.c"]
+    subprocess.run(["cc", "-O2", f"-I{controller}", f"-I{x86}", "-o", harness, *sources], check=True)
     return harness
 
 

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #include "controller.h"
-#include "insn_length.h"
+#include "arch/x86/insn_length.h"
 #include "loaded.h"
 
 #ifdef CONFIG_CALL_THUNKS
@@ -130,6 +130,11 @@ static void fill(unsigned char *bytes, unsigned long size)
 
 static unsigned long nr_instructions;
 
+static bool is_branch(const struct kedr_insn *insn)
+{
+	return insn->kind != KEDR_INSN_OTHER && insn->kind != KEDR_INSN_TRAP;
+}
+
 /* An instruction is one without what follows it, and is none when cut off. */
 static void check_alone(const unsigned char *bytes, int is64,
 			const struct kedr_insn *insn)
@@ -137,7 +142,7 @@ static void check_alone(const unsigned char *bytes, int is64,
 	struct kedr_insn again;
 	int nr;
 
-	if (insn->kind != KEDR_INSN_OTHER && insn->rel_at + 4 != insn->length)
+	if (is_branch(insn) && insn->field_at + 4 != insn->length)
 		broken("displacement", bytes, insn->length);
 	for (nr = 0; nr <= insn->length; nr++) {
 		unsigned char *cut = memcpy(ending(nr), bytes, nr);
@@ -196,7 +201,7 @@ static struct {
 } watch;
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn);
+		   struct kedr_insn *insn);
 
 /* Is it the start of a function that is looked for, or the padding before? */
 static bool is_function(unsigned long address)
@@ -210,9 +215,9 @@ static bool is_function(unsigned long address)
 }
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn)
+		   struct kedr_insn *insn)
 {
-	int length = kedr_insn_decode(at, end, is64, insn);
+	int length = kedr_arch_decode(at, end, insn);
 	unsigned long address = (unsigned long)at;
 	s32 rel;
 
@@ -221,9 +226,9 @@ int watched_decode(const unsigned char *at, const unsigned char *end,
 		broken("the search goes astray", (void *)area.base, area.size);
 	watch.asked++;
 	watch.next = address + (length ? length : 1);
-	if (!length || insn->kind == KEDR_INSN_OTHER)
+	if (!length || !is_branch(insn))
 		return length;
-	memcpy(&rel, at + insn->rel_at, sizeof(rel));
+	memcpy(&rel, at + insn->field_at, sizeof(rel));
 	watch.branches += is_function(address + length + rel);
 	return length;
 }
@@ -304,7 +309,7 @@ static void check_sites(const struct kedr_sites *sites, int err)
 	for (i = 0; i < sites->nr; i++) {
 		const struct kedr_site *site = &sites->site[i];
 		const struct kedr_function *function;
-		unsigned long end = site->rel_at + 4UL;
+		unsigned long end = site->field_at + 4UL;
 		s32 rel;
 
 		if (site->insn_at < after || end > area.size ||
@@ -312,11 +317,12 @@ static void check_sites(const struct kedr_sites *sites, int err)
 			broken("a site", text, area.size);
 		after = end;
 		function = &lookup.functions[site->function];
-		memcpy(&rel, text + site->rel_at, sizeof(rel));
-		if (rel != site->old ||
+		memcpy(&rel, text + site->field_at, sizeof(rel));
+		if (rel != (s32)site->old ||
 		    function->address - (area.base + end + rel) > PADDING ||
-		    area.base + end + site->new != function->replacement ||
-		    kind_at(text + site->rel_at) != site->kind)
+		    area.base + end + (s32)site->new !=
+		    function->replacement ||
+		    kind_at(text + site->field_at) != site->kind)
 			broken("what a site says", text, area.size);
 	}
 	for (i = 0; i < lookup.nr; i++)

@@ -139,14 +139,14 @@ static void make_texts(void)
 	}
 }
 
-static void add_site(int kind, unsigned int rel_at)
+static void add_site(int kind, unsigned int field_at)
 {
 	struct kedr_site *site = &room[sites.nr++];
 
 	memset(site, 0, sizeof(*site));
 	site->area = kind;
-	site->rel_at = rel_at;
-	memcpy(&site->old, before[kind] + 16 + rel_at, sizeof(site->old));
+	site->field_at = field_at;
+	memcpy(&site->old, before[kind] + 16 + field_at, sizeof(site->old));
 	site->new = (s32)(0x51515151 + sites.nr);
 }
 
@@ -195,7 +195,7 @@ static void all_sites_are_written_and_nothing_else(void)
 		const struct kedr_site *site = &sites.site[i];
 
 		CHECK(site->written);
-		memcpy(before[site->area] + 16 + site->rel_at, &site->new,
+		memcpy(before[site->area] + 16 + site->field_at, &site->new,
 		       sizeof(site->new));
 	}
 	CHECK(is_unchanged());

@@ -24,7 +24,6 @@
 #define _GNU_SOURCE
 
 #include "controller.h"
-#include "insn_length.h"
 #include "loaded.h"
 
 #define OURS	1	/* marks of bytes: an instruction starts here */
@@ -45,12 +44,12 @@ static unsigned char *marks[KEDR_NR_AREAS];
 
 /* Stands between the search and the decoder: see the build of search.c. */
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn);
+		   struct kedr_insn *insn);
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn)
+		   struct kedr_insn *insn)
 {
-	int length = kedr_insn_decode(at, end, is64, insn);
+	int length = kedr_arch_decode(at, end, insn);
 	int text;
 
 	for (text = 0; length && text < KEDR_NR_AREAS; text++) {
@@ -108,11 +107,11 @@ static void print_sites(const struct kedr_sites *sites,
 	for (i = 0; i < sites->nr; i++) {
 		const struct kedr_site *site = &sites->site[i];
 		const struct section *section =
-			section_at(&loaded, site->area, site->rel_at);
+			section_at(&loaded, site->area, site->field_at);
 
 		printf("site %ld %lu %s %u\n",
 		       (long)(section - loaded.sections),
-		       site->rel_at - section->at, kedr_kind_name(site->kind),
+		       site->field_at - section->at, kedr_kind_name(site->kind),
 		       symbol_of[site->function]);
 	}
 }
@@ -131,7 +130,7 @@ static void search_early(const struct kedr_lookup *lookup,
 	nr = enter_early(&loaded, CONFIG_FUNCTION_PADDING_BYTES);
 	search(lookup, &again);
 	for (i = 0; i < again.nr && i < sites->nr; i++)
-		if (again.site[i].rel_at != sites->site[i].rel_at ||
+		if (again.site[i].field_at != sites->site[i].field_at ||
 		    again.site[i].area != sites->site[i].area ||
 		    again.site[i].function != sites->site[i].function ||
 		    again.site[i].new != sites->site[i].new)

@@ -38,12 +38,12 @@ int sprint_symbol(char *shown, unsigned long address)
 }
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn);
+		   struct kedr_insn *insn);
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn)
+		   struct kedr_insn *insn)
 {
-	return kedr_insn_decode(at, end, is64, insn);
+	return kedr_arch_decode(at, end, insn);
 }
 
 /* ---- a target ---- */

@@ -17,12 +17,12 @@ static struct kedr_lookup lookup;
 static struct kedr_sites sites;
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn);
+		   struct kedr_insn *insn);
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn)
+		   struct kedr_insn *insn)
 {
-	return kedr_insn_decode(at, end, is64, insn);
+	return kedr_arch_decode(at, end, insn);
 }
 
 static void set_text(const void *bytes, unsigned long size)
@@ -62,7 +62,7 @@ static void lead(unsigned long at, unsigned long address)
 
 static unsigned long replacement_of(const struct kedr_site *site)
 {
-	return area.base + site->rel_at + 4 + site->new;
+	return area.base + site->field_at + 4 + (s32)site->new;
 }
 
 static int search(void)
@@ -90,7 +90,7 @@ static void calls_and_tail_calls_are_found(void)
 	add_function(area.base + FUNCTION, area.base + REPLACEMENT);
 	CHECK(!search());
 	CHECK(sites.nr == 2);
-	CHECK(sites.site[0].insn_at == 1 && sites.site[0].rel_at == 2);
+	CHECK(sites.site[0].insn_at == 1 && sites.site[0].field_at == 2);
 	CHECK(sites.site[0].kind == KEDR_INSN_CALL);
 	CHECK(sites.site[1].kind == KEDR_INSN_JMP);
 	CHECK(replacement_of(&sites.site[0]) == area.base + REPLACEMENT);
@@ -150,7 +150,7 @@ static void conditional_tail_calls_are_found(void)
 		CHECK(!search());
 		CHECK(sites.nr == 1);
 		CHECK(sites.site[0].kind == KEDR_INSN_JCC);
-		CHECK(sites.site[0].insn_at == 1 && sites.site[0].rel_at == 3);
+		CHECK(sites.site[0].insn_at == 1 && sites.site[0].field_at == 3);
 		CHECK(replacement_of(&sites.site[0]) ==
 		      area.base + REPLACEMENT);
 		CHECK(lookup.functions[0].nr_sites[KEDR_INSN_JCC] == 1);

@@ -150,27 +150,29 @@ def test_all_modules_of_a_directory_are_taken_and_links_are_not_followed(kernel:
     assert kernels(Path(kernel.modules[0].parents[0]))[0].modules
 
 
+BRANCH, DECODER, OPCODES = (f"{part}.c" for part in userspace.ARCH)
+
 # What is broken: (file, text in it, part of that text, what is there instead). Each could be a slip of the pen.
 MISTAKES = {
-    "a JMP has a short displacement": ("insn_length.c", "B, B, B, B, J, J, F | I, B, 0", "J, J,", "J, B,"),
-    "a displacement of 4 bytes has 3": ("insn_length.c", "if (modrm >= 0x80)\n\t\td->next += 4;", "4;", "3;"),
-    "there is no SIB byte": ("insn_length.c", "if (base == 4)", "4", "8"),
-    "nothing is relative to the instruction": ("insn_length.c", "else if (base == 5)", "5", "8"),
-    "the operand size is not looked at": ("insn_length.c", "if (shape & Z)\n\t\tsize += narrow ? 2", "2", "4"),
-    "REX.W widens no immediate": ("insn_length.c", "size += d->wide ? 8 :", "8", "4"),
-    "all of group 3 have an immediate": ("insn_length.c", "(shape & G) && (modrm & 0x30)", "0x30", "0"),
-    "0F 3A has no immediate": ("insn_length.c", "MAP_0F3A;\n\t\td->opcode = take(d);\n\t\treturn M | B", "M | B", "M"),
-    "C7 has a short immediate": ("insn_length.c", "W, 0, X, X, M | B, M | Z,", "M | Z", "M | B"),
-    "0F BA has no immediate": ("insn_length.c", "M, M, M | B, M, M, M, M, M,\n\t/* C0 */", "M | B", "M"),
-    "0F 1F has no operand": ("insn_length.c", "M, M, M,\n\t/* 20 */ R", "M, M, M,", "M, M, 0,"),
-    "REX is no prefix": ("insn_length.c", "(byte & 0xf0) == 0x40", "0x40", "0x50"),
-    "VEX of three bytes knows one map": ("insn_length.c", "d->map = take(d) & 0x1f;", "& 0x1f", "& 0x01"),
-    "VEX of two bytes means another map": ("insn_length.c", "{\n\ttake(d);\n\td->map = MAP_0F;", "0F;", "0F3A;"),
+    "a JMP has a short displacement": (OPCODES, "B, B, B, B, J, J, F | I, B, 0", "J, J,", "J, B,"),
+    "a displacement of 4 bytes has 3": (DECODER, "if (modrm >= 0x80)\n\t\td->next += 4;", "4;", "3;"),
+    "there is no SIB byte": (DECODER, "if (base == 4)", "4", "8"),
+    "nothing is relative to the instruction": (DECODER, "else if (base == 5)", "5", "8"),
+    "the operand size is not looked at": (DECODER, "if (shape & Z)\n\t\tsize += narrow ? 2", "2", "4"),
+    "REX.W widens no immediate": (DECODER, "size += d->wide ? 8 :", "8", "4"),
+    "all of group 3 have an immediate": (DECODER, "(shape & G) && (modrm & 0x30)", "0x30", "0"),
+    "0F 3A has no immediate": (DECODER, "MAP_0F3A;\n\t\td->opcode = take(d);\n\t\treturn M | B", "M | B", "M"),
+    "C7 has a short immediate": (OPCODES, "W, 0, X, X, M | B, M | Z,", "M | Z", "M | B"),
+    "0F BA has no immediate": (OPCODES, "M, M, M | B, M, M, M, M, M,\n\t/* C0 */", "M | B", "M"),
+    "0F 1F has no operand": (OPCODES, "M, M, M,\n\t/* 20 */ R", "M, M, M,", "M, M, 0,"),
+    "REX is no prefix": (DECODER, "(byte & 0xf0) == 0x40", "0x40", "0x50"),
+    "VEX of three bytes knows one map": (DECODER, "d->map = take(d) & 0x1f;", "& 0x1f", "& 0x01"),
+    "VEX of two bytes means another map": (DECODER, "{\n\ttake(d);\n\td->map = MAP_0F;", "0F;", "0F3A;"),
     "JMP is not looked at": ("search.c", "insn.kind != KEDR_INSN_OTHER", "!= KEDR_INSN_OTHER", "== KEDR_INSN_CALL"),
-    "a site lies one byte later": ("search.c", "site->rel_at = walk->at + insn->rel_at;", "rel_at;", "rel_at + 1;"),
-    "destinations are off by one": ("search.c", "insn->length + (long)rel)", "(long)rel", "(long)rel + 1"),
+    "a site lies one byte later": ("search.c", "walk->at + insn->field_at;\n\tsite->old", "field_at;", "field_at + 1;"),
+    "destinations are off by one": (BRANCH, "return at + sizeof(field) + (long)", "at +", "at + 1 +"),
     "JMP is taken for CALL": ("search.c", "site->kind = insn->kind;", "insn->kind", "KEDR_INSN_CALL"),
-    "each INT3 is taken for a breakpoint": ("search.c", "if (!is_start(walk) &&", "!is_start", "is_start"),
+    "each INT3 is taken for a breakpoint": (BRANCH, "if (!is_start &&", "!is_start", "is_start"),
     "starts of functions are not known": ("area.c", "symbol->st_value >= area->base", ">=", "<"),
     "the first function is not found": ("lookup.c", "return slot->address ?", "slot->address", "slot->function"),
 }

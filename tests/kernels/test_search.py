@@ -16,7 +16,7 @@ from userspace import SANITIZERS
 SEED = os.environ.get("KEDR_FUZZ_SEED", "20260101")
 STREAMS, TEXTS = "100000", "20000"
 
-PATCH = ("patch",)
+PATCH = ("patch", *userspace.ARCH)
 REPORT = (*userspace.PARTS, "symbol", "report")
 COUNTERS = {"64 bits": ("-DBITS_PER_LONG=64", "-DKEDR_HAVE_THIS_CPU_INC"), "32 bits": ("-DBITS_PER_LONG=32",)}
 
@@ -128,11 +128,13 @@ def test_no_text_leads_the_decoder_or_the_search_astray(
     assert int(done.stdout.split(" with ")[2].split()[0]) > 1000, done.stdout
 
 
+DECODER = "arch/x86/insn_length.c"
+
 # What is broken: (file, text in it, part of that text, what is there instead).
 MISTAKES = {
-    "the end is not looked at": ("insn_length.c", "if (end - at < ROOM)", "ROOM", "0"),
-    "lengths have no limit": ("insn_length.c", "!length || length > MAX_LENGTH ||", "length > MAX_LENGTH ||", ""),
-    "what is cut off is taken": ("insn_length.c", "|| length > end - at)", "length > end - at", "0"),
+    "the end is not looked at": (DECODER, "if (end - at < ROOM)", "ROOM", "0"),
+    "lengths have no limit": (DECODER, "!length || length > MAX_LENGTH ||", "length > MAX_LENGTH ||", ""),
+    "what is cut off is taken": (DECODER, "|| length > end - at)", "length > end - at", "0"),
     "the search goes back": ("search.c", "walk->at += insn.length;", "insn.length", "insn.length - 1"),
     "the search does not see JMP": ("search.c", "if (insn.kind != KEDR_INSN_OTHER)", "!= KEDR_INSN_OTHER", "== 1"),
     "a site is not counted": ("search.c", "function->nr_sites[insn->kind]++;", "[insn->kind]++", "[0]++"),

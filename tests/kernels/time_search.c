@@ -15,7 +15,6 @@
 #include <time.h>
 
 #include "controller.h"
-#include "insn_length.h"
 #include "loaded.h"
 
 #define REPLACEMENT_DISTANCE 0x10000000UL
@@ -26,12 +25,12 @@ static struct loaded loaded;
 
 /* The search is compiled to call this; see userspace.py. */
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn);
+		   struct kedr_insn *insn);
 
 int watched_decode(const unsigned char *at, const unsigned char *end,
-		   int is64, struct kedr_insn *insn)
+		   struct kedr_insn *insn)
 {
-	return kedr_insn_decode(at, end, is64, insn);
+	return kedr_arch_decode(at, end, insn);
 }
 
 static unsigned long long now(void)

@@ -15,13 +15,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KERNEL = HERE.parents[1] / "kernel"
-PARTS = ("insn_length", "search", "lookup", "area")
+ARCH = ("arch/x86/branch", "arch/x86/insn_length", "arch/x86/opcodes")
+PARTS = (*ARCH, "search", "lookup", "area")
 CONFIG = ("MODULE_MEM", "MODULE_KALLSYMS", "MODULE_NOINSTR")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-pointer-arith", "-Wno-sign-compare", "-Wno-unused-parameter")
 
 # How the search is watched: its calls of the decoder go to a function of the test.
-WATCHED = ("-Dkedr_insn_decode=watched_decode",)
+WATCHED = ("-Dkedr_arch_decode=watched_decode",)
 
 
 class BuildError(Exception):
@@ -76,18 +77,21 @@ def program(
     made = []
     for source in [*sources, *(HERE / f"{each}.c" for each in (name, "stand_in", *more))]:
         watched = WATCHED if source.name == "search.c" else ()
-        made.append(compiled(source, [*options, *watched], places, objects or place))
+        own = [source, *sorted(controller.rglob("*.h")), *sorted(HERE.glob("*.h"))]
+        made.append(compiled(own, [*options, *watched], places, objects or place))
     run(["cc", *flags, "-o", str(place / name), *map(str, made)])
     return place / name
 
 
-def compiled(source: Path, options: Sequence[str], places: Sequence[str], objects: Path) -> Path:
-    """Compile one source unless the folder has its object; the name of an object tells what it is made from."""
-    own = [*sorted(source.parent.glob("*.h")), *sorted(HERE.glob("*.h"))]
-    text = b"".join(path.read_bytes() for path in [source, *own]) + " ".join(options).encode()
-    target = objects / f"{source.stem}-{hashlib.sha256(text).hexdigest()[:16]}.o"
+def compiled(own: Sequence[Path], options: Sequence[str], places: Sequence[str], objects: Path) -> Path:
+    """Compile the first of some files, a source and its headers, unless the folder has its object.
+
+    The name of an object tells what it is made from.
+    """
+    text = b"".join(path.read_bytes() for path in own) + " ".join(options).encode()
+    target = objects / f"{own[0].stem}-{hashlib.sha256(text).hexdigest()[:16]}.o"
     if not target.exists():
-        run(["cc", *options, *places, "-c", "-o", str(target), str(source)])
+        run(["cc", *options, *places, "-c", "-o", str(target), str(own[0])])
     return target
 
 

@@ -3,7 +3,7 @@
  * Runs the instruction length decoder in user space.
  *
  *   insn_harness decode 32|64        hexadecimal bytes on each line of stdin;
- *                                    prints "LENGTH KIND REL_AT" for each
+ *                                    prints "LENGTH KIND FIELD_AT" for each
  *   insn_harness walk 32|64 FILE OFFSET SIZE
  *                                    prints the offset of each instruction of
  *                                    a piece of a file, "bad" after one that
@@ -25,7 +25,12 @@
 #define MAX_LINE 256
 #define MAX_BYTES 20
 
-static const char * const kinds[] = { "other", "call", "jmp", "jcc" };
+static const char * const kinds[] = { "other", "call", "jmp", "jcc", "trap" };
+
+static int is_branch(const struct kedr_insn *insn)
+{
+	return insn->kind != KEDR_INSN_OTHER && insn->kind != KEDR_INSN_TRAP;
+}
 
 /* Copies bytes to the end of a block of their size: no byte after them. */
 static unsigned char *exact_copy(const unsigned char *bytes, size_t size)
@@ -65,7 +70,7 @@ static int decode_lines(int is64)
 			at += used;
 		}
 		length = decode_exactly(bytes, size, is64, &insn);
-		printf("%d %s %d\n", length, kinds[insn.kind], insn.rel_at);
+		printf("%d %s %d\n", length, kinds[insn.kind], insn.field_at);
 	}
 	return 0;
 }
@@ -112,7 +117,7 @@ static long branches(int is64, const unsigned char *bytes, long size)
 		struct kedr_insn insn = { 1, 0, KEDR_INSN_OTHER };
 
 		kedr_insn_decode(bytes + at, bytes + size, is64, &insn);
-		found += insn.kind != KEDR_INSN_OTHER;
+		found += is_branch(&insn);
 		at += insn.length;
 	}
 	return found;
@@ -197,7 +202,7 @@ static int try_once(int is64)
 	if (length < 0 || length > 15 || (size_t)length > size ||
 	    length != insn.length)
 		broken("length", bytes, size);
-	if (insn.kind != KEDR_INSN_OTHER && insn.rel_at + 4 != length)
+	if (is_branch(&insn) && insn.field_at + 4 != length)
 		broken("displacement", bytes, size);
 	if (decode_exactly(bytes, length, is64, &again) != length)
 		broken("needs bytes after its end", bytes, size);

@@ -15,13 +15,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
 CONTROLLER = ROOT / "kernel" / "controller"
+X86 = CONTROLLER / "arch" / "x86"
+DECODER = [str(X86 / "insn_length.c"), str(X86 / "opcodes.c")]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 # bytes, bits, length (0: not an instruction), kind
 KNOWN = """
 90                              64 1  other
 c3                              64 1  other
-cc                              64 1  other
+cc                              64 1  trap
 e8 01020304                     64 5  call
 e9 01020304                     64 5  jmp
 2e e8 01020304                  64 6  call
@@ -177,8 +179,8 @@ def known_rows() -> list[tuple[str, str, str, str]]:
 
 
 def compile_harness(output: Path, flags: list[str]) -> subprocess.CompletedProcess[str]:
-    command = ["cc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *flags, f"-I{CONTROLLER}",
-               "-o", str(output), str(HERE / "insn_harness.c"), str(CONTROLLER / "insn_length.c")]
+    command = ["cc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *flags, f"-I{CONTROLLER}", f"-I{X86}",
+               "-o", str(output), str(HERE / "insn_harness.c"), *DECODER]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -238,8 +240,8 @@ def objdump_starts(path: str, address: int) -> set[int]:
 
 def compiled_sample(path: Path, bits: str) -> str:
     """An object file with code of many kinds, made by the compiler from the project's own sources."""
-    sources = [str(CONTROLLER / "insn_length.c")]
-    command = ["cc", f"-m{bits}", "-O2", "-ffreestanding", "-march=x86-64-v3", "-c", "-o", str(path), *sources]
+    command = ["cc", f"-m{bits}", "-O2", "-ffreestanding", "-march=x86-64-v3", f"-I{CONTROLLER}", "-c", "-o", str(path),
+               DECODER[0]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return str(path)

@@ -247,7 +247,7 @@ PARAMETER = "target_name: "
 
 def complaints() -> list[str]:
     """What the controller's sources say with pr_err, with something in place of every conversion."""
-    text = "".join(path.read_text() for path in sorted((ROOT / "kernel" / "controller").glob("*.c")))
+    text = "".join(path.read_text() for path in sorted((ROOT / "kernel" / "controller").rglob("*.c")))
     found = re.findall(r'pr_err\(\s*"((?:[^"\\]|\\.)*)\\n"', text)
     return [re.sub(r"%[*]?[a-z]+", "7", one) for one in found if not one.startswith(PARAMETER)]
 

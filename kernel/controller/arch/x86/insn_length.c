@@ -3,10 +3,8 @@
  * Lengths of x86 instructions, for 32-bit and 64-bit code.
  *
  * Only what decides the length is decoded: prefixes, the opcode map, the
- * addressing bytes and the size of the immediate operand. An opcode that is
- * not assigned is refused where the neighbours in its map have different
- * lengths; in maps where all opcodes are of one shape (0F 38, 0F 3A, VEX,
- * EVEX, XOP) the shape of the map is used.
+ * addressing bytes and the size of the immediate operand. What each opcode
+ * wants is in opcodes.c.
  *
  * Locking: none is needed, there is no state.
  *
@@ -14,85 +12,9 @@
  */
 
 #include "insn_length.h"
+#include "opcodes.h"
 
 #define MAX_LENGTH	15
-
-/* Shapes of instructions: what follows the opcode. */
-#define M	0x0001	/* ModRM, with SIB and displacement as it asks for */
-#define B	0x0002	/* 8-bit immediate or displacement */
-#define W	0x0004	/* 16-bit immediate */
-#define Z	0x0008	/* 16-bit or 32-bit immediate, by operand size */
-#define V	0x0010	/* the same, or 64-bit with REX.W */
-#define D	0x0020	/* 32-bit immediate whatever the operand size */
-#define O	0x0040	/* address, as wide as the address size */
-#define J	0x0080	/* displacement of a near branch */
-#define F	0x0100	/* far pointer */
-#define R	0x0200	/* ModRM that always names registers */
-#define BB	0x0400	/* two 8-bit immediates */
-#define Q	0x0800	/* 64-bit immediate */
-#define P	0x1000	/* a prefix, not an opcode */
-#define I	0x2000	/* not an instruction in 64-bit code */
-#define X	0x4000	/* not an instruction, or handled elsewhere */
-#define G	0x8000	/* group 3: immediate only for /0 and /1 */
-
-/* X: an escape to another map, or such an escape in some cases. */
-static const unsigned short map_one_byte[256] = {
-	/* 00 */ M, M, M, M, B, Z, I, I, M, M, M, M, B, Z, I, X,
-	/* 10 */ M, M, M, M, B, Z, I, I, M, M, M, M, B, Z, I, I,
-	/* 20 */ M, M, M, M, B, Z, P, I, M, M, M, M, B, Z, P, I,
-	/* 30 */ M, M, M, M, B, Z, P, I, M, M, M, M, B, Z, P, I,
-	/* 40 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	/* 50 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	/* 60 */ I, I, X, M, P, P, P, P, Z, M | Z, B, M | B, 0, 0, 0, 0,
-	/* 70 */ B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
-	/* 80 */ M | B, M | Z, M | B | I, M | B, M, M, M, M,
-	/* 88 */ M, M, M, M, M, M, M, X,
-	/* 90 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, F | I, 0, 0, 0, 0, 0,
-	/* A0 */ O, O, O, O, 0, 0, 0, 0, B, Z, 0, 0, 0, 0, 0, 0,
-	/* B0 */ B, B, B, B, B, B, B, B, V, V, V, V, V, V, V, V,
-	/* C0 */ M | B, M | B, W, 0, X, X, M | B, M | Z,
-	/* C8 */ W | B, 0, W, 0, 0, B, I, 0,
-	/* D0 */ M, M, M, M, B | I, X, 0, 0, M, M, M, M, M, M, M, M,
-	/* E0 */ B, B, B, B, B, B, B, B, J, J, F | I, B, 0, 0, 0, 0,
-	/* F0 */ P, 0, P, P, 0, 0, M | G | B, M | G | Z, 0, 0, 0, 0, 0, 0, M, M,
-};
-
-/* Opcodes after 0F; 38 and 3A lead to further maps. */
-static const unsigned short map_0f[256] = {
-	/* 00 */ M, M, M, M, X, 0, 0, 0, 0, 0, X, 0, X, M, 0, M | B,
-	/* 10 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* 20 */ R, R, R, R, X, X, X, X, M, M, M, M, M, M, M, M,
-	/* 30 */ 0, 0, 0, 0, 0, 0, X, 0, X, X, X, X, X, X, X, X,
-	/* 40 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* 50 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* 60 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* 70 */ M | B, M | B, M | B, M | B, M, M, M, 0,
-	/* 78 */ M, M, X, X, M, M, M, M,
-	/* 80 */ J, J, J, J, J, J, J, J, J, J, J, J, J, J, J, J,
-	/* 90 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* A0 */ 0, 0, 0, M, M | B, M, M, M, 0, 0, 0, M, M | B, M, M, M,
-	/* B0 */ M, M, M, M, M, M, M, M, M, M, M | B, M, M, M, M, M,
-	/* C0 */ M, M, M | B, M, M | B, M | B, M | B, M,
-	/* C8 */ 0, 0, 0, 0, 0, 0, 0, 0,
-	/* D0 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* E0 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-	/* F0 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
-};
-
-/* Names of the opcode maps, as VEX, EVEX and XOP number them. */
-enum {
-	MAP_ONE_BYTE = 0,
-	MAP_0F = 1,
-	MAP_0F38 = 2,
-	MAP_0F3A = 3,
-	MAP_4 = 4,
-	MAP_5 = 5,
-	MAP_6 = 6,
-	MAP_7 = 7,
-	MAP_XOP_8 = 8,
-	MAP_XOP_9 = 9,
-	MAP_XOP_A = 10,
-};
 
 /*
  * The decoder reads without looking for the end. It takes at most 14 prefixes,
@@ -154,7 +76,7 @@ static int take_prefixes(struct decoder *d)
 	for (nr = 0; nr <= MAX_PREFIXES; nr++) {
 		int byte = take(d);
 
-		if (map_one_byte[byte] & P) {
+		if (kedr_map_one_byte[byte] & P) {
 			note_prefix(d, byte);
 			d->rex = 0;
 			d->wide = 0;
@@ -205,90 +127,13 @@ static void take_evex(struct decoder *d)
 	d->opcode = take(d);
 }
 
-static int shape_of_vex(const struct decoder *d)
-{
-	switch (d->map) {
-	case MAP_0F:
-		if (d->opcode == 0x77)
-			return 0;
-		return M | (map_0f[d->opcode] & B);
-	case MAP_0F38:
-	case MAP_5:
-		return M;
-	case MAP_0F3A:
-		return M | B;
-	case MAP_7:
-		return M | D;
-	default:
-		return X;
-	}
-}
-
-static int shape_of_xop(const struct decoder *d)
-{
-	switch (d->map) {
-	case MAP_XOP_8:
-		return M | B;
-	case MAP_XOP_9:
-		return M;
-	case MAP_XOP_A:
-		return M | D;
-	default:
-		return X;
-	}
-}
-
-/* Map 4 holds the instructions of the one-byte map in their EVEX form. */
-static int shape_of_map_4(const struct decoder *d)
-{
-	switch (d->opcode) {
-	case 0x24:
-	case 0x2c:
-	case 0x6b:
-	case 0x80:
-	case 0x83:
-	case 0xc0:
-	case 0xc1:
-		return M | B;
-	case 0x69:
-	case 0x81:
-		return M | Z;
-	case 0xf6:
-		return M | G | B;
-	case 0xf7:
-		return M | G | Z;
-	default:
-		return M;
-	}
-}
-
-static int shape_of_evex(const struct decoder *d)
-{
-	switch (d->map) {
-	case MAP_0F:
-		return M | (map_0f[d->opcode] & B);
-	case MAP_0F38:
-	case MAP_5:
-	case MAP_6:
-		return M;
-	case MAP_0F3A:
-		return M | B;
-	case MAP_4:
-		return shape_of_map_4(d);
-	case MAP_7:
-		return M | D;
-	default:
-		return X;
-	}
-}
-
 static int shape_of_0f(const struct decoder *d)
 {
 	if (d->opcode == 0xb8 && d->repeat != 0xf3)
 		return X;
 	if (d->opcode == 0x78 && (d->operand_16 || d->repeat == 0xf2))
 		return M | BB;
-	return map_0f[d->opcode];
+	return kedr_map_0f[d->opcode];
 }
 
 /* REX2: one byte of payload, then an opcode of the one-byte or the 0F map. */
@@ -312,7 +157,7 @@ static int decode_rex2(struct decoder *d)
 		return X;
 	if (d->opcode == 0x8f)
 		return M;
-	return map_one_byte[d->opcode];
+	return kedr_map_one_byte[d->opcode];
 }
 
 static int decode_0f(struct decoder *d)
@@ -361,16 +206,16 @@ static int decode_escape(struct decoder *d)
 	switch (d->opcode) {
 	case 0x62:
 		take_evex(d);
-		return shape_of_evex(d);
+		return kedr_shape_of_evex(d->map, d->opcode);
 	case 0x8f:
 		take_vex3(d);
-		return shape_of_xop(d);
+		return kedr_shape_of_xop(d->map);
 	case 0xc4:
 		take_vex3(d);
-		return shape_of_vex(d);
+		return kedr_shape_of_vex(d->map, d->opcode);
 	default:
 		take_vex2(d);
-		return shape_of_vex(d);
+		return kedr_shape_of_vex(d->map, d->opcode);
 	}
 }
 
@@ -384,7 +229,7 @@ static int decode_opcode(struct decoder *d)
 		return X;
 	d->opcode = byte;
 	d->map = MAP_ONE_BYTE;
-	shape = map_one_byte[byte];
+	shape = kedr_map_one_byte[byte];
 	return shape & X ? decode_escape(d) : shape;
 }
 
@@ -470,7 +315,7 @@ static int take_branch(struct decoder *d, const unsigned char *start,
 		return d->is64 ? -1 : 0;
 	}
 	insn->kind = branch_kind(d);
-	insn->rel_at = d->next - start;
+	insn->field_at = d->next - start;
 	d->next += 4;
 	return 0;
 }
@@ -530,6 +375,8 @@ int kedr_insn_decode(const unsigned char *at, const unsigned char *end,
 	if (!length || length > MAX_LENGTH || length > end - at)
 		return 0;
 	found.length = length;
+	if (*at == INT3)
+		found.kind = KEDR_INSN_TRAP;
 	*insn = found;
 	return length;
 }
