@@ -11,7 +11,7 @@ from typing import Any
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline

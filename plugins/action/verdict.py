@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts, hide_values
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import Expect, default_expect, load_expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_shipped

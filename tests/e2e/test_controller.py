@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.sites import expected_sites, parse_report
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.patched import parse_report
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.relocations import expected_sites
 from guests import DATA, OURS, ROOT, Lab, Verify, loaded_modules, playbook
 
 FILES = pathlib.Path(__file__).parent / "files"

@@ -11,7 +11,7 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.sites import expected_sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.relocations import expected_sites
 from guests import DATA, OURS, ROOT, Lab, Run, Verify, loaded_modules
 
 TARGETS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import judge, load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import judge
 from guests import DATA
 
 EVERY = {"every_denied_line": "deny", "every_panic_line": "panic", "every_allowed_line": "allow"}

@@ -8,7 +8,8 @@ import pathlib
 import random
 from concurrent.futures import ProcessPoolExecutor
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import expect, splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 from evidence import HOST, NOT_EVIDENCE, Evidence, copy_of
 from guests import DATA, Run
@@ -30,7 +31,7 @@ def _files(run: Evidence) -> list[str]:
 def _missed(path: pathlib.Path, seed: str, number: int) -> list[str]:
     """What was judged OK, or not judged, of so many evidences with one changed byte."""
     choice, run = random.Random(seed), Evidence(path)
-    policy = splats.load_policy(str(DATA / "splats.yml"))
+    policy = load_policy(str(DATA / "splats.yml"))
     expects = {HOST: expect.load_expect(expect.default_expect("cp_target"))}
     files, missed = _files(run), []
     for _each in range(number):

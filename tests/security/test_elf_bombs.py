@@ -22,7 +22,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import Foreig
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.processes import below, kill
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf_file import read_btf
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.headers import Tree
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.sites import expected_sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.relocations import expected_sites
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ MODULES = "ansible_collections.kedr.lab.plugins.plugin_utils"
 READERS = {
     "identity": f"from {MODULES} import kmods; kmods.identity(open(sys.argv[1], 'rb').read())",
     "unpacked": f"from {MODULES} import kmods; kmods.unpacked(open(sys.argv[1], 'rb').read())",
-    "sites": f"from {MODULES} import sites; sites.expected_sites(open(sys.argv[1], 'rb'), ['kfree'])",
+    "sites": f"from {MODULES} import sites; expected_sites(open(sys.argv[1], 'rb'), ['kfree'])",
     "driver": f"from {MODULES} import lab_cpio; lab_cpio.read_module(sys.argv[1])",
     "types": f"from {MODULES} import kedr_new; sys.exit(kedr_new.main('x', ['f', '--vmlinux', sys.argv[1]]))",
 }

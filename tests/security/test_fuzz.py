@@ -20,6 +20,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import Foreig
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect import conditions, stream
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes import cdecl
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, counters, host_records, splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import (
     build,
     exercise,
@@ -43,7 +44,7 @@ EXAMPLES = int(os.environ.get("KEDR_FUZZ_EXAMPLES", "40"))
 HANGS = 20
 """Seconds of the processor's time after which a reader is taken to hang."""
 DATA = ROOT / "tests" / "unit" / "data" / "host"
-POLICY = splats.load_policy(str(ROOT / "data" / "splats.yml"))
+POLICY = load_policy(str(ROOT / "data" / "splats.yml"))
 NAMES = ("formats.txt", "stats.txt", "trace.txt", "comms.txt", "header.txt", "facts.json", "raw/cpu0.pages")
 FILES = {name: (DATA / name).read_bytes() for name in NAMES}
 LAYOUT = pages.parse_header_page(FILES["header.txt"].decode())

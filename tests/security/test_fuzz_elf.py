@@ -24,7 +24,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import Foreig
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpack
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf import Btf, UnspeakableError
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf_file import read_btf
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.relocations import expected_sites
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -95,7 +95,7 @@ def described(data: bytes) -> list[str]:
 
 
 def test_what_is_damaged_was_whole_and_read_before(tmp_path: pathlib.Path) -> None:
-    found = sites.expected_sites(io.BytesIO(module()), ["kfree"])
+    found = expected_sites(io.BytesIO(module()), ["kfree"])
     assert (found.total("kfree"), found.pointers) == (2, {"kfree": 1})
     assert modules.identity(module()).srcversion == "ABC"
     assert described(btf()) == ["int one(('pointer', TypeText(before='struct one *', after='', shape=<Shape.POINTER: "
@@ -107,7 +107,7 @@ def test_what_is_damaged_was_whole_and_read_before(tmp_path: pathlib.Path) -> No
 @given(data=damaged(module))
 def test_a_damaged_module_gives_sites_or_a_sentence(data: bytes) -> None:
     try:
-        assert sites.expected_sites(io.BytesIO(data), ["kfree"]).total("kfree") >= 0
+        assert expected_sites(io.BytesIO(data), ["kfree"]).total("kfree") >= 0
     except ForeignError as error:
         assert SENTENCE.match(str(error))
 

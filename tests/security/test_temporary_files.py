@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import text as kedr_trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.ask import asking
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace as kedr_trace
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline_data
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
 
@@ -66,9 +67,9 @@ def test_nobody_reads_the_records_that_a_question_keeps_on_disk(
 ) -> None:
     looks: list[tuple[list[str], str]] = []
     expected_by_nobody(shared)
-    ask = kedr_trace.ask
+    ask = asking.ask
 
-    def ask_and_look(connection: Any, question: str) -> kedr_trace.Answer:
+    def ask_and_look(connection: Any, question: str) -> asking.Answer:
         answer = ask(connection, question)
         looks.append(seen(shared))
         return answer

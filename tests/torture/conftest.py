@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import Splat, load_policy, scan
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import Splat, scan
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cpio import read_module
 from guests import DATA, ROOT, Lab, playbook, start_lab, stop_lab
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..base import paths
 from ..base.errors import ForeignError, InputError
 from ..base.foreign import plain, printable
-from ..evidence.splats import load_policy
+from ..evidence.policy import load_policy
 from ..report import timeline
 from ..verdict import watch
 

@@ -16,7 +16,8 @@ from typing import Any
 from ..base.errors import ForeignError, about
 from ..base.files import read_file, read_json
 from ..trace import rows, text
-from . import accounts, sites
+from . import accounts
+from .patched import parse_report
 
 _PAGES = re.compile(r"cpu\d{1,5}\.pages(?:\.part)?\Z")
 _PRINTED = ("raw/trace_pipe.txt", "raw/trace_pipe.txt.part", "trace.txt")
@@ -98,7 +99,7 @@ def call_sites(directory: str) -> dict[str, str]:
     if not all(os.path.isfile(os.path.join(directory, name)) for name in ("sites.txt", "payloads.json")):
         return {}
     with about(os.path.join(directory, "sites.txt")):
-        reports = sites.parse_report(_read(directory, "sites.txt"))
+        reports = parse_report(_read(directory, "sites.txt"))
     places: dict[str, list[str]] = {}
     for report in reports.values():
         for site in report.sites:

@@ -25,9 +25,12 @@ from ..base.errors import ForeignError, about
 from ..base.files import MAX_JSON, checked_json, strict_json
 from ..base.foreign import plain
 from ..base.rundir import MAX_LOG, ROW_KEYS
-from ..evidence import counters, sites, witness
+from ..evidence import counters, patched, relocations, sites, witness
 from ..evidence import splats as splat
-from ..evidence.expect import Check, Expect, Rule, Selector
+from ..evidence.expect import Expect
+from ..evidence.patched import parse_report
+from ..evidence.relocations import expected_sites
+from ..evidence.rules import Check, Rule, Selector
 from ..trace import text as trace
 
 STEPS = (
@@ -777,11 +780,11 @@ def judge_sites(host: Host, expect: Expect) -> None:
     if why:
         raise ForeignError(f"the file did not come, so no call site can be checked: {why}", name)
     with about(name), _open(host, name) as stream:
-        expected = sites.expected_sites(stream, symbols.values())
+        expected = expected_sites(stream, symbols.values())
     for function, symbol in symbols.items():
         _add_sites(host, function, {"expected": expected.total(symbol)})
     with about("sites.txt"):
-        reports = sites.parse_report(read_file(host, "sites.txt"))
+        reports = parse_report(read_file(host, "sites.txt"))
     report = reports.get(expect.target)
     if report is None:
         raise ForeignError(f"no report about {expect.target}, only: {', '.join(reports)}", "sites.txt")
@@ -806,7 +809,9 @@ def _why_no_file(host: Host, target: str) -> str:
     return ""
 
 
-def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, symbols: Mapping[str, str]) -> None:
+def _compare_sites(
+    host: Host, expected: relocations.Expected, report: patched.Report, symbols: Mapping[str, str]
+) -> None:
     differences = [*sites.compare(expected, report, symbols), *_astray(host, report, symbols)]
     for text in differences:
         host.add("fail", "sites.txt", text)
@@ -822,7 +827,7 @@ def _compare_sites(host: Host, expected: sites.Expected, report: sites.Report, s
         host.add("note", "sites.txt", text)
 
 
-def _astray(host: Host, report: sites.Report, symbols: Mapping[str, str]) -> list[str]:
+def _astray(host: Host, report: patched.Report, symbols: Mapping[str, str]) -> list[str]:
     """Say which sites do not lead to the replacement of their own function; the kernel names where they lead."""
     wanted = {
         event["symbol"]: (plan["module"], str(event.get("replacement") or ""))
@@ -854,7 +859,7 @@ def judge_callers(host: Host, records: Mapping[str, int]) -> None:
             host.add("fail", "sites.txt", text)
 
 
-def _note_unreached(host: Host, expected: sites.Expected, symbols: Mapping[str, str]) -> None:
+def _note_unreached(host: Host, expected: relocations.Expected, symbols: Mapping[str, str]) -> None:
     """Tell of the calls that cannot be intercepted, or may not have been seen."""
     source = f"modules/{host.target}.ko"
     host.unreached = expected.unreached(symbols)

@@ -24,7 +24,7 @@ from ..base.table import table as table_of
 from ..evidence import accounts as collection
 from ..evidence import counters, host_records
 from ..evidence.expect import Expect, Taint
-from ..evidence.splats import Policy
+from ..evidence.policy import Policy
 from ..trace import clocks, dataset, pages
 from ..trace import rows as records
 from ..trace import text as trace

@@ -103,9 +103,9 @@ def test_the_sample_is_read_and_every_rule_says_what_it_means() -> None:
         ("{event: called_u}", "{event: called_u, value: p}", "expect.yml:19: unknown key 'value'"),
         ("{event: called_u}", "[]", "expect.yml:19: 'as_many' must be a mapping or a list"),
         ("name: even", "name: some", "a rule named 'some' stands above"),
-        ("4096: outside", "4097: outside", "expect.yml:25: '4097' is no taint flag"),
+        ("4096: outside", "4097: outside", "expect.yml:25: '4097' is not a taint flag"),
         ("4096: outside", "4096: ''", "expect.yml:25: the meaning of a taint flag must be a text"),
-        ("must_show: [4096]", "must_show: [x]", "expect.yml:26: 'x' is no taint flag"),
+        ("must_show: [4096]", "must_show: [x]", "expect.yml:26: 'x' is not a taint flag"),
         ("target: t\n", "target: t\n\ttab\n", "expect.yml:2: is not valid YAML"),
     ],
 )

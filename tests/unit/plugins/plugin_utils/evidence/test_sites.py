@@ -9,8 +9,10 @@ import subprocess
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import sites
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.sites import Key, Place
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import patched, relocations, sites
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.patched import parse_report
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.place import Key, Place
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.relocations import expected_sites
 
 SOURCE = r"""
 extern void kfree(const void *);
@@ -38,8 +40,8 @@ def build(directory: pathlib.Path, source: str, *flags: str) -> bytes:
     return (directory / "module.o").read_bytes()
 
 
-def count(data: bytes, *symbols: str) -> sites.Expected:
-    return sites.expected_sites(io.BytesIO(data), symbols)
+def count(data: bytes, *symbols: str) -> relocations.Expected:
+    return expected_sites(io.BytesIO(data), symbols)
 
 
 @pytest.mark.parametrize(("flags", "calls"), [(("-m64", "-mcmodel=kernel"), 2), (("-m32",), 3)], ids=["x86_64", "i386"])
@@ -203,7 +205,7 @@ function kfree call 1 jmp 1
 function up call 0 jmp 0
 """
 SYMBOLS = {"__kmalloc": "__kmalloc_noprof", "kfree": "kfree", "up": "up"}
-EXPECTED = sites.Expected(
+EXPECTED = relocations.Expected(
     [
         Place("__kmalloc_noprof", "call", "init", 0x42),
         Place("kfree", "call", "core", 0x10),
@@ -213,10 +215,9 @@ EXPECTED = sites.Expected(
 
 
 def test_the_report_is_read_whole() -> None:
-    report = sites.parse_report(REPORT)["cp_target"]
+    report = parse_report(REPORT)["cp_target"]
     assert report.text == {"core": (0x7F4, 2036), "init": (0x11A, 282)}
-    assert report.nanoseconds == 48211
-    assert report.sites[0] == sites.Patched(
+    assert report.sites[0] == patched.Patched(
         "__kmalloc_noprof", "call", "init", 0x42, "kedr_repl___kmalloc", 0, "my_payload1"
     )
     assert report.functions["kfree"] == {"call": 1, "jmp": 1, "jcc": 0}
@@ -233,7 +234,7 @@ def test_the_report_is_read_whole() -> None:
 )
 def test_a_site_leads_to_what_the_text_says(to: str, destination: tuple[str, int, str]) -> None:
     text = REPORT.replace("jmp core 0x25 to kedr_repl_kfree+0x0 my_payload1", f"jmp core 0x25 to {to}")
-    (site,) = [one for one in sites.parse_report(text)["cp_target"].sites if one.kind == "jmp"]
+    (site,) = [one for one in parse_report(text)["cp_target"].sites if one.kind == "jmp"]
     assert (site.to, site.to_offset, site.to_module) == destination
 
 
@@ -243,13 +244,13 @@ def test_what_few_targets_have_is_read_too() -> None:
         "site up jcc core 0x30 to kedr_repl_up+0x0 my_payload3\n"
         "function up call 0 jmp 0 jcc 1\nstatic_call up 2\nnoinstr up 1\n",
     )
-    report = sites.parse_report(text)["cp_target"]
+    report = parse_report(text)["cp_target"]
     assert report.functions["up"] == {"call": 0, "jmp": 0, "jcc": 1}
     assert report.branches("up") == {"call": 0, "jmp": 1}
     assert report.branches("kfree") == {"call": 1, "jmp": 1}
     assert report.branches("never_named") == {"call": 0, "jmp": 0}
     assert (report.static_calls, report.noinstr) == ({"up": 2}, {"up": 1})
-    expected = sites.Expected([*EXPECTED.places, Place("up", "jcc", "core", 0x30)], trampolines={"up": 2})
+    expected = relocations.Expected([*EXPECTED.places, Place("up", "jcc", "core", 0x30)], trampolines={"up": 2})
     assert sites.compare(expected, report, SYMBOLS) == []
     assert sites.compare(EXPECTED, report, SYMBOLS) == [
         "up: 1 jcc sites patched in the core text, the relocations name 0",
@@ -259,7 +260,7 @@ def test_what_few_targets_have_is_read_too() -> None:
 
 
 def test_equal_sites_differ_in_nothing() -> None:
-    assert sites.compare(EXPECTED, sites.parse_report(REPORT)["cp_target"], SYMBOLS) == []
+    assert sites.compare(EXPECTED, parse_report(REPORT)["cp_target"], SYMBOLS) == []
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_equal_sites_differ_in_nothing() -> None:
 )
 def test_a_difference_names_function_kind_and_area(old: str, new: str, said: str) -> None:
     assert old in REPORT
-    report = sites.parse_report(REPORT.replace(old, new))["cp_target"]
+    report = parse_report(REPORT.replace(old, new))["cp_target"]
     assert any(said in text for text in sites.compare(EXPECTED, report, SYMBOLS))
 
 
@@ -304,9 +305,9 @@ def test_a_difference_names_function_kind_and_area(old: str, new: str, said: str
 def test_a_report_that_contradicts_itself_is_refused(old: str, new: str, said: str) -> None:
     assert old in REPORT
     with pytest.raises(ForeignError, match=said):
-        sites.parse_report(REPORT.replace(old, new))
+        parse_report(REPORT.replace(old, new))
 
 
 def test_a_report_that_is_cut_off_is_refused() -> None:
     with pytest.raises(ForeignError, match="cut off"):
-        sites.parse_report(REPORT[:-1])
+        parse_report(REPORT[:-1])

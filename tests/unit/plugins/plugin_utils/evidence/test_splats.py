@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import policy, splats
 from hypothesis import given
 from hypothesis import strategies as st
 
 ROOT = pathlib.Path(paths.ROOT)
-POLICY = splats.load_policy(str(ROOT / "data" / "splats.yml"))
+POLICY = policy.load_policy(str(ROOT / "data" / "splats.yml"))
 MARKER = "kedr: run 1 begins"
 END = "kedr: run 1 ends"
 
@@ -59,14 +59,14 @@ def test_what_is_denied_is_not_taken_for_a_hole() -> None:
 
 
 @pytest.mark.parametrize(("rule", "case"), ALLOWED, ids=lambda value: getattr(value, "name", None))
-def test_every_allowed_case_would_be_a_splat_without_its_rule(rule: splats.Rule, case: str) -> None:
+def test_every_allowed_case_would_be_a_splat_without_its_rule(rule: policy.LogRule, case: str) -> None:
     assert splats.judge(case, POLICY) is None
     others = tuple(one for one in POLICY.allow if one is not rule)
-    assert splats.judge(case, splats.Policy(POLICY.deny, POLICY.panic, others)) is not None
+    assert splats.judge(case, policy.Policy(POLICY.deny, POLICY.panic, others)) is not None
 
 
 @pytest.mark.parametrize(("rule", "case"), ALLOWED, ids=lambda value: getattr(value, "name", None))
-def test_an_allowed_message_with_more_in_it_is_a_splat(rule: splats.Rule, case: str) -> None:
+def test_an_allowed_message_with_more_in_it_is_a_splat(rule: policy.LogRule, case: str) -> None:
     assert splats.judge(f"BUG: {case}", POLICY) is not None
     assert splats.judge(f"{case} BUG: really", POLICY) is not None
 
@@ -87,11 +87,11 @@ def test_every_case_about_a_program_of_a_user_is_noted_and_is_no_splat(prefix: s
 
 
 def test_what_is_about_users_has_a_text_to_look_for() -> None:
-    assert [one.pattern for rule in POLICY.users for one in rule.patterns if not splats.literal(one.pattern)] == []
+    assert [one.pattern for rule in POLICY.users for one in rule.patterns if not policy.literal(one.pattern)] == []
 
 
 @pytest.mark.parametrize(("rule", "case"), DENIED, ids=lambda value: getattr(value, "name", None))
-def test_no_complaint_of_the_kernel_is_taken_for_one_about_a_user(rule: splats.Rule, case: str) -> None:
+def test_no_complaint_of_the_kernel_is_taken_for_one_about_a_user(rule: policy.LogRule, case: str) -> None:
     about = f"[    1.000000] {IN_FILE}"
     for line in (case, f"x: {case}", f"{case} in a[1,2+3]"):
         found = seen(about, f"[    2.000000] {line}", about)
@@ -230,14 +230,14 @@ def test_no_pattern_repeats_a_repetition_without_a_bound() -> None:
     ],
 )
 def test_a_pattern_is_not_tried_on_what_lacks_its_text(pattern: str, text: str) -> None:
-    assert splats.literal(pattern) == text
+    assert policy.literal(pattern) == text
 
 
 @given(st.sampled_from(DENIED), st.text(max_size=20), st.text(max_size=20))
-def test_looking_for_texts_first_loses_no_match(denied: tuple[splats.Rule, str], left: str, right: str) -> None:
+def test_looking_for_texts_first_loses_no_match(denied: tuple[policy.LogRule, str], left: str, right: str) -> None:
     text = left + denied[1] + right
     for one in (pattern for rule in (*POLICY.panic, *POLICY.deny) for pattern in rule.patterns):
-        assert splats.literal(one.pattern) in text or not one.search(text)
+        assert policy.literal(one.pattern) in text or not one.search(text)
 
 
 RULES = ("controller", "not patched")
@@ -678,5 +678,5 @@ def test_a_mistake_in_the_policy_is_named_by_file_and_line(tmp_path: pathlib.Pat
     path = tmp_path / "splats.yml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        splats.load_policy(str(path))
+        policy.load_policy(str(path))
     assert said in str(caught.value)

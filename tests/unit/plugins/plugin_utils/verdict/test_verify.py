@@ -19,7 +19,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths, rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.steps import append_step
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import load_expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_shipped
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import text as report
