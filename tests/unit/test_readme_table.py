@@ -38,7 +38,14 @@ def test_each_of_them_has_a_line_of_its_own() -> None:
 
 
 def test_the_table_is_what_the_generator_makes_of_them() -> None:
-    assert shown() == readme.table(rows.lines(kept(), lambda: SYSTEMS)), "run: bin/kedr-report --readme"
+    matrix = rows.lines(kept(), lambda: SYSTEMS)
+    assert shown(readme.MATRIX_PAGE) == readme.table(matrix), "run: bin/kedr-report --readme"
+    assert shown() == readme.short_table(matrix), "run: bin/kedr-report --readme"
+
+
+def test_the_readme_tells_how_many_systems_are_not_run() -> None:
+    never = sum(not any(result["row"]["name"] == row["name"] for result in kept()) for row in SYSTEMS)
+    assert f"; {never} systems not run; finished " in shown()
 
 
 @pytest.mark.parametrize("name", [row["name"] for row in SYSTEMS])
@@ -47,7 +54,7 @@ def test_the_table_has_a_row_for_every_system(name: str) -> None:
     (result,) = [result for result in kept() if result["row"]["name"] == name] or [row]
     cells = [row["system"] + (f", {row['variant']}" if "variant" in row else ""), result["kernel"], result["arch"]]
     start = "| " + " | ".join(report.markdown_text(cell) for cell in cells) + " |"
-    assert [line for line in shown().splitlines() if line.startswith(start)], RENEW
+    assert [line for line in shown(readme.MATRIX_PAGE).splitlines() if line.startswith(start)], RENEW
 
 
 def test_the_page_of_systems_is_what_the_generator_makes_of_them() -> None:

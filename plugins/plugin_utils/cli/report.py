@@ -56,8 +56,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--readme",
         action="store_true",
-        help=f"keep the results in {readme.KEPT} and write the tables of README.md and "
-        f"{readme.SYSTEMS_PAGE}; without RUN only the tables",
+        help=f"keep the results in {readme.KEPT} and write the tables of {readme.README}, "
+        f"{readme.MATRIX_PAGE} and {readme.SYSTEMS_PAGE}; without RUN only the tables",
     )
     return parser
 
@@ -88,7 +88,8 @@ def _readme(root: str, new: Sequence[report_rows.Result]) -> None:
             stream.write(f"[\n{lines}\n]\n")
     found = results.read(kept)
     rows = [(row.about(), row.target) for row in load_systems(SHIPPED)]
-    tables = {"README.md": readme.table(report_rows.lines(found, about_shipped)),
+    matrix = report_rows.lines(found, about_shipped)
+    tables = {readme.README: readme.short_table(matrix), readme.MATRIX_PAGE: readme.table(matrix),
               readme.SYSTEMS_PAGE: readme.checked_table(rows, found)}
     for name, table in tables.items():
         path = os.path.join(root, name)

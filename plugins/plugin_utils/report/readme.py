@@ -20,6 +20,10 @@ NEEDED = ("row", "target", "steps", "finished", "unreached")
 
 BEGIN = "<!-- tested systems: made by bin/kedr-report --readme -->"
 END = "<!-- end of tested systems -->"
+README = "README.md"
+"""The page that tells of the systems on which the sample target was run as they are installed."""
+MATRIX_PAGE = os.path.join("docs", "matrix.md")
+"""The page that tells of every system with the newest result."""
 SYSTEMS_PAGE = os.path.join("docs", "systems.md")
 """The page that tells of every row when it was checked, and on which kernel."""
 
@@ -60,15 +64,31 @@ def _without(value: Any, folder: str) -> Any:
     return value
 
 
+def short_table(matrix: Sequence[Line]) -> str:
+    """The systems on which the sample target was run as they are installed, and the sum of the whole matrix."""
+    return "\n".join([*_table([line for line in matrix if _is_plain(line)]), "", _sum(matrix)])
+
+
+def _is_plain(line: Line) -> bool:
+    return line.about("group") == "base" and not line.about("variant")
+
+
 def table(matrix: Sequence[Line]) -> str:
     """The table, its sum, and the reason of each system that is not OK."""
-    shown = markdown_table(HEADINGS, (_cells(line) for line in matrix))
-    last = max((str(line.result["finished"]) for line in matrix if line.result), default="")
-    shown += ["", f"{summary(matrix)}{f'; finished {last[:10]}' if last else ''}."]
+    shown = [*_table(matrix), "", _sum(matrix)]
     bad = [line for line in matrix if line.bad and line.result]
     if bad:
         shown += ["", *(f"- {_system(line)}: {line.verdict}: {_reason(line)}" for line in bad)]
     return "\n".join(shown)
+
+
+def _table(matrix: Sequence[Line]) -> list[str]:
+    return markdown_table(HEADINGS, (_cells(line) for line in matrix))
+
+
+def _sum(matrix: Sequence[Line]) -> str:
+    last = max((str(line.result["finished"]) for line in matrix if line.result), default="")
+    return f"{summary(matrix)}{f'; finished {last[:10]}' if last else ''}."
 
 
 def _cells(line: Line) -> list[str]:
