@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import Any, BinaryIO
 
 from ..base import confine
@@ -20,13 +21,15 @@ from .place import KINDS, Key, Place, by_key
 try:
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
-    from elftools.elf.relocation import RelocationSection
-    from elftools.elf.sections import SymbolTableSection
+    from elftools.elf.relocation import Relocation, RelocationSection
+    from elftools.elf.sections import Section, SymbolTableSection
 
     ELFTOOLS_ERROR = ""
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     ELFTOOLS_ERROR = str(import_error)
 
+_ARCHITECTURES = {machine: arch for arch in (x86,) for machine in arch.MACHINES}
+"""What knows each machine of an ELF file; another architecture is a file in ``arch/`` and a word here."""
 _EXECINSTR, _ALLOC = 0x4, 0x2
 _STATIC_CALL = "__SCT__"  # the trampoline of a static call is the function's name behind this
 _TRAMPOLINES = ".static_call.text"  # each is a JMP; the kernel leads its callers past it, so it is not a site
@@ -80,7 +83,7 @@ class Expected:
 
 
 def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
-    """Count the sites of ``symbols`` in a relocatable module file (x86_64 or i386).
+    """Count the sites of ``symbols`` in a relocatable module file.
 
     Raises ForeignError when the stream holds no such file.
     """
@@ -95,20 +98,21 @@ def _counted(stream: BinaryIO, wanted: frozenset[str]) -> dict[str, Any]:
     """Return the fields of Expected."""
     try:
         elf = ELFFile(stream)
-        if elf["e_type"] == "ET_REL" and elf["e_machine"] in x86.MACHINES:
+        if elf["e_type"] == "ET_REL" and elf["e_machine"] in _ARCHITECTURES:
             return vars(_count(elf, wanted))
     except ELFError as error:
         raise ForeignError(f"not a readable ELF file: {error}") from None
-    raise ForeignError(f"not a relocatable x86 module: {elf['e_type']}, {elf['e_machine']}")
+    known = ", ".join(_ARCHITECTURES)
+    raise ForeignError(f"not a relocatable module of {known}: {elf['e_type']}, {elf['e_machine']}")
 
 
 def _count(elf: ELFFile, wanted: frozenset[str]) -> Expected:
-    result = Expected()
+    counting = _Counting(_ARCHITECTURES[elf["e_machine"]], wanted)
     starts = _starts(elf)
     for section in elf.iter_sections():
         if _is_code(section):
             area = _area(section.name)
-            result.text[area] = result.text.get(area, 0) + section["sh_size"]
+            counting.result.text[area] = counting.result.text.get(area, 0) + section["sh_size"]
         if not isinstance(section, RelocationSection):
             continue
         target = elf.get_section(section["sh_info"])
@@ -116,8 +120,8 @@ def _count(elf: ELFFile, wanted: frozenset[str]) -> Expected:
             continue
         table = elf.get_section(section["sh_link"])
         if isinstance(table, SymbolTableSection):
-            _count_section(section, target, table, wanted, starts.get(section["sh_info"], 0), result)
-    return result
+            counting.section(section, target, table, starts.get(section["sh_info"], 0))
+    return counting.result
 
 
 def _starts(elf: ELFFile) -> dict[int, int]:
@@ -135,8 +139,8 @@ def _starts(elf: ELFFile) -> dict[int, int]:
     return starts
 
 
-def _is_code(section: object) -> bool:
-    flags = section["sh_flags"]  # type: ignore[index]
+def _is_code(section: Section) -> bool:
+    flags = section["sh_flags"]
     return bool(flags & _EXECINSTR) and bool(flags & _ALLOC)
 
 
@@ -145,54 +149,55 @@ def _area(name: str) -> str:
     return "init" if name.startswith(".init") else "core"
 
 
-def _count_section(
-    relocations: RelocationSection,
-    target: object,
-    table: SymbolTableSection,
-    wanted: frozenset[str],
-    start: int,
-    result: Expected,
-) -> None:
-    data = target.data()  # type: ignore[attr-defined]
-    code = _is_code(target)
-    section: str = target.name  # type: ignore[attr-defined]
-    area = _area(section)
-    names: dict[int, str] = {}
-    for relocation in relocations.iter_relocations():
-        index = relocation["r_info_sym"]
-        if index not in names:
-            symbol = table.get_symbol(index)
-            # A function of the module's own that has the same name is not the exported one.
-            names[index] = symbol.name if symbol["st_shndx"] == "SHN_UNDEF" else ""
-        name = names[index]
-        if code and x86.is_thunk(name):
-            result.indirect += 1
-        plain = name.removeprefix(_STATIC_CALL)
-        if plain not in wanted:
-            continue
-        kind = "pointer"
-        if code and relocation["r_info_type"] in x86.BRANCHES:
-            kind = x86.branch(data, relocation["r_offset"], _addend(relocation, data))
-        if plain != name:
-            # Outside of code stand the keys of the trampoline, not calls.
-            if code:
-                _add(result.static_calls, plain)
-        elif kind not in KINDS:
-            _add(result.pointers if kind == "pointer" else result.others, name)
+class _Counting:
+    """Counts the relocations of one module for the functions that are wanted."""
+
+    def __init__(self, arch: ModuleType, wanted: frozenset[str]) -> None:
+        self.arch, self.wanted, self.result = arch, wanted, Expected()
+
+    def section(self, relocations: RelocationSection, target: Section, table: SymbolTableSection, start: int) -> None:
+        """Count those of one section, which begins at ``start`` of its area."""
+        data, code = target.data(), _is_code(target)
+        names: dict[int, str] = {}
+        for relocation in relocations.iter_relocations():
+            index = relocation["r_info_sym"]
+            if index not in names:
+                symbol = table.get_symbol(index)
+                # A function of the module's own that has the same name is not the exported one.
+                names[index] = symbol.name if symbol["st_shndx"] == "SHN_UNDEF" else ""
+            name = names[index]
+            if code and self.arch.is_thunk(name):
+                self.result.indirect += 1
+            plain = name.removeprefix(_STATIC_CALL)
+            if plain not in self.wanted:
+                continue
+            if plain == name:
+                self._reference(name, self._kind(relocation, data, code), relocation["r_offset"], target.name, start)
+            elif code:  # outside of code stand the keys of the trampoline, not calls
+                _add(self.result.static_calls, plain)
+
+    def _kind(self, relocation: Relocation, data: bytes, code: bool) -> str:
+        if not code or relocation["r_info_type"] not in self.arch.BRANCHES:
+            return "pointer"
+        return str(self.arch.branch(data, relocation["r_offset"], _addend(relocation, data)))
+
+    def _reference(self, name: str, kind: str, offset: int, section: str, start: int) -> None:
+        if kind not in KINDS:
+            _add(self.result.pointers if kind == "pointer" else self.result.others, name)
         elif section == _TRAMPOLINES:
-            _add(result.static_calls, name)
-            _add(result.trampolines, name)
+            _add(self.result.static_calls, name)
+            _add(self.result.trampolines, name)
         else:
-            opcode = x86.start_of(relocation["r_offset"], kind)
-            result.places.append(Place(name, kind, area, start + opcode))
+            at = start + self.arch.start_of(offset, kind)
+            self.result.places.append(Place(name, kind, _area(section), at))
 
 
 def _add(counts: dict[str, int], what: str) -> None:
     counts[what] = counts.get(what, 0) + 1
 
 
-def _addend(relocation: object, data: bytes) -> int:
-    if relocation.is_RELA():  # type: ignore[attr-defined]
-        return int(relocation["r_addend"])  # type: ignore[index]
-    offset = relocation["r_offset"]  # type: ignore[index]
+def _addend(relocation: Relocation, data: bytes) -> int:
+    if relocation.is_RELA():
+        return int(relocation["r_addend"])
+    offset = relocation["r_offset"]
     return int.from_bytes(data[offset : offset + 4], "little", signed=True)
