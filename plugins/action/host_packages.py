@@ -24,7 +24,7 @@ class ActionModule(HostAction):
         path = self.options["packages"]
         families = packages.load(self.path(path) if path else packages.DEFAULT)
         try:
-            answer = self.ask(shell.load_script("prepared", "host_packages"), {
+            answer = self.ask(shell.load_script(*packages.programs(families)), {
                 "k_data": packages.lines(families), "k_upgrade": "yes" if self.options["upgrade_kernel"] else "no",
                 "k_check": "yes" if self.check_mode() else "no",
             })

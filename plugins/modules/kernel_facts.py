@@ -65,6 +65,11 @@ facts:
       type: str
       returned: always
       sample: 6.12.117+deb13-amd64
+    flavour:
+      description: Flavour of the kernel, which is the end of its release; empty when it has none.
+      type: str
+      returned: always
+      sample: amd64
     build:
       description: Which build of that release, as of C(uname -v).
       type: str

@@ -37,6 +37,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
     tree = answer.one("kernel_tree")
     return {
         "release": _checked(_RELEASE, answer.one("release"), "kernel release"),
+        "flavour": _plain(answer.one("flavour")),
         "build": _plain(answer.one("build")),
         "machine": _checked(_RELEASE, answer.one("machine"), "machine"),
         "system": system.get("PRETTY_NAME", "unknown"),

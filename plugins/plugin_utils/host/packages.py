@@ -15,6 +15,7 @@ from ..base.errors import InputError
 
 DEFAULT = paths.data("packages.yml")
 MANAGERS = ("apt", "dnf", "zypper", "none")
+"""Each but ``none`` has a program, ``sh/packages_NAME.sh``."""
 NEEDED = ("headers", "compiler", "make", "libc", "elf", "kmod", "tar")
 """What every family names."""
 OPTIONAL = ("compiler_version", "kernel", "kernel_extra", "multiversion")
@@ -105,6 +106,12 @@ def lines(families: Iterable[Family]) -> list[str]:
     return said
 
 
+def programs(families: Iterable[Family]) -> list[str]:
+    """Return the names of the sh programs that install packages on a host of one of `families`."""
+    managers = dict.fromkeys(family.manager for family in families if family.manager != "none")
+    return ["prepared", "packages_choose", *(f"packages_{name}" for name in managers), "host_packages"]
+
+
 def family_of(families: Iterable[Family], words: Iterable[str]) -> Family | None:
     """Return the family that the first of `words` (ID and ID_LIKE of os-release) belongs to."""
     known = {word: family for family in reversed(list(families)) for word in family.ids}
@@ -117,26 +124,10 @@ def advice(families: Iterable[Family], facts: Mapping[str, Any], purposes: Itera
     if family is None:
         return ""
     release = str(facts.get("release", ""))
-    version, flavour = split_release(release, family.manager)
+    flavour = str(facts.get("flavour", ""))
+    version = release.removesuffix(flavour)[:-1] if flavour else release
     values = {"release": release, "version": version, "flavour": flavour or "default",
               "-flavour": f"-{flavour}" if flavour else "", "gcc": ""}
     names = [shlex.quote(re.sub(r"\{([^}]*)\}", lambda match: values[match[1]], family.packages[what][-1]))
              for what in purposes]
     return f"{family.command} {' '.join(names)}"
-
-
-def split_release(release: str, manager: str) -> tuple[str, str]:
-    """Return version and flavour of a kernel's release, as the families of `manager` write it.
-
-    >>> split_release("6.4.0-150600.21-default", "zypper")
-    ('6.4.0-150600.21', 'default')
-    >>> split_release("6.11.4-301.fc41.x86_64+debug", "dnf")
-    ('6.11.4-301.fc41.x86_64', 'debug')
-    """
-    if manager == "zypper":
-        version, _dash, flavour = release.rpartition("-")
-        return (version, flavour) if version and flavour[:1].isalpha() else (release, "default")
-    if manager == "dnf":
-        version, _plus, flavour = release.partition("+")
-        return version, flavour
-    return release, ""

@@ -4,7 +4,7 @@
 # line that begins a run in the kernel log, it first ends the programs that an interrupted run left running; else it
 # changes nothing.
 # k_symbols, k_configs: lines of names to look up; k_target: module that will be watched, or empty.
-: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_tree?}" "${k_compiler?}" "${k_private?}"
+: "${k_symbols?}" "${k_configs?}" "${k_target?}" "${k_marker?}" "${k_tree?}" "${k_compiler?}" "${k_flavour?}" "${k_private?}"
 k_tracing=
 k_watched=/sys/module/cp_controller/parameters/target_name
 k_line=
@@ -52,6 +52,8 @@ fi
 k_release=$(uname -r)
 k_machine=$(uname -mv)
 value release "$k_release"
+split "$k_release"
+value flavour "$k_flavour"
 value build "${k_machine% *}"
 value machine "${k_machine##* }"
 flag root [ "$(id -u)" = 0 ]

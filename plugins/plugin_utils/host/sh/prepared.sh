@@ -4,6 +4,8 @@
 k_tree=
 k_gcc=
 k_compiler=
+k_flavour=
+k_version=
 k_line=
 
 # compiler: sets k_compiler to what gcc says it is, or to nothing.
@@ -65,6 +67,25 @@ elf_needed() {
 	fi
 	[ -f "$k_tree/tools/objtool/Makefile" ] && [ ! -x "$k_tree/tools/objtool/objtool" ] &&
 		grep -qs -e '^CONFIG_STACK_VALIDATION=y' -e '^CONFIG_OBJTOOL=y' "$k_tree/include/config/auto.conf" "$k_tree/.config"
+}
+
+# flavours: for each kernel release on standard input, prints it and its flavour: what follows the numbers, or nothing.
+# VERSION[-rcN]+BUILD-FLAVOUR, VERSION[-rcN]-BUILD-FLAVOUR, VERSION-BUILD.ARCH+FLAVOUR, VERSION[-rcN]-FLAVOUR.
+flavours() {
+	awk '{
+		flavour = $1
+		if (!sub(/^[^-+]*(-rc[0-9]+)?([+][^-]*-|-[0-9][^-+]*[-+])/, "", flavour) &&
+			!(sub(/^[^-+]*(-rc[0-9]+)?-/, "", flavour) && flavour ~ /^[a-z]/)) flavour = ""
+		print $1, flavour
+	}'
+}
+
+# split RELEASE: sets k_version and k_flavour.
+split() {
+	k_flavour=$(printf '%s\n' "$1" | flavours)
+	k_flavour=${k_flavour#* }
+	k_version=${1%"$k_flavour"}
+	[ -z "$k_flavour" ] || k_version=${k_version%?}
 }
 
 # lacks RELEASE: the values `lacks`, by the purposes of packages; k_tree and k_compiler are set before.

@@ -29,6 +29,7 @@ def test_what_this_machine_answers_becomes_facts() -> None:
     done = subprocess.run(call.command, shell=True, input=call.stdin, capture_output=True, check=False, timeout=60)
     found = facts.facts_of_answer(shell.parse(done.stdout, call.nonce))
     assert (found["release"], found["machine"]) == (os.uname().release, os.uname().machine)
+    assert found["release"].endswith(found["flavour"])
     assert found["build"] == os.uname().version
     assert found["cpus"] >= 1
     assert found["uptime"] > 0

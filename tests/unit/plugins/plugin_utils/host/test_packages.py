@@ -5,6 +5,7 @@ the same names."""
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -34,7 +35,7 @@ GOOD = """families:
 def words(request: pytest.FixtureRequest):
     """Runs words of host_packages.sh, cut off before it does anything, in one of the shells; returns what is said."""
     shell = {"busybox": "busybox sh", "bash": "bash --posix"}.get(request.param, request.param)
-    program = hostshell.load_script("prepared", "host_packages").partition("\nk_release=$(uname -r)\n")[0]
+    program = hostshell.load_script(*packages.programs(packages.load())).partition("\nk_release=$(uname -r)\n")[0]
 
     def do(code: str, **values: str) -> list[str]:
         call = hostshell.frame(f"{program}\n{code}\n", {
@@ -51,6 +52,29 @@ def test_the_table_of_the_collection_is_sound() -> None:
     families = packages.load()
     assert {family.manager for family in families} == set(packages.MANAGERS)
     assert all(set(packages.NEEDED) <= set(family.packages) for family in families)
+
+
+def test_every_package_manager_has_a_program_with_every_word_of_it() -> None:
+    comment = (pathlib.Path(hostshell.SCRIPTS) / "packages_choose.sh").read_text()
+    needed = re.findall(r"(?m)^#   MANAGER(_\w+) ", comment)
+    assert len(needed) == 8
+    for name in set(packages.MANAGERS) - {"none"}:
+        program = hostshell.load_script(f"packages_{name}")
+        assert [word for word in needed if f"\n{name}{word}() {{\n" not in f"\n{program}"] == []
+
+
+def test_only_the_programs_of_package_managers_that_the_table_names_are_sent(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "packages.yml").write_text(GOOD)
+    told = packages.programs(packages.load(str(tmp_path / "packages.yml")))
+    assert told == ["prepared", "packages_choose", "packages_apt", "host_packages"]
+    assert set(told) < set(packages.programs(packages.load()))
+
+
+@pytest.mark.parametrize("manager", ["apt", "dnf", "zypper", ""])
+def test_a_host_without_os_release_is_of_the_first_family_whose_package_manager_it_has(words, manager: str) -> None:
+    code = 'have() { [ "${1%%-*}" = "${k_m:-none}" ] || [ "$1" = rpm ] || [ "$1" = dpkg-query ]; }\nos_words() { :; }\n'
+    said = words(code + 'find_family; value said "$k_manager"; value said "${k_family:+$(names manager)}"', k_m=manager)
+    assert said == [manager, manager]
 
 
 @pytest.mark.parametrize(("old", "new", "line", "words_of_it"), [
@@ -88,8 +112,10 @@ def test_a_word_that_two_families_claim_is_a_mistake(tmp_path: pathlib.Path) -> 
     ("fedora", "6.8.5-301.fc40.x86_64+debug", "dnf install kernel-debug-devel-6.8.5-301.fc40.x86_64"),
     ("opensuse", "6.4.0-150600.21-rt", "zypper install 'kernel-rt-devel = 6.4.0-150600.21'"), ("plan9", "4", ""),
 ])
-def test_people_are_told_what_hosts_are_told(os_id: str, release: str, told: str) -> None:
-    assert packages.advice(packages.load(), {"os_id": os_id, "release": release}, ["headers"]) == told
+def test_people_are_told_what_hosts_are_told(words, os_id: str, release: str, told: str) -> None:
+    (flavour,) = words('split "$k_of"; value said "$k_flavour"', k_of=release)
+    facts = {"os_id": os_id, "release": release, "flavour": flavour}
+    assert packages.advice(packages.load(), facts, ["headers"]) == told
 
 
 @pytest.mark.parametrize(("text", "version"), [
@@ -105,26 +131,34 @@ def test_the_version_of_gcc_is_read_as_packages_are_called(words, text: str, ver
     assert words('gcc_of "$k_text"; value said "$k_gcc"', k_text=text) == [version]
 
 
-@pytest.mark.parametrize(("manager", "release", "version", "flavour"), [
-    ("apt", "6.12.107+deb13-amd64", "6.12.107+deb13-amd64", "amd64"),
-    ("apt", "6.12.107+deb13-cloud-amd64", "6.12.107+deb13-cloud-amd64", "cloud-amd64"),
-    ("apt", "6.12.107+deb13-686-pae", "6.12.107+deb13-686-pae", "686-pae"),
-    ("apt", "5.10.0-32-cloud-amd64", "5.10.0-32-cloud-amd64", "cloud-amd64"),
-    ("apt", "2.6.32-5-686-bigmem", "2.6.32-5-686-bigmem", "686-bigmem"),
-    ("apt", "6.1.0-0.deb11.21-amd64", "6.1.0-0.deb11.21-amd64", "amd64"),
-    ("apt", "6.8.0-1015-aws", "6.8.0-1015-aws", "aws"), ("apt", "6.8.0-45-generic", "6.8.0-45-generic", "generic"),
-    ("dnf", "6.11.4-301.fc41.x86_64", "6.11.4-301.fc41.x86_64", ""),
-    ("dnf", "6.11.4-301.fc41.x86_64+debug", "6.11.4-301.fc41.x86_64", "debug"),
-    ("zypper", "6.4.0-150600.21-default", "6.4.0-150600.21", "default"), ("zypper", "6.11.5-1-rt", "6.11.5-1", "rt"),
-    ("zypper", "4.12.14-azure", "4.12.14", "azure"),
+@pytest.mark.parametrize(("release", "flavour"), [
+    ("6.12.107+deb13-amd64", "amd64"), ("6.12.107+deb13-cloud-amd64", "cloud-amd64"),
+    ("6.12.107+deb13-686-pae", "686-pae"), ("5.10.0-32-cloud-amd64", "cloud-amd64"),
+    ("2.6.32-5-686-bigmem", "686-bigmem"), ("6.1.0-0.deb11.21-amd64", "amd64"), ("6.16-rc7+deb14-amd64", "amd64"),
+    ("6.10-rc7-amd64", "amd64"), ("6.8.0-1015-aws", "aws"), ("6.8.0-45-generic", "generic"),
+    ("6.5.0-1008-nvidia-64k", "nvidia-64k"), ("6.6.31+rpt-rpi-v8", "rpi-v8"),
+    ("6.11.4-301.fc41.x86_64", ""), ("6.11.4-301.fc41.x86_64+debug", "debug"), ("3.10.0-1160.el7.x86_64", ""),
+    ("5.14.0-503.el9.aarch64+64k-debug", "64k-debug"), ("6.1.102-108.177.amzn2023.x86_64", ""),
+    ("6.4.0-150600.21-default", "default"), ("6.11.5-1-rt", "rt"), ("4.12.14-azure", "azure"),
+    ("6.10.0-rc7-1.g12ab345-default", "default"), ("5.14.21-150400.15.5-rt_debug", "rt_debug"),
+    ("6.6.58-0-lts", "lts"), ("6.12.1", ""),
 ])
-def test_the_flavour_of_a_kernel_is_told_from_its_version(words, manager: str, release: str, version: str,
-                                                          flavour: str) -> None:
-    code = 'k_manager=$k_m; split "$k_of"; value said "$k_version"; value said "$k_flavour"'
-    said = words(code, k_m=manager, k_of=release)
-    assert said == [version, flavour]
-    if manager != "apt":
-        assert packages.split_release(release, manager) == (version, flavour)
+def test_the_flavour_of_a_kernel_is_told_from_its_version(words, release: str, flavour: str) -> None:
+    version = release.removesuffix(flavour)[:-1] if flavour else release
+    assert words('split "$k_of"; value said "$k_version"; value said "$k_flavour"', k_of=release) == [version, flavour]
+
+
+@pytest.mark.parametrize("release", ["6.12.107+deb13-cloud-amd64", "6.11.4-301.fc41.x86_64", "6.8.0-45-generic",
+                                     "6.11.4-301.fc41.x86_64+debug", "6.4.0-150600.21-default"])
+@pytest.mark.parametrize("manager", ["apt", "dnf", "zypper"])
+def test_hosts_and_people_fill_in_the_same_names(words, tmp_path: pathlib.Path, manager: str, release: str) -> None:
+    template = "a-{version}-{flavour}b{-flavour}-{release}"
+    path = tmp_path / "packages.yml"
+    path.write_text(GOOD.replace("manager: apt", f"manager: {manager}").replace("headers-{release}", template))
+    (flavour, name) = words('k_manager=$k_m; fill "$k_t" "$k_of"; value said "$k_flavour"; value said "$k_filled"',
+                            k_m=manager, k_t=template, k_of=release)
+    facts = {"os_id": "one", "release": release, "flavour": flavour}
+    assert packages.advice(packages.load(str(path)), facts, ["headers"]) == f"apt install {name}"
 
 
 @pytest.mark.parametrize(("manager", "template", "gcc", "name"), [
@@ -153,7 +187,7 @@ value said "$k_wanted$k_next"
 def test_headers_that_are_gone_are_told_by_their_own_names(words) -> None:
     (reason,) = words(GONE, k_more="make make\n", k_missing="")
     assert reason.startswith("the headers of the running kernel 6.1 are not in the host's repositories (a-6.1, b-6.1)")
-    assert "the newest kernel that is there together with its headers is 6.2: set kedr_upgrade_kernel" in reason
+    assert "the newest kernel there with its headers is 6.2: set kedr_upgrade_kernel" in reason
 
 
 def test_an_upgrade_wants_headers_and_kernel_of_the_newest_pair(words) -> None:
@@ -167,4 +201,4 @@ def test_an_upgrade_still_tells_what_else_cannot_be_had(words) -> None:
 
 def test_an_upgrade_without_its_kernel_is_not_begun(words) -> None:
     (reason,) = words(GONE, k_more="", k_missing="kernel", k_upgrade="yes")
-    assert "6.2, but it cannot be chosen: no kernel kernel-6.2" in reason
+    assert "6.2, but it cannot be installed: no package for kernel kernel-6.2" in reason
