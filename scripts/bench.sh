@@ -7,7 +7,6 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 become_root "$@"
-trap give_back EXIT
 "$root/scripts/packages.sh" lab bench || exit 1
 
 say "first run: fills the cache where it is cold"

@@ -7,11 +7,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guests.sh"
 
-"$root/scripts/setup.sh" run || exit 1
-become_root "$@"
-venv=$("$root/scripts/venv.sh" newest collect) || exit 1
-PATH=$venv/bin:$PATH
-cd "$root" || exit 1
+ready_for_guests collect "$@"
 
 count=${KEDR_GUESTS:-1}
 case $count in

@@ -11,8 +11,7 @@ case ${1-} in create | build) ;; *) die "usage: execution-environment.sh create|
 verb=$1
 directory=$(mkdir -p "$2" && cd "$2" && pwd) || die "cannot make the directory $2"
 shift 2
-venv=$("$root/scripts/venv.sh" newest runner) || exit 1
-PATH=$venv/bin:$PATH
+ready runner
 
 made=$(cd "$root" && ansible-galaxy collection build --force --output-path "$directory/built") ||
     die "the collection cannot be packed: $made"

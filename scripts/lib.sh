@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh disable=SC2034
-# Read by the other scripts: messages and places. $0 is a script in scripts/ or in a folder of it.
+# Read by the other scripts: messages, root, environments and places. $0 is a script in scripts/ or in a folder of it.
 
 say() { printf 'kedr.lab: %s\n' "$*" >&2; }
 
@@ -9,7 +9,10 @@ die() {
     exit 1
 }
 
-# Runs a command as root: as it is, or through sudo; says what is missing where neither works.
+# A message that `make test` shows again at its end.
+note() { echo "$*" | tee -a "${KEDR_NOTES:-/dev/null}" >&2; }
+
+# Runs a command as root: directly, or through sudo.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
@@ -20,8 +23,8 @@ as_root() {
     fi
 }
 
-# Goes on as root: starts the running script anew through sudo unless it runs as root already. The cache stays
-# that of who started it; what Ansible keeps in a home folder does not.
+# become_root "$@": starts the script again through sudo unless it runs as root. The cache stays that of who started
+# it; the home folder of Ansible does not. At the end the user gets back what root made, also after Ctrl-C.
 become_root() {
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 || die "guests and their images need root; run this as root, or install sudo"
@@ -31,15 +34,38 @@ become_root() {
             ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} \
             ${KEDR_FUZZ_SEED:+"KEDR_FUZZ_SEED=$KEDR_FUZZ_SEED"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
     fi
+    trap give_back EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }
 
-# Gives what root made in the checkout back to who started the script; the cache's images stay root's.
+# Gives what root made in the checkout back to who started the script; images in the cache stay root's.
 give_back() {
     [ -n "${KEDR_OWNER-}" ] || return 0
     for made in "$root/runs" "$root/.lab" "$KEDR_CACHE/modules" "$KEDR_CACHE/locks" "$KEDR_CACHE/logs" \
         "$KEDR_CACHE/accelerator.json" "$KEDR_CACHE/accelerator-firmware.json" "$KEDR_CACHE/.accelerator.lock" "$KEDR_CACHE/downloads"; do
         if [ -e "$made" ]; then chown -R --no-dereference "$KEDR_OWNER" "$made"; fi
     done
+}
+
+# ready KIND [GROUP...]: installs the packages of the groups and makes the environment KIND of venv.sh. Its folder is
+# $venv, its programs are the first in PATH; sshd is in /usr/sbin.
+ready() {
+    kind=$1
+    shift
+    [ $# -eq 0 ] || "$root/scripts/packages.sh" "$@" || exit 1
+    venv=$("$root/scripts/venv.sh" newest "$kind") || exit 1
+    PATH=$venv/bin:$PATH:/usr/sbin
+}
+
+# ready_for_guests KIND "$@": makes the script ready to run playbooks on guests, as root, in the checkout.
+ready_for_guests() {
+    "$root/scripts/setup.sh" run || exit 1
+    with=$1
+    shift
+    become_root "$@"
+    ready "$with"
+    cd "$root" || exit 1
 }
 
 root=$(cd "$(dirname "$0")" && while [ ! -f galaxy.yml ] && [ "$PWD" != / ]; do cd ..; done; pwd)

@@ -10,12 +10,8 @@ set -u
 . "$(dirname "$0")/guests.sh"
 
 KEDR_GUESTS=${KEDR_GUESTS:-3}
-"$root/scripts/setup.sh" run || exit 1
-become_root "$@"
-"$root/scripts/packages.sh" lab matrix || exit 1
-venv=$("$root/scripts/venv.sh" newest run) || exit 1
-PATH=$venv/bin:$PATH
-cd "$root" || exit 1
+ready_for_guests run "$@"
+"$root/scripts/packages.sh" matrix || exit 1
 
 # The arguments without those that choose rows: with a limit of its own they repeat one row.
 given=()

@@ -5,12 +5,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
-"$root/scripts/setup.sh" run || exit 1
-become_root "$@"
-trap give_back EXIT
-venv=$("$root/scripts/venv.sh" newest run) || exit 1
+ready_for_guests run "$@"
 name=$1
 shift
-cd "$root" || exit 1
-PATH=$venv/bin:$PATH
 ansible-playbook "playbooks/$name.yml" "$@"

@@ -7,11 +7,6 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab torture || exit 1
-trap 'exit 130' INT
-trap 'exit 143' TERM
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:$PATH
+ready test lab torture
 cd "$root" || exit 1
 python -m pytest -q tests/torture "$@"

@@ -7,11 +7,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guests.sh"
 
-"$root/scripts/setup.sh" run || exit 1
-become_root "$@"
-venv=$("$root/scripts/venv.sh" newest run) || exit 1
-PATH=$venv/bin:$PATH
-cd "$root" || exit 1
+ready_for_guests run "$@"
 
 # Guests of its own: a lab that `make lab-up` left running is not touched.
 KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/verify

@@ -24,9 +24,6 @@ under() {
     shift
     name=${venv##*/test-}
     name="ansible-core ${name%%-py*}, Python $(echo "$name" | sed 's/.*-py\([0-9.]*\)-.*/\1/')"
-    say "under $name"
-    note "${0##*/}: ran under $name"
+    note "${0##*/}: runs under $name"
     PATH=$venv/bin:$PATH "$@"
 }
-
-note() { echo "$*" >>"${KEDR_NOTES:-/dev/null}"; }

@@ -6,9 +6,8 @@ set -u
 
 # Ubuntu has no such package: its Chromium is a snap, which is no program of /usr/bin.
 if grep -qs '^ID=ubuntu' /etc/os-release && ! [ -x /usr/bin/chromedriver ]; then
-    echo "test-browser did not run: Ubuntu has no package chromium-driver" | tee -a "${KEDR_NOTES:-/dev/null}" >&2
+    note "test-browser did not run: Ubuntu has no package chromium-driver"
     exit 0
 fi
-"$root/scripts/packages.sh" browser || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-exec "$venv/bin/python" -m pytest -q tests/browser
+ready test browser
+exec python -m pytest -q tests/browser

@@ -6,12 +6,9 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:$PATH
+ready test lab
 missing=$(PYTHONPATH=.collections python tests/distros/trees.py "$KEDR_CACHE") || die "$missing"
-[ -z "$missing" ] || echo "distros.sh: not tried: $missing" | tee -a "${KEDR_NOTES:-/dev/null}"
+[ -z "$missing" ] || note "distros.sh: not tried: $missing"
 ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.6.*/bin/python3.6 >/dev/null 2>&1 ||
-    echo "distros.sh: pyenv has no Python 3.6 here, so that of a stand-in only says it is one" | tee -a "${KEDR_NOTES:-/dev/null}"
+    note "distros.sh: pyenv has no Python 3.6 here; a program that only says so stands in for it"
 python -m pytest -q tests/distros

@@ -5,8 +5,5 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab e2e || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:$PATH
+ready test lab e2e
 python -m pytest tests/e2e

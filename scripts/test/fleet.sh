@@ -5,17 +5,13 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab fleet || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:/usr/sbin:$PATH
+ready test lab fleet
 # A container may see the kernel's tracing and not be allowed to use it.
 probe=/sys/kernel/tracing/instances/kedr-probe-$$
 if error=$(mkdir "$probe" 2>&1); then
     rmdir "$probe"
 else
-    echo "tests/fleet/test_this_kernel.py did not run, for want of a trace instance: $error" |
-        tee -a "${KEDR_NOTES:-/dev/null}" >&2
+    note "tests/fleet/test_this_kernel.py did not run: a trace instance cannot be made: $error"
     set -- --ignore=tests/fleet/test_this_kernel.py "$@"
 fi
 python -m pytest -q tests/fleet "$@"

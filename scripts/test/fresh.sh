@@ -13,9 +13,6 @@ set -u
 # shellcheck disable=SC2086 # a list of words
 [ $# -gt 0 ] || set -- --systems "${FRESH-}" --parts "${FRESH_PARTS-}" --ubuntu "${FRESH_MIRROR_UBUNTU-}"
 become_root "$@"
-trap give_back EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 "$root/scripts/packages.sh" fresh || exit 1
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
 PYTHONPATH=$root/.collections "$venv/bin/python" "$root/tests/fresh/fresh.py" --cache "$KEDR_CACHE" --checkout "$root" "$@"

@@ -5,8 +5,5 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab honesty || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:$PATH
+ready test lab honesty
 python -m pytest tests/honesty

@@ -9,9 +9,8 @@ set -u
 command -v podman >/dev/null 2>&1 ||
     die "the image cannot be built: this machine has no podman; Debian has it in its packages podman and crun"
 [ "$(id -u)" -eq 0 ] || die "the image is built as root here; run this as root"
-"$root/scripts/packages.sh" lab || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
+ready test lab
 # Without namespaces and cgroups of a container runtime, which not every machine lets it have.
 BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
 export BUILDAH_ISOLATION
-"$venv/bin/python" -m pytest -v tests/image
+python -m pytest -v tests/image

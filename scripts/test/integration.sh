@@ -6,7 +6,6 @@ set -u
 . "$(dirname "$0")/ansible-versions.sh"
 . "$(dirname "$0")/ansible-test.sh"
 
-"$root/scripts/packages.sh" integration || exit 1
+ready test integration
 ansible_test_setup || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
 run_ansible_test integration

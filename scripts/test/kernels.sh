@@ -10,10 +10,7 @@ set -u
 # shellcheck disable=SC2086 # a list of directories
 [ $# -gt 0 ] || set -- ${TREES-}
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab kernels || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:$PATH
+ready test lab kernels
 if [ $# -gt 0 ]; then
     python tests/kernels/prove.py "$@"
     exit

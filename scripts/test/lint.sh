@@ -4,9 +4,7 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 
-"$root/scripts/packages.sh" lint || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:$PATH
+ready test lint
 status=0
 
 check() {

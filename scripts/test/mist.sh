@@ -4,5 +4,5 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-exec "$venv/bin/python" -m pytest -q tests/mist
+ready test
+exec python -m pytest -q tests/mist

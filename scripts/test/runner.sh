@@ -5,7 +5,7 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
+ready test
 KEDR_RUNNER=$("$root/scripts/venv.sh" newest runner) || exit 1
 export KEDR_RUNNER
-"$venv/bin/python" -m pytest -q tests/runner
+python -m pytest -q tests/runner

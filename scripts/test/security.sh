@@ -5,8 +5,5 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 become_root "$@"
-trap give_back EXIT
-"$root/scripts/packages.sh" lab security || exit 1
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-PATH=$venv/bin:/usr/sbin:$PATH
+ready test lab security
 python -m pytest -q tests/security "$@"

@@ -6,6 +6,5 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 command -v java >/dev/null 2>&1 || "$root/scripts/packages.sh" spark || exit 1
-venv=$("$root/scripts/venv.sh" newest spark) || exit 1
-PATH=$venv/bin:$PATH
+ready spark
 SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$venv/bin/python python -m pytest -v tests/spark

@@ -4,6 +4,6 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 
-venv=$("$root/scripts/venv.sh" newest test) || exit 1
-cd .collections && exec "$venv/bin/python" -m mypy --config-file "$root/pyproject.toml" \
+ready test
+cd .collections && exec python -m mypy --config-file "$root/pyproject.toml" \
     --cache-dir "$KEDR_CACHE/mypy" -p ansible_collections.kedr.lab.plugins

@@ -58,10 +58,11 @@ def table() -> dict[str, tuple[set[str], set[str]]]:
 
 
 def asked(script: str) -> set[str]:
-    """Return the words that a script gives to packages.sh, also by way of setup.sh."""
+    """Return the words that a script gives to packages.sh, also by way of setup.sh and of lib.sh."""
     text = text_of(Path(script))
-    words = {word for line in re.findall(r'/packages\.sh"? ([\w .+-]+)', text) for word in line.split()}
-    return words | ({"lab"} if "/setup.sh" in text else set())
+    lines = re.findall(r'(?m)(?:/packages\.sh"?|^ready \w+) ([\w .+-]+)', text)
+    by_setup = re.search(r"(?m)/setup\.sh|^ready_for_guests ", text)
+    return {word for line in lines for word in line.split()} | ({"lab"} if by_setup else set())
 
 
 def server(path: Path) -> str:
