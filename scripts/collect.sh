@@ -12,20 +12,13 @@ ready_for_guests collect "$@"
 count=${KEDR_GUESTS:-1}
 case $count in
     [1-9] | [1-9][0-9]) ;;
-    *) die "KEDR_GUESTS='$count' is no number of guests: 1 to 99" ;;
+    *) die "KEDR_GUESTS='$count' is not a number of guests: 1 to 99" ;;
 esac
 
-# Guests of its own: a lab that `make lab-up` left running is not touched.
-KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/collect
-KEDR_REPRODUCE=$(reproduce collect "$@")
-export KEDR_LAB_DIR KEDR_REPRODUCE
-begin "make collect"
-
+begin collect "$@"
 guests='[{"name": "debian13"}'
 for ((number = 2; number <= count; number++)); do guests+=", {\"name\": \"debian13-$number\"}"; done
-run_id=$(date -u +%Y%m%dT%H%M%SZ)-$$
-KEDR_CONSOLES=$root/runs/$run_id play playbooks/lab_up.yml -e "{\"lab_guests\": $guests]}" ||
-    die "the embedded lab did not start"
+lab_up -e "{\"lab_guests\": $guests]}"
 
 # A playbook in a process group of its own hears no Ctrl-C. The first one makes the file that ends the collection.
 end=$KEDR_LAB_DIR/end

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
-# Read by the scripts that run playbooks on guests of their own: afterwards the guests are ended, whatever happens.
-# Needs lib.sh, and KEDR_LAB_DIR for the guests' files.
+# Read by the scripts that run playbooks on guests of their own, after lib.sh: at the end of the script the guests end,
+# whatever happens. They have their own lab directory, so a lab that `make lab-up` started is not touched.
 
 child=
 
-# Only one run at a time has its guests there; $1 names the run.
+# begin TARGET [ARGUMENT...]: begins a run of make TARGET, which these arguments repeat. Only one runs at a time.
 begin() {
+    KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/$1
+    KEDR_REPRODUCE=$(reproduce "$@")
+    export KEDR_LAB_DIR KEDR_REPRODUCE
     mkdir -p "$KEDR_LAB_DIR"
     exec 9>"$KEDR_LAB_DIR/lock"
-    flock -n 9 || die "another $1 is running in this checkout; wait for it to end"
+    flock -n 9 || die "another make $1 is running in this checkout; wait for it to end"
     trap finish EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -47,8 +50,13 @@ play() {
     return "$status"
 }
 
-# The lab directories in which guests were started and not ended: a run that was killed leaves some, and the next one
-# ends them.
+# lab_up [ARGUMENT...]: starts the guests; sets $run_id. Their consoles are in the run directory.
+lab_up() {
+    run_id=$(date -u +%Y%m%dT%H%M%SZ)-$$
+    KEDR_CONSOLES=$root/runs/$run_id play playbooks/lab_up.yml "$@" || die "the embedded lab did not start"
+}
+
+# The lab directories whose guests have not ended: a run that was killed leaves some, and the next run ends them.
 labs_in_use() {
     find "$KEDR_LAB_DIR" -mindepth 2 -maxdepth 3 -name guest.json -printf '%h\0' | xargs -0 -r -n 1 dirname | sort -u
 }

@@ -33,10 +33,7 @@ chooses_disk() {
     tr , '\n' <<<"$limit" | grep -qvxFf <(sed -n 's/^  - name: //p' data/systems.yml)
 }
 
-KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/matrix
-KEDR_REPRODUCE=$(reproduce matrix "${given[@]}" --limit '{host}')
-export KEDR_LAB_DIR KEDR_REPRODUCE
-begin "make matrix"
+begin matrix "${given[@]}" --limit '{host}'
 
 case " $* " in *' -l'* | *' --limit'*) ;; *) set -- --limit 'all:!cloud' "$@" ;; esac
 case " $* " in

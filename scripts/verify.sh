@@ -8,13 +8,7 @@ set -u
 . "$(dirname "$0")/guests.sh"
 
 ready_for_guests run "$@"
-
-# Guests of its own: a lab that `make lab-up` left running is not touched.
-KEDR_LAB_DIR=${KEDR_LAB_DIR:-$root/.lab}/verify
-KEDR_REPRODUCE=$(reproduce verify "$@")
-export KEDR_LAB_DIR KEDR_REPRODUCE
-begin "make verify"
-
-run_id=$(date -u +%Y%m%dT%H%M%SZ)-$$
-KEDR_CONSOLES=$root/runs/$run_id play playbooks/lab_up.yml || die "the embedded lab did not start"
+begin verify "$@"
+# shellcheck disable=SC2119 # the usual guests
+lab_up
 play -i "$KEDR_LAB_DIR/inventory.yml" playbooks/verify.yml -e "kedr_run_id=$run_id" "$@"
