@@ -228,7 +228,7 @@ def test_a_kernel_without_headers_gives_way_to_one_with_and_the_run_goes_on_afte
     assert run.results["cloud"]["verdict"] == "OK", run.output
     after = lab.ssh("cloud", "uname -r").strip()
     assert after != before
-    assert f"the newest kernel that is there together with its headers is {after}:" in told["reason"]
+    assert f"the newest kernel there with its headers is {after}:" in told["reason"]
     steps = [step for step in run.steps("cloud") if step["step"] in ("facts", "packages", "reboot")]
     assert [step["step"] for step in steps] == ["facts", "packages", "reboot", "facts"]
     assert steps[2]["data"] == {"before": before, "release": after}

@@ -138,7 +138,7 @@ def test_a_kernel_that_left_the_repositories_is_told_with_the_newest_pair(
     step = gone.step(name, "packages")
     assert (step["status"], step["kind"]) == ("failed", "INFRA")
     assert GONE[name] in step["reason"]
-    assert f"the newest kernel that is there together with its headers is {NEWEST[name]}" in step["reason"]
+    assert f"the newest kernel there with its headers is {NEWEST[name]}" in step["reason"]
     assert "kedr_upgrade_kernel: true" in step["reason"]
     assert step["data"]["installed"] == []
 

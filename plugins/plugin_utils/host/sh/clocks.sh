@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words that relate the trace clock to the clock of day; after tracefs.sh, which set k_place and k_tracing.
-# What they print is read by plugin_utils/trace/clocks.py.
+# Functions that relate the trace clock to the clock of day; after tracefs.sh, which sets k_place and k_tracing.
+# plugin_utils/trace/clocks.py reads what they print.
 : "${k_place=}" "${k_tracing=}" "${k_line=}"
 
 # trace_clock: sets k_clock_now to the clock that k_place uses.
@@ -16,7 +16,7 @@ trace_clock() {
 	esac
 }
 
-# clock_pair WHEN: prints how the two clocks stand now, on one line; nothing where that cannot be found out.
+# clock_pair WHEN: prints both clocks as they are now, on one line; nothing if they cannot be read.
 clock_pair() {
 	trace_clock
 	k_found=
@@ -30,8 +30,8 @@ clock_pair() {
 	[ -z "$k_found" ] || printf 'clocks %s %s %s\n' "$1" "$k_clock_now" "$k_found"
 }
 
-# clock_timers BASE: what the kernel adds to its monotonic clock for the clock of day and for the clock BASE,
-# when all CPUs agree. Numbers are handed on as they stand, since awk's are not exact.
+# clock_timers BASE: prints what the kernel adds to its monotonic clock for the clock of day and for the clock BASE, if
+# all CPUs agree. Numbers stay text, since those of awk are not exact.
 clock_timers() {
 	awk -v base="$1" '
 		$1 == "now" && $2 == "at" { now = $3 }
@@ -44,7 +44,7 @@ clock_timers() {
 	' /proc/timer_list 2>/dev/null
 }
 
-# clock_marks CLOCK: marks in a trace buffer made for it, each pair around a reading of the clock of day.
+# clock_marks CLOCK: prints marks from a trace buffer made for them; each pair encloses a reading of the clock of day.
 clock_marks() {
 	[ -d "$k_tracing/instances" ] && have date || return 0
 	k_marks=$k_tracing/instances/kedr-clock
@@ -62,7 +62,7 @@ clock_marks() {
 	rmdir "$k_marks"
 }
 
-# clock_about: prints which start of which kernel this is, and what chrony says of the clock of day.
+# clock_about: prints the boot ID, and what chrony says about the clock of day.
 clock_about() {
 	first_line /proc/sys/kernel/random/boot_id
 	[ -z "$k_line" ] || printf 'clocks boot_id %s\n' "$k_line"

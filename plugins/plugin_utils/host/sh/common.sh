@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What every program sent to a host starts with: words for answering. k_* come from the sender.
+# Every program sent to a host starts with these functions. The sender sets the values k_*.
 : "${k_nonce?}" "${k_token?}"
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
@@ -13,15 +13,14 @@ k_dir=
 # Where private directories may be made, the usual place first.
 k_bases='/tmp /var/tmp /run /root'
 
-# flag KEY COMMAND...: yes or no, by whether the command succeeds.
+# flag KEY COMMAND...: answers yes if the command succeeds, else no.
 flag() {
 	k_key=$1
 	shift
 	if "$@"; then value "$k_key" yes; else value "$k_key" no; fi
 }
 
-# first_line FILE: sets k_line to it, without a process of its own; not for numbers of /proc/sys, which are read whole
-# or wrong.
+# first_line FILE: sets k_line to it, without a new process. Not for numbers of /proc/sys, which must be read at once.
 first_line() {
 	k_line=
 	[ ! -r "$1" ] || read -r k_line <"$1" || :
@@ -33,7 +32,7 @@ uptime() {
 	read -r k_uptime k_line </proc/uptime
 }
 
-# value KEY VALUE: one value; line feeds in it become blanks.
+# value KEY VALUE: answers with a value; line feeds in it become blanks.
 value() {
 	k_value=$2
 	case $k_value in
@@ -42,7 +41,7 @@ value() {
 	printf 'v %s %s\n' "$1" "$k_value"
 }
 
-# text NAME [BYTES]: lines from standard input, at most so many bytes.
+# text NAME [BYTES]: answers with the lines of standard input, at most so many bytes.
 text() {
 	printf 'text %s\n' "$1"
 	if [ -n "${2:-}" ]; then
@@ -53,7 +52,7 @@ text() {
 	printf '\n.\n'
 }
 
-# text_file FILE: the lines of a file, when it is there, under its name.
+# text_file FILE: answers with the lines of a file under its name, if it exists.
 text_file() {
 	if [ -f "$1" ]; then
 		# shellcheck disable=SC2094  # text writes to no file
@@ -61,7 +60,7 @@ text_file() {
 	fi
 }
 
-# blob NAME FILE: a file, byte for byte.
+# blob NAME FILE: answers with a file, byte for byte.
 blob() {
 	k_bytes=$(wc -c <"$2")
 	printf 'file %s %d\n' "$1" "$k_bytes"
@@ -77,7 +76,7 @@ clean() {
 	fi
 }
 
-# finish: ends the answer. What the sender still has to say is read first, so that it is not cut off.
+# finish: ends the answer. It first reads the rest of what the sender sends, so that the sender can end.
 finish() {
 	cat >/dev/null
 	clean
@@ -85,12 +84,12 @@ finish() {
 	exit 0
 }
 
-# undo: takes back what a failed call did; programs have their own.
+# undo: undoes what a failed call did; programs define their own.
 undo() {
 	:
 }
 
-# stop KIND TEXT: the call failed; KIND is FAIL, INFRA or SKIP.
+# stop KIND TEXT: ends the call as failed; KIND is FAIL, INFRA or SKIP.
 stop() {
 	undo
 	value failed "$1"
@@ -103,16 +102,16 @@ have() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# ours DIRECTORY: goes to a directory that this user has made, and says no to any other. Where all may write, another
-# user may put a link or a directory of his own under a name; he may exchange it at any time, but not one of ours.
+# ours DIRECTORY: changes to a directory that this user made; fails for any other. Where all may write, another user can
+# make a link or a directory of any name, and replace his own at any time, but not one of ours.
 ours() {
 	cd -P "${1%/*}/" 2>/dev/null || return 1
 	k_parent=${PWD%/}
 	cd -P "./${1##*/}" 2>/dev/null && [ "$PWD" = "$k_parent/${1##*/}" ] && [ -O . ]
 }
 
-# works_here PROCESS: whether a process of that number works in the current directory. What programs call themselves,
-# and what their directories are called, says nothing: any user can choose it.
+# works_here PROCESS: whether the process runs in the current directory. Names of programs and of directories prove
+# nothing: any user can choose them.
 works_here() {
 	case $1 in
 	'' | *[!0-9]*) return 1 ;;
@@ -121,7 +120,7 @@ works_here() {
 	[ "/proc/$1/cwd" -ef . ]
 }
 
-# need_root VERB: stops unless this runs as root.
+# need_root WHAT: stops unless this runs as root.
 need_root() {
 	[ "$(id -u)" = 0 ] || stop INFRA "$1 needs root on the host: use become: true, or log in as root"
 }
@@ -131,7 +130,7 @@ programs_run() {
 	{ printf '#!/bin/sh\nexit 0\n' >try && chmod 700 try && ./try; } 2>/dev/null && rm -f try
 }
 
-# private_dir [CHECK]: makes a directory of this call's own in which CHECK, if there is one, succeeds, and goes there.
+# private_dir [CHECK]: makes a private directory in which CHECK succeeds, and changes to it.
 private_dir() {
 	k_error=
 	k_unfit=
@@ -146,7 +145,7 @@ private_dir() {
 	stop INFRA "no directory could be made in any of $k_bases of the host: $k_error"
 }
 
-# unpack: takes the tar on standard input into the current directory.
+# unpack: unpacks the tar on standard input in the current directory.
 unpack() {
 	k_error=$(tar xof - 2>&1) && return 0
 	case $k_error in
@@ -156,12 +155,12 @@ unpack() {
 	stop INFRA "the host could not unpack what was sent: $k_error"
 }
 
-# rest: takes a short rest.
+# rest: sleeps for 0.1 s, or 1 s where sleep knows no fractions.
 rest() {
 	sleep 0.1 2>/dev/null || sleep 1
 }
 
-# loaded MODULE: whether the module is there, in whatever state.
+# loaded MODULE: whether the module is there, in any state.
 loaded() {
 	grep -q "^$1 " /proc/modules
 }

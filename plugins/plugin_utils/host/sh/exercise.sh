@@ -5,7 +5,7 @@
 : "${k_script?}" "${k_seconds?}"
 k_uptime=
 
-# limited COMMAND...: runs it for at most k_seconds, where the host can do that.
+# limited COMMAND...: runs it for at most k_seconds, if the host has a timeout.
 limited() {
 	if timeout 9 true >/dev/null 2>&1; then
 		timeout -s KILL "$k_seconds" "$@"

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Takes a host for one run, or lets go of it. The hold is a symbolic link whose text says who holds the host: making
-# one either happens as a whole or not at all.
+# Holds a host for one run, or releases it. The hold is a symbolic link whose text says who holds the host: a link is
+# made whole or not at all.
 # k_want: look, take or drop; k_claim: who wants it, words NAME=VALUE; k_since: when, in seconds since 1970;
 # k_stale: the text of a hold that may be replaced, or empty; k_marker: the line that ends the run in the kernel log, or
 # empty; k_bytes: limit of the log. After kernel_log.sh.
@@ -13,7 +13,7 @@ held() {
 	k_held=$(readlink "$k_hold" 2>/dev/null)
 }
 
-# streams: whether a program that sends a trace lives on the host.
+# streams: whether a program that sends a trace runs on the host.
 streams() {
 	for k_file in /tmp/kedr-stream-* /var/tmp/kedr-stream-*; do
 		if (ours "$k_file" && [ -f pid ] && first_line pid && works_here "$k_line"); then return 0; fi
@@ -21,7 +21,7 @@ streams() {
 	return 1
 }
 
-# about: says who holds the host, and what only the host can know of it.
+# about: answers with who holds the host, whether it sends a trace, and its uptime.
 about() {
 	value held "$k_held"
 	flag streams streams
@@ -29,8 +29,8 @@ about() {
 	value uptime "$k_uptime"
 }
 
-# take: makes the hold, after removing a stale one. Of two that replace the same one, the later wins; both look after
-# a rest.
+# take: makes the hold, after removing a stale one. If two runs replace the same hold, the later one wins; both look
+# after a rest.
 take() {
 	uptime
 	k_own="$k_claim since=$k_since boot=$k_boot up=${k_uptime%%.*}"
@@ -58,7 +58,7 @@ take() {
 	fi
 }
 
-# drop: lets go, if the hold is this run's.
+# drop: removes the hold, if it is this run's.
 drop() {
 	held
 	case $k_held in
@@ -69,7 +69,7 @@ drop() {
 	esac
 }
 
-# Not where all may write: another user could hold the host for ever.
+# Not in a directory where all may write: another user could hold the host for ever.
 k_hold=/dev/.kedr-hold
 [ ! -d /run ] || k_hold=/run/kedr-hold
 first_line /proc/sys/kernel/random/boot_id
@@ -84,7 +84,7 @@ take)
 	take
 	;;
 drop)
-	need_root "Letting go of a host"
+	need_root "Releasing a host"
 	if [ -n "$k_marker" ]; then
 		flag marked mark_log "$k_marker"
 		send_log "$k_bytes"

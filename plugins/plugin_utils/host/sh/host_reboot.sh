@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Which kernel runs; with k_reboot=yes the host reboots after the answer.
+# Answers which kernel runs; with k_reboot=yes the host then reboots.
 : "${k_reboot?}"
 
 # reboot_by COMMAND...: reboots in a second, in a session that outlives this one.

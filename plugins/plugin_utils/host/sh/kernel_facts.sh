@@ -21,7 +21,7 @@ config_source() {
 	[ ! -r /proc/config.gz ] || gzip -dc /proc/config.gz
 }
 
-# leftovers: what an interrupted run left, modules in the order to unload them.
+# leftovers: answers with the modules that an interrupted run left, in the order in which they can be unloaded.
 leftovers() {
 	loaded cp_controller || return 0
 	for k_module in $(watched); do
@@ -33,7 +33,7 @@ leftovers() {
 	value left_module cp_controller
 }
 
-# begin: writes the line that begins the run to the kernel log, unless it is there: what came after it is the run's.
+# begin: writes the line that begins the run to the kernel log, unless it is there already.
 begin() {
 	dmesg 2>/dev/null | grep -q "$k_marker\$" || mark_log "$k_marker"
 }

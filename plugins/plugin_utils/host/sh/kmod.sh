@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words for loading and unloading modules; the calls come after it, and private_dir before them.
+# Functions to load and unload modules; private_dir and then the calls follow.
 # k_timeout: seconds that one insmod, modprobe or rmmod may take.
 : "${k_timeout?}" "${k_token?}" "${k_dir?}"
 k_taken=
@@ -11,7 +11,7 @@ k_line=
 k_tree=/lib/modules/$(uname -r)
 k_modprobe_dirs='/etc/modprobe.d/* /run/modprobe.d/* /usr/local/lib/modprobe.d/* /usr/lib/modprobe.d/* /lib/modprobe.d/*'
 
-# tool NAME ARGUMENTS...: becomes insmod, rmmod or modprobe, also where only busybox or kmod bring them.
+# tool NAME ARGUMENT...: becomes insmod, rmmod or modprobe, also where only busybox or kmod has them.
 tool() {
 	if have "$1"; then
 		exec "$@"
@@ -22,9 +22,9 @@ tool() {
 	fi
 }
 
-# limited NAME ARGUMENTS...: runs the tool; sets k_status, or late after k_timeout seconds, and k_error to what it said.
-# One that is late is killed but not waited for: nothing ends an init function that hangs in the kernel. Who waits for
-# it is killed first: later on, the number of the timer may be that of any process.
+# limited NAME ARGUMENT...: runs the tool; sets k_status to its exit status, or to late after k_timeout seconds, and
+# k_error to its output. A late tool is killed but not waited for: nothing ends an init function that hangs in the
+# kernel. The process that waits for it is killed first: later, the timer's number may belong to another process.
 limited() {
 	rm -f "$k_dir/status"
 	sleep "$k_timeout" >/dev/null 2>&1 &
@@ -36,11 +36,11 @@ limited() {
 	[ ! -s "$k_dir/status" ] || read -r k_status <"$k_dir/status"
 	k_error=$(cat "$k_dir/said")
 	[ "$k_status" = late ] || return 0
-	k_error="$1 of $k_module did not come back within $k_timeout s"
+	k_error="$1 of $k_module did not end within $k_timeout s"
 	kill -KILL "$k_racer" "$(cat "$k_dir/pid")" 2>/dev/null
 }
 
-# raced NAME ARGUMENTS...: runs the tool, then ends the sleep that is waited for.
+# raced NAME ARGUMENT...: runs the tool, then ends the sleep that `limited` waits for.
 raced() {
 	tool "$@" >"$k_dir/said" 2>&1 &
 	echo $! >"$k_dir/pid"
@@ -49,7 +49,7 @@ raced() {
 	kill -KILL "$k_timer"
 }
 
-# build_id MODULE: the id the linker gave to a loaded module.
+# build_id MODULE: prints the build ID of a loaded module.
 build_id() {
 	[ ! -r "/sys/module/$1/notes/.note.gnu.build-id" ] ||
 		od -An -v -tx1 "/sys/module/$1/notes/.note.gnu.build-id" | tr -d ' \n'
@@ -75,7 +75,7 @@ different() {
 		k_have=$(build_id "$1")
 		case $k_have in
 		'' | *"$3") ;;
-		*) k_why="another build of it" ;;
+		*) k_why="another build ID" ;;
 		esac
 	fi
 	shift 3
@@ -90,8 +90,8 @@ different() {
 	done
 }
 
-# new_log: the lines of the kernel log since remember_log.
-# Without the mark: all of them when it was there before, since the log has wrapped; else those after the ones counted.
+# new_log: prints the lines of the kernel log since remember_log. If the mark is gone, the log has wrapped and all lines
+# are new. If there was no mark, those after the counted lines are new.
 new_log() {
 	dmesg 2>/dev/null | K_MARK=$k_mark K_SEEN=$k_seen awk '
 		{ line[NR] = $0; if (index($0, ENVIRON["K_MARK"])) last = NR }
@@ -102,12 +102,12 @@ new_log() {
 		}'
 }
 
-# mark TEXT: writes a line to the kernel log, where that can be done.
+# mark TEXT: writes a line to the kernel log, if possible.
 mark() {
 	[ ! -c /dev/kmsg ] || { printf '%s\n' "$1" >/dev/kmsg; } 2>/dev/null || :
 }
 
-# remember_log: marks the kernel log; sets k_seen to the number of its lines and whether the mark is among them.
+# remember_log: marks the kernel log; sets k_seen to the number of its lines, and whether the mark is one of them.
 remember_log() {
 	k_mark="kedr: mark $k_token"
 	mark "$k_mark"
@@ -116,7 +116,7 @@ remember_log() {
 		END { print NR, seen + 0 }')
 }
 
-# built_in MODULE: whether the kernel has it in itself.
+# built_in MODULE: whether it is built into the kernel.
 built_in() {
 	tr - _ <"$k_tree/modules.builtin" 2>/dev/null | grep -q "/$1\.ko"
 }
@@ -128,7 +128,7 @@ users() {
 		$1 == name && $3 > 0 { print ", in use " $3 " times" }' /proc/modules)
 }
 
-# origin MODULE: sets k_origin to the file that modprobe takes for it, or to nothing.
+# origin MODULE: sets k_origin to the file that modprobe loads for it, or to nothing.
 origin() {
 	k_origin=$(tool modinfo -n "$1" 2>/dev/null)
 	[ ! -f "$k_origin" ] || return 0
@@ -142,7 +142,7 @@ origin() {
 	esac
 }
 
-# bring MODULE: sends the file of a loaded module, unpacked where only the host may be able to, and what is loaded.
+# bring MODULE: answers with the identity and the file of a loaded module. The control node may lack zstd to unpack it.
 bring() {
 	origin "$1"
 	[ -r "$k_origin" ] || return 0
@@ -156,8 +156,8 @@ bring() {
 	rm -f "$k_dir/unpacked"
 }
 
-# configured MODULE: sets k_why to the line that tells modprobe what to do instead of loading it, with its file, or to
-# nothing. A blacklist keeps only other names of a module from loading it, of which modprobe says nothing.
+# configured MODULE: sets k_why to the file and line by which modprobe does something else than load it, or to nothing.
+# A blacklist only forbids to load a module by an alias; modprobe then ends without an error.
 configured() {
 	k_why=
 	k_name=$1
@@ -193,7 +193,7 @@ load() {
 	if loaded "$k_module"; then
 		if [ "$k_fresh" = yes ]; then
 			users "$k_module"
-			stop FAIL "$k_module is already loaded on the host$k_users, and it has to be loaded afresh: unload it first"
+			stop FAIL "$k_module is already loaded on the host$k_users, but must be loaded afresh: unload it first"
 		fi
 		different "$k_module" "$k_source" "$k_build" "$@"
 		if [ -n "$k_why" ]; then
@@ -215,17 +215,17 @@ load() {
 	k_what=insmod
 	[ -n "$k_file" ] || k_what=modprobe
 	if [ "$k_status" = 0 ]; then
-		k_error="$k_what told no error, but $k_module is not in /proc/modules"
-		! built_in "$k_module" || k_error="$k_module is built into this kernel: it is never loaded, so nothing can be done before it runs"
+		k_error="$k_what reported no error, but $k_module is not in /proc/modules"
+		! built_in "$k_module" || k_error="$k_module is built into this kernel: it cannot be loaded"
 	elif [ -z "$k_error" ]; then
-		k_error="$k_what said nothing and ended with exit status $k_status"
+		k_error="$k_what printed nothing and ended with exit status $k_status"
 		case $k_status in
 		13[0-9] | 1[4-9][0-9]) k_error="$k_error (signal $((k_status - 128)): did it crash in the kernel?)" ;;
 		esac
 	fi
 	if [ -z "$k_file" ]; then
 		configured "$k_module"
-		[ -z "$k_why" ] || k_error="$k_error. modprobe follows $k_why: if that keeps the module from being loaded, take the line out on this test host"
+		[ -z "$k_why" ] || k_error="$k_error. modprobe follows $k_why: if that keeps the module from loading, remove the line on this test host"
 	fi
 	value refused "$k_module"
 	new_log | tail -n 200 | text log
@@ -241,8 +241,8 @@ undo() {
 	k_taken=
 }
 
-# unload MODULE REST: until it is gone, for about a second while somebody lets go of it.
-# REST: yes to unload as well what it depended on and nothing uses now.
+# unload MODULE REST: unloads it; tries for about a second while it is in use. REST: yes to unload also the modules that
+# it depends on and that nothing else uses.
 unload() {
 	k_module=$1
 	k_rest=$2

@@ -1,10 +1,10 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Builds modules in the stage that comes as a tar on standard input.
+# Builds modules from the tar on standard input.
 # k_tree: kernel tree; k_modules: names of the modules, one per line, in order.
 : "${k_tree?}" "${k_modules?}"
 
-# build MODULE...: in a session of its own where the host can do that, so that it can be ended with all it started.
+# build MODULE...: builds in a session of its own, if the host has setsid, so that all its processes can be ended.
 build() {
 	TMPDIR=$PWD
 	export TMPDIR
@@ -15,7 +15,7 @@ build() {
 	fi
 }
 
-# watch: ends the build when nobody listens any more, because the sender was interrupted.
+# watch: ends the build when the sender is gone.
 watch() {
 	trap '' PIPE
 	while sleep 2 >/dev/null 2>&1 && value alive yes 2>/dev/null; do :; done
@@ -25,7 +25,7 @@ watch() {
 
 [ -f "$k_tree/Makefile" ] || stop INFRA "no kernel tree at $k_tree"
 for k_tool in make gcc ld tar; do
-	have "$k_tool" || stop INFRA "$k_tool is missing where the modules are built"
+	have "$k_tool" || stop INFRA "$k_tool is missing on the host that builds the modules"
 done
 value compiler "$(gcc --version 2>/dev/null | sed 1q)"
 private_dir programs_run

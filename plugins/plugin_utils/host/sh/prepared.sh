@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words for what building kernel modules needs: where the kernel's tree is, which gcc, and what is lacking.
+# Functions for what building kernel modules needs: the kernel's tree, gcc, and what the host lacks.
 k_tree=
 k_gcc=
 k_compiler=
@@ -8,13 +8,13 @@ k_flavour=
 k_version=
 k_line=
 
-# compiler: sets k_compiler to what gcc says it is, or to nothing.
+# compiler: sets k_compiler to the first line of gcc --version, or to nothing.
 compiler() {
 	k_compiler=
 	! have gcc || k_compiler=$(gcc --version 2>/dev/null | head -n 1)
 }
 
-# kernel_tree RELEASE: sets k_tree to a directory modules can be built in, or to nothing.
+# kernel_tree RELEASE: sets k_tree to the directory to build modules with, or to nothing.
 kernel_tree() {
 	for k_tree in "/lib/modules/$1/build" "/usr/src/linux-headers-$1" "/usr/src/kernels/$1"; do
 		[ -f "$k_tree/Makefile" ] && return 0
@@ -22,8 +22,8 @@ kernel_tree() {
 	k_tree=
 }
 
-# gcc_of TEXT: sets k_gcc to the version of the gcc that the text of /proc/version or of gcc --version names, as its
-# packages are called: 12, and 4.5 before gcc 5; to nothing where it names none.
+# gcc_of TEXT: sets k_gcc to the version of gcc in the text of /proc/version or gcc --version, or to nothing. It is as in
+# names of packages: 12, and 4.5 before gcc 5.
 gcc_of() {
 	k_gcc=
 	case $1 in
@@ -48,14 +48,14 @@ kernel_gcc() {
 	gcc_of "$k_line"
 }
 
-# gcc_fits VERSION: whether the gcc of k_compiler is of that version, or one of it is beside it.
+# gcc_fits VERSION: whether k_compiler, or another gcc of the host, has that version.
 gcc_fits() {
 	gcc_of "$k_compiler"
 	[ -z "$1" ] || [ "$k_gcc" = "$1" ] || have "gcc-$1" || have "x86_64-linux-gnu-gcc-$1"
 }
 
-# elf_needed RELEASE: whether building in k_tree needs the headers of libelf and they are not there. Some kernels stop
-# any build without them; others need them to build the objtool that their package did not bring.
+# elf_needed RELEASE: whether building with k_tree needs the headers of libelf and they are missing. Some kernels stop
+# any build without them; others need them to build objtool, if their package does not have it.
 elf_needed() {
 	for k_file in /usr/include/libelf.h /usr/include/*/libelf.h; do
 		[ ! -f "$k_file" ] || return 1
@@ -88,7 +88,7 @@ split() {
 	[ -z "$k_flavour" ] || k_version=${k_version%?}
 }
 
-# lacks RELEASE: the values `lacks`, by the purposes of packages; k_tree and k_compiler are set before.
+# lacks RELEASE: answers with what is missing, by the names of data/packages.yml; after kernel_tree and compiler.
 lacks() {
 	if [ -z "$k_tree" ]; then
 		value lacks headers

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words for ending programs that work in directories of ours.
+# Functions that end programs which run in our directories.
 k_found=
 k_four='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
 # Names of private directories: nothing else may match, since what matches is removed.
 # shellcheck disable=SC2034  # for the programs that follow
 k_private=kedr-$k_four$k_four$k_four$k_four$k_four$k_four
 
-# inside PROCESS DIRECTORY: whether a process works there or below, by going up from where it works. No name is read,
-# since any user can choose names. It asks for so many levels only because a user can nest directories without end.
+# inside PROCESS DIRECTORY: whether the process runs there or below. It goes up from the process's directory and reads no
+# names, since any user can choose them. It stops after some levels, since a user can nest directories without end.
 # shellcheck disable=SC3013  # every sh of a host has it
 inside() {
 	k_up=/proc/$1/cwd
@@ -20,7 +20,7 @@ inside() {
 	return 1
 }
 
-# end_inside DIRECTORY: kills what works there; sets k_found to the numbers of those processes, a blank before each.
+# end_inside DIRECTORY: kills what runs there; sets k_found to the numbers of those processes, a blank before each.
 end_inside() {
 	k_found=
 	for k_process in /proc/[0-9]*; do
@@ -35,7 +35,7 @@ end_inside() {
 	done
 }
 
-# end_programs DIRECTORY...: ends what an interrupted run left running in private directories, and removes those.
+# end_programs DIRECTORY...: ends what an interrupted run left running in private directories, and removes these.
 end_programs() {
 	for k_left; do
 		ours "$k_left" || continue
@@ -44,7 +44,7 @@ end_programs() {
 		end_inside "$k_left"
 		while [ -n "$k_found" ]; do
 			[ "$k_tries" -gt 0 ] || value ended_program "$k_left"
-			[ "$k_tries" -lt 30 ] || stop INFRA "a program of an interrupted run works in $k_left of the host and cannot be ended (processes$k_found): restart the host"
+			[ "$k_tries" -lt 30 ] || stop INFRA "processes$k_found of an interrupted run in $k_left of the host cannot be ended: restart the host"
 			rest
 			k_tries=$((k_tries + 1))
 			end_inside "$k_left"
@@ -53,7 +53,7 @@ end_programs() {
 	done
 }
 
-# end_private PATTERN: ends what works in private directories with such names, wherever those may be, and removes them.
+# end_private PATTERN: the same for all private directories with such names.
 end_private() {
 	: "${k_bases?}"
 	for k_base in $k_bases; do

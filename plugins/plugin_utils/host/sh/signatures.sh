@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Whether the kernel loads modules that nobody signed.
+# Whether the kernel loads unsigned modules.
 k_why=
 k_line=
 
@@ -21,7 +21,7 @@ takes_unsigned() {
 	[ -z "$k_why" ]
 }
 
-# need_signed MODULES...: stops before anything is loaded when one of them, which nobody signed, would be refused.
+# need_signed MODULE...: stops if the kernel would refuse one of these unsigned modules; before anything is loaded.
 need_signed() {
 	takes_unsigned && return
 	for k_module; do

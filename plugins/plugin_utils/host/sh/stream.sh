@@ -1,16 +1,16 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Sends the pages of a trace buffer as they appear; after tracefs.sh. Standard input carries lines: "ack NUMBER", the
-# last packet that the sender has on disk; "pause", end and leave tracing on; "stop", end tracing and send what is
-# left and the counts; then its end. An end without such a word is a lost connection.
+# Sends the pages of a trace buffer as they appear; after tracefs.sh. Standard input carries lines. "ack NUMBER": the
+# sender has the packets up to this one on disk. "pause": end, and leave tracing on. "stop": end tracing, send the rest
+# and the counts. Its end without "pause" or "stop" is a lost connection.
 # k_instance, k_events: as for trace.sh; k_bytes: bytes of a packet at most; k_pause: seconds between two looks at
-# empty buffers; k_packers: programs to pack with, best first; k_session: a name for this stream that nobody guesses,
-# the same whenever it is taken up again; k_kept: the last packet that the sender has.
+# empty buffers; k_packers: programs to pack with, best first; k_session: a secret name of this stream, the same after
+# a lost connection; k_kept: the last packet that the sender has.
 #
 # A packet is one line "packet KIND NAME NUMBER RAW SENT SHA256", then SENT bytes, packed as "packing" said. SHA256 is
-# that of the RAW bytes before packing, or - where the host has no sha256sum. The NAME of pages says whose they are and
-# how many: cpu0:3,cpu2:1. A packet with a NUMBER other than 0 holds what the kernel gives out only once: it stays on
-# the host until it is acknowledged, and is sent again when the connection was lost before.
+# that of the RAW bytes before packing, or - where the host has no sha256sum. The NAME of pages counts them for each
+# CPU: cpu0:3,cpu2:1. A packet whose NUMBER is not 0 holds what the kernel gives only once: it stays on the host until it
+# is acknowledged, and is sent again after a lost connection.
 : "${k_instance?}" "${k_events?}" "${k_bytes?}" "${k_pause?}" "${k_packers?}" "${k_session?}" "${k_kept?}" "${k_dir=}"
 : "${k_tracing=}" "${k_line=}" "${k_token=}"
 k_place=
@@ -27,7 +27,7 @@ k_room=0
 k_names=
 k_idle=0
 
-# keep_place: goes to the directory that holds what is not acknowledged yet; one program at a time works there.
+# keep_place: changes to the directory of packets that are not acknowledged; one program at a time uses it.
 keep_place() {
 	for k_base in /tmp /var/tmp; do
 		k_spool=$k_base/kedr-stream-$k_session
@@ -37,7 +37,7 @@ keep_place() {
 	stop INFRA "no directory could be made in /tmp or /var/tmp of the host"
 }
 
-# sweep: removes what an older stream of the same instance has left, whose control node is gone.
+# sweep: removes the directory of an older stream of the same instance, whose control node is gone.
 sweep() {
 	printf '%s\n' "$k_instance" >instance
 	for k_file in "$k_base"/kedr-stream-*; do
@@ -47,7 +47,7 @@ sweep() {
 	done
 }
 
-# take_over: ends the program of a connection that was lost; one that is stuck in sending has kept what it sends.
+# take_over: ends the program of a lost connection. One that hangs while it sends has its packet on disk.
 take_over() {
 	printf '%s\n' "$k_token" >owner || return 1
 	first_line pid
@@ -63,7 +63,7 @@ take_over() {
 	printf '%s\n' $$ >pid
 }
 
-# listen: writes down what the sender says, until it has nothing more to say.
+# listen: keeps the words of the sender in files, until standard input ends.
 listen() {
 	while read -r k_said k_number; do
 		case $k_said in
@@ -74,7 +74,7 @@ listen() {
 	[ -e word ] || printf 'lost\n' >word
 }
 
-# forget: removes what was acknowledged.
+# forget: removes acknowledged packets.
 forget() {
 	first_line acked
 	case $k_line in
@@ -88,8 +88,8 @@ forget() {
 	[ $# -eq 0 ] || rm -f "$@"
 }
 
-# room: waits until not too much is kept here; the buffer overruns meanwhile, and counts it. Only called when nothing
-# was read that is not kept yet, since it may be the end of this program.
+# room: waits until there is room for another packet; meanwhile the kernel's buffer may overrun, and counts that. Only
+# called when all that was read is on disk, since this program may end here.
 room() {
 	forget
 	while [ $((k_seq - k_gone)) -ge "$k_window" ]; do
@@ -99,7 +99,7 @@ room() {
 	done
 }
 
-# mine: ends this program when another one has taken over, or nobody listens any more.
+# mine: ends this program if another one has taken over, or the connection is lost.
 mine() {
 	first_line owner
 	[ "$k_line" = "$k_token" ] || exit 1
@@ -143,7 +143,7 @@ packet() {
 	k_idle=0
 }
 
-# again: sends what was not acknowledged when the connection was lost.
+# again: sends the packets that were not acknowledged before the connection was lost.
 again() {
 	for k_file in head.*; do
 		k_number=${k_file#head.}
@@ -158,7 +158,7 @@ again() {
 	done
 }
 
-# entries CPU-DIRECTORY: sets k_entries to what its buffer holds; 1 where the kernel does not say.
+# entries CPU-DIRECTORY: sets k_entries to the records in its buffer, or to 1 if the kernel does not say.
 entries() {
 	first_line "$1/stats"
 	k_entries=${k_line#entries: }
@@ -167,8 +167,8 @@ entries() {
 	esac
 }
 
-# pages CPU-DIRECTORY: adds what its buffer holds to the packet, as long as there is room in it.
-# A read gives a whole page; dd ends quietly where the buffer is empty, and says how many pages it read.
+# pages CPU-DIRECTORY: adds the pages of its buffer to the packet, as many as fit.
+# A read gives a whole page; dd ends quietly when the buffer is empty, and says how many pages it read.
 pages() {
 	entries "$1"
 	[ "$k_entries" -gt 0 ] || [ -n "$k_all" ] || return 0
@@ -179,14 +179,14 @@ pages() {
 	done <said
 	case $k_got in
 	0) return 0 ;;
-	*[!0-9]*) stop INFRA "the kernel gave half a page of the trace of ${1##*/}" ;;
+	*[!0-9]*) stop INFRA "the kernel gave an incomplete page of the trace of ${1##*/}" ;;
 	esac
 	k_names=$k_names${k_names:+,}${1##*/}:$k_got
 	k_room=$((k_room - k_got))
 	[ "$k_room" -gt 0 ] || send_pages
 }
 
-# send_pages: sends what has come together, and begins with the next packet.
+# send_pages: sends the packet, and begins the next one.
 send_pages() {
 	if [ -n "$k_names" ]; then
 		k_more=yes
@@ -198,8 +198,8 @@ send_pages() {
 	: >raw
 }
 
-# lines: sends the text of what the buffers hold, up to one packet. A read waits when there is nothing, so there are
-# no more reads than there must be results: one gives 8 KiB, and 256 records, at most.
+# lines: sends the buffers as text, up to one packet. A read of empty buffers would wait, so there are only as many reads
+# as there must be results: one gives at most 8 KiB and 256 records.
 lines() {
 	k_reads=0
 	for k_cpu in "$k_place"/per_cpu/cpu*; do
@@ -215,7 +215,7 @@ lines() {
 	packet text trace_pipe raw
 }
 
-# round: one look at every CPU.
+# round: reads every CPU once.
 round() {
 	k_more=
 	mine
@@ -232,21 +232,21 @@ round() {
 	send_pages
 }
 
-# wait_a_bit: says now and then that the host is alive.
+# wait_a_bit: sleeps, and sometimes answers that the host is alive.
 wait_a_bit() {
 	sleep "$k_pause" 2>/dev/null || sleep 1
 	k_idle=$((k_idle + 1))
 	[ $((k_idle % 10)) -ne 0 ] || value beat "$k_idle"
 }
 
-# choose: how the records are read and packed here, by what the host has.
+# choose: chooses how records are read and packed, by what the host has.
 choose() {
 	set -- "$k_place"/per_cpu/cpu*/trace_pipe_raw
 	if [ ! -r "$1" ] || ! dd if=/dev/null of=raw bs=1 count=1 iflag=nonblock 2>/dev/null; then
 		k_form=text
 		set -- "$k_place"/per_cpu/cpu*/stats
 		if [ ! -r "$1" ] || [ ! -r "$k_place/trace_pipe" ]; then
-			stop INFRA "the kernel offers no way to read $k_place while it is filled: use a snapshot"
+			stop INFRA "this kernel cannot read $k_place while it traces: set kedr_mode: snapshot"
 		fi
 	fi
 	for k_one in $k_packers; do
@@ -260,7 +260,7 @@ choose() {
 	value packing "$k_packer"
 }
 
-# describe: what is needed to read the pages. The size of a page may be another one in each instance.
+# describe: sends what is needed to read the pages. Instances may have pages of different sizes.
 describe() {
 	k_header=$k_place/events/header_page
 	[ -r "$k_header" ] || k_header=$k_tracing/events/header_page
@@ -276,7 +276,7 @@ describe() {
 	packet formats - raw
 }
 
-# count: what only the end knows.
+# count: sends what is final only at the end.
 count() {
 	for k_cpu in "$k_place"/per_cpu/cpu*; do
 		printf '== %s\n' "${k_cpu##*/}"
@@ -291,7 +291,7 @@ need_root Streaming
 find_tracing
 [ -n "$k_tracing" ] || stop INFRA "tracefs is not mounted on the host"
 choose_place "$k_instance"
-[ -d "$k_place" ] || stop INFRA "the trace instance $k_instance is gone: was the host started anew?"
+[ -d "$k_place" ] || stop INFRA "the trace instance $k_instance is gone: was the host restarted?"
 keep_place
 choose
 exec 3<&0

@@ -1,32 +1,34 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Sets up or takes down a trace buffer of our own; after tracefs.sh.
+# Sets up or removes our trace buffer; after tracefs.sh.
 # k_instance: its name, empty for the global buffer; k_events: lines of system/event;
 # k_clock (auto: the first of k_clocks that the kernel offers), k_size (KiB per CPU), k_tracer;
-# k_overwrite: 1 when the newest records are kept where there is no room for all, 0 for the oldest, or empty; k_check: yes to change nothing and say what would change.
-# k_witness: lines of the kernel's own events, to be recorded beside wherever modules cause them; or empty.
-: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}" "${k_overwrite=}" "${k_clocks=}"
+# k_overwrite: 1 to keep the newest records when the buffer is full, 0 to keep the oldest, or empty; k_check: yes to
+# change nothing and answer what would change; k_witness: lines of the kernel's own events, recorded in a second instance
+# where modules cause them, or empty.
+: "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_clock?}" "${k_size?}" "${k_tracer?}" "${k_check?}"
+: "${k_overwrite=}" "${k_clocks=}"
 k_place=
 k_own=no
 k_line=
 k_word=
 k_made=no
 k_memory=/run/kedr-trace
-# Options that decide what a record looks like as text, what else is recorded beside it, or whether recording goes on;
-# those of an instance begin as the host left them for the global buffer.
+# Options that change the text of records, record other things too, or stop recording. A new instance has them as the
+# host left them for the global buffer.
 k_options_on='annotate context-info irq-info print-parent'
 k_options_off='bin block disable_on_free event-fork fields func-args function-fork hash-ptr hex latency-format
 	markers pause-on-trace printk-msg-only raw record-tgid stacktrace sym-addr sym-offset sym-userobj test_nop_accept
 	test_nop_refuse trace_printk userstacktrace verbose'
 
-# change NAME BEFORE AFTER: says that a setting is, or would be, another one.
+# change NAME BEFORE AFTER: answers that a setting changes, or would change.
 change() {
 	value changed "$1"
 	value before "$1: $2"
 	value after "$1: $3"
 }
 
-# setting FILE: sets k_line to the value of a file of tracing, as it is written back.
+# setting FILE: sets k_line to the value of a file of tracing, as it can be written.
 setting() {
 	first_line "$k_tracing/$1"
 	case $k_line in
@@ -41,7 +43,7 @@ setting() {
 	esac
 }
 
-# remember NAME FILE...: keeps the values of files of tracing for put_back, unless they are kept already.
+# remember NAME FILE...: saves the values of files of tracing for put_back, unless they are saved already.
 remember() {
 	[ "$k_check" = no ] && [ ! -e "$k_memory-$1" ] && [ -d "${k_memory%/*}" ] || return 0
 	k_kept=$k_memory-$1
@@ -55,7 +57,7 @@ remember() {
 	done >"$k_kept"
 }
 
-# put_back NAME: gives the remembered files their values again.
+# put_back NAME: restores the saved values.
 put_back() {
 	[ -f "$k_memory-$1" ] || return 0
 	while read -r k_file k_was; do
@@ -64,12 +66,12 @@ put_back() {
 		change "${k_file##*/}" "$k_line" "$k_was"
 		[ "$k_check" = no ] || continue
 		{ printf '%s\n' "$k_was" >"$k_tracing/$k_file"; } 2>/dev/null ||
-			stop INFRA "${k_file##*/} could not be put back to $k_was"
+			stop INFRA "${k_file##*/} could not be restored to $k_was"
 	done <"$k_memory-$1"
 	[ "$k_check" = yes ] || rm -f "$k_memory-$1"
 }
 
-# set_to FILE VALUE WHAT: writes a setting when it is another, and reads it back.
+# set_to FILE VALUE WHAT: writes a setting if it differs, and reads it back.
 set_to() {
 	first_word "$1"
 	[ "$k_word" != "$2" ] || return 0
@@ -80,14 +82,14 @@ set_to() {
 	[ "$k_word" = "$2" ] || stop INFRA "$3 could not be set to $2: $(why "$1" "$2")"
 }
 
-# why FILE VALUE: what the host says when the value is written.
+# why FILE VALUE: writes the value again; prints the error.
 why() {
 	k_error=$(printf '%s\n' "$2" | tee "$1" 2>&1 >/dev/null)
 	first_line "$1"
 	printf '%s; it reads %s' "${k_error:-no error}" "$k_line"
 }
 
-# set_size: the buffer of each CPU; one that others use as well is never made smaller. X: the CPUs differ.
+# set_size: sets the buffer size of each CPU; the global buffer is never made smaller. X: the CPUs differ.
 set_size() {
 	first_line "$k_place/buffer_size_kb"
 	case $k_line in
@@ -103,7 +105,7 @@ set_size() {
 	stop INFRA "no trace buffer of $k_size KiB per CPU: $(why "$k_place/buffer_size_kb" "$k_size")"
 }
 
-# choose_clock: sets k_clock, for auto, to the best that is offered; to nothing when none of them is.
+# choose_clock: for auto, sets k_clock to the first of k_clocks that the kernel offers, or to nothing.
 choose_clock() {
 	[ "$k_clock" = auto ] || return 0
 	k_clock=
@@ -117,7 +119,7 @@ choose_clock() {
 	done
 }
 
-# set_clock: only when it is another, since setting it clears the buffer.
+# set_clock: sets the clock if it differs, since setting it clears the buffer.
 set_clock() {
 	[ -n "$k_clock" ] && [ -f "$k_place/trace_clock" ] || return 0
 	first_line "$k_place/trace_clock"
@@ -133,16 +135,16 @@ set_clock() {
 	[ "$k_check" = yes ] || printf '%s\n' "$k_clock" >"$k_place/trace_clock"
 }
 
-# missing_events: stops when the kernel lacks an event that was asked for.
+# missing_events: stops if the kernel lacks one of the events.
 missing_events() {
 	k_lacking=
 	for k_event in $k_events; do
 		[ -f "$k_tracing/events/$k_event/enable" ] || k_lacking="$k_lacking ${k_event%%/*}:${k_event#*/}"
 	done
-	[ -z "$k_lacking" ] || stop FAIL "the kernel has no event$k_lacking: is the module that brings it loaded?"
+	[ -z "$k_lacking" ] || stop FAIL "the kernel has no event$k_lacking: is the module that defines it loaded?"
 }
 
-# undo: an instance that could not be set up does not stay.
+# undo: removes an instance that could not be set up.
 undo() {
 	[ "$k_made" = no ] || rmdir "$k_tracing/instances/$k_instance"
 }
@@ -176,8 +178,8 @@ lowest_text() {
 	cat /sys/module/*/sections/.text 2>/dev/null | sort | head -n 1
 }
 
-# witness: sets up the second instance, where there can be one. Its events are those caused from the addresses where
-# modules are, which lie above those of the kernel; a target may be loaded somewhat below the others.
+# witness: sets up the second instance, if the kernel can have one. It records events caused from the addresses of
+# modules, which are above the kernel's; a target may be loaded a little below the other modules.
 witness() {
 	kernel_events "$k_witness"
 	choose_witness "$k_instance"
@@ -196,7 +198,7 @@ witness() {
 	done
 }
 
-# set_options: every option that k_place has and that we depend on.
+# set_options: sets the options that we depend on, if k_place has them.
 set_options() {
 	for k_one in $k_options_on; do
 		[ ! -f "$k_place/options/$k_one" ] || set_to "$k_place/options/$k_one" 1 "$k_one"
@@ -209,22 +211,24 @@ set_options() {
 	fi
 }
 
-# unfiltered: stops when the host leaves out records that were asked for, or does something at each of them.
+# unfiltered: stops if the host would leave out some of the records, or act on them.
 unfiltered() {
 	for k_one in set_event_pid set_event_notrace_pid; do
 		first_line "$k_place/$k_one"
-		[ -z "$k_line" ] || stop INFRA "$k_place/$k_one of the host is not empty, so records of some processes would be missing: empty it"
+		[ -z "$k_line" ] ||
+			stop INFRA "$k_place/$k_one of the host is not empty, so records would be missing: empty it"
 	done
 	set --
 	for k_event in $k_events; do
 		set -- "$@" "$k_place/events/$k_event/filter" "$k_place/events/$k_event/trigger"
 	done
-	# A filter is read as a whole or wrong, so not by first_line.
+	# A filter must be read at once, so not by first_line.
 	k_error=$(grep -Hsv -e '^#' -e '^none$' "$@" /dev/null | head -n 1)
-	[ -z "$k_error" ] || stop INFRA "a filter or a trigger of the host would change what is recorded, $k_error: remove it (write 0 into a filter, ! and its text into a trigger)"
+	[ -z "$k_error" ] ||
+		stop INFRA "a filter or trigger of the host would change the records, $k_error: remove it (write 0, or ! and its text)"
 }
 
-# settings: everything but the instance itself; the buffer is cleared before events are enabled.
+# settings: sets all that is in the instance; clears the buffer before it enables events.
 settings() {
 	unfiltered
 	remember shared saved_cmdlines_size options/record-cmd
@@ -282,7 +286,7 @@ absent() {
 	put_back shared
 }
 
-# remove_instance: for about a second while somebody lets go of it.
+# remove_instance: removes it; tries for about a second while it is in use.
 remove_instance() {
 	change "instance ${k_place##*/}" present absent
 	[ "$k_check" = no ] || return 0

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Reads the evidence of a run; after tracefs.sh and kernel_log.sh. What is not there is named, and nothing is a failure.
+# Reads the evidence of a run; after tracefs.sh and kernel_log.sh. What is missing is named; nothing fails.
 # k_instance, k_events, k_witness: as for trace.sh; k_stop: yes to turn tracing off first; k_bytes: limit of the trace;
 # k_text: yes to read the trace as text as well.
 : "${k_witness?}" "${k_instance?}" "${k_events?}" "${k_stop?}" "${k_bytes?}" "${k_text=yes}"
@@ -9,7 +9,7 @@ k_own=no
 k_word=
 k_uptime=
 
-# tracing: the buffer, its counters and the formats of its events.
+# tracing: answers with the buffer, its counters and the formats of its events.
 tracing() {
 	find_tracing
 	if [ -z "$k_tracing" ]; then
@@ -29,7 +29,7 @@ tracing() {
 	formats
 }
 
-# witness: what the kernel's own events are, and their counters.
+# witness: answers with the kernel's own events and their counters.
 witness() {
 	k_kernel_events=
 	choose_witness "$k_instance"
@@ -42,7 +42,7 @@ witness() {
 	text witness "$k_bytes" <"$k_place/trace"
 }
 
-# formats: of the events that are there, each under a line "== system/event".
+# formats: answers with the formats of the events, each under a line "== system/event".
 formats() {
 	set --
 	for k_event in $k_events$k_kernel_events; do
@@ -57,12 +57,12 @@ formats() {
 	cd /
 }
 
-# headed NAME/FILE...: the files, each under a line "== NAME".
+# headed NAME/FILE...: prints the files, each under a line "== NAME".
 headed() {
 	awk 'FNR == 1 { name = FILENAME; sub("/[^/]*$", "", name); print "== " name } { print }' "$@"
 }
 
-# buffer: counters come before the records, since reading records may count as reading.
+# buffer: answers with the counters, then with the records, since reading these may change the counters.
 buffer() {
 	first_word "$k_place/tracing_on"
 	if [ "$k_stop" = yes ] && [ "$k_word" = 1 ]; then
@@ -76,7 +76,7 @@ buffer() {
 	[ "$k_text" = no ] || text trace "$k_bytes" <"$k_place/trace"
 }
 
-# calls: lines of an event of a payload and how often its function was called, of payloads that count.
+# calls: prints each event of payloads that count, and how often its function was called.
 calls() {
 	for k_event in $k_events; do
 		first_line "/sys/module/${k_event%%/*}/parameters/${k_event#*/}"

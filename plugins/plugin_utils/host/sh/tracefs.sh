@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words for finding tracefs and our place in it.
+# Functions that find tracefs and our place in it.
 k_line=
 
 # find_tracing: sets k_tracing to the top directory of tracing, or to nothing.
@@ -12,7 +12,7 @@ find_tracing() {
 	[ -f "$k_tracing/trace" ] || k_tracing=
 }
 
-# mount_tracing: find_tracing, and mount it when it is nowhere; stops when that cannot be done.
+# mount_tracing: like find_tracing, but mounts tracefs where it is not mounted; stops if that fails.
 mount_tracing() {
 	find_tracing
 	[ -z "$k_tracing" ] || return 0
@@ -33,7 +33,7 @@ $k_said"
 	stop INFRA "tracefs cannot be mounted on the host: the kernel has no tracing, or it is locked down$k_error"
 }
 
-# choose_place INSTANCE: sets k_place to the instance's directory, or to the top one where there are none.
+# choose_place INSTANCE: sets k_place to the instance's directory, or to k_tracing without instances.
 choose_place() {
 	# shellcheck disable=SC2034  # for the program that follows
 	k_place=$k_tracing k_own=no
@@ -43,7 +43,7 @@ choose_place() {
 	fi
 }
 
-# choose_witness INSTANCE: sets k_place to that in which the kernel's own events are; to nothing without instances.
+# choose_witness INSTANCE: sets k_place to the instance of the kernel's own events, or to nothing without instances.
 choose_witness() {
 	choose_place "$1"
 	if [ "$k_own" = yes ]; then k_place=$k_place-kmem; else k_place=; fi

@@ -32,8 +32,8 @@ while [ ! -b /dev/vda ]; do
 	[ "$tries" -le 100 ] || die "the disk did not appear as /dev/vda"
 	$bb usleep 50000
 done
-# A guest on the disk holds ext4; one in memory lets go of the disk, so that ext4 can be loaded afresh and be watched.
-# What only a build on the guest or a reader needs is hidden from the copy; what the kernel exports is not.
+# A guest on the disk uses ext4. A guest in memory does not, so that ext4 can be loaded afresh and watched. What only a
+# build on the guest or a reader needs is hidden from the copy; what the kernel exports is not.
 hidden="/disk/boot /disk/usr/src/*-common* /disk/usr/include /disk/usr/lib/gcc /disk/usr/libexec/gcc
 	/disk/usr/share/doc /disk/usr/share/locale /disk/var/cache /disk/var/lib/apt"
 in_memory() {

@@ -523,7 +523,7 @@ def test_a_load_that_tells_no_error_and_loads_nothing_is_a_failure(run, kernel: 
 
 
 @pytest.mark.parametrize(("name", "words"), [
-    ("mute", "insmod said nothing and ended with exit status 7"),
+    ("mute", "insmod printed nothing and ended with exit status 7"),
     ("dead", "exit status 139 (signal 11: did it crash in the kernel?)"),
 ])
 def test_a_load_that_fails_without_a_word_is_told_with_its_exit_status(run, kernel, name: str, words: str) -> None:
@@ -559,7 +559,7 @@ def test_the_line_of_modprobes_configuration_that_prevents_a_load_is_named(
 def test_a_module_whose_init_hangs_is_told_in_time(run, kernel: pathlib.Path) -> None:
     started = time.monotonic()
     got = kmod(run, kernel, load("one"), load("hang"), k_timeout="1")
-    assert (got.one("failed"), got.text("reason").strip()) == ("FAIL", "insmod of hang did not come back within 1 s")
+    assert (got.one("failed"), got.text("reason").strip()) == ("FAIL", "insmod of hang did not end within 1 s")
     assert time.monotonic() - started < 10
     assert (kernel / "calls").read_text().endswith("rmmod one\n")
 
