@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes dummy work: packets go to a network device that drops them, and all of them are counted.
+# Uses dummy: packets go to a network device that drops them, and all of them are counted.
 # Prints "check NAME ok" or "check NAME bad DETAIL" per check.
 
-# check NAME COMMAND...: whether the command succeeds; what it says is the detail.
+# check NAME COMMAND...: whether the command succeeds; its output is the detail.
 check() {
 	name=$1
 	shift

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes ext4 work: a file becomes a disk with an ext4, then with an ext2 file system, which is written, grown and checked.
+# Uses ext4: a file becomes a disk with an ext4, then with an ext2 file system, which is written, grown and checked.
 # Prints "check NAME ok" or "check NAME bad DETAIL" per check.
 
-# check NAME COMMAND...: whether the command succeeds; what it says is the detail.
+# check NAME COMMAND...: whether the command succeeds; its output is the detail.
 check() {
 	name=$1
 	shift

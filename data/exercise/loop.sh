@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes loop work: a file becomes a disk that is written, read back, grown, and taken away.
+# Uses loop: a file becomes a disk that is written, read back, grown, and removed.
 # Prints "check NAME ok" or "check NAME bad DETAIL" per check.
 
-# check NAME COMMAND...: whether the command succeeds; what it says is the detail.
+# check NAME COMMAND...: whether the command succeeds; its output is the detail.
 check() {
 	name=$1
 	shift
@@ -28,7 +28,7 @@ check grow losetup -c "$disk"
 check sectors [ "$(blockdev --getsz "$disk")" -eq 8192 ]
 check detach losetup -d "$disk"
 
-# The kernel takes a disk away when nothing holds it open any more.
+# The kernel removes a disk when nothing has it open.
 i=0
 while [ -e "/sys/block/${disk#/dev/}/loop" ] && [ "$i" -lt 50 ]; do
 	i=$((i + 1))

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes nf_tables work: a small rule set is made, changed, counts packets, and is taken away.
+# Uses nf_tables: a small rule set is made, changed, counts packets, and is removed.
 # Prints "check NAME ok" or "check NAME bad DETAIL" per check.
 
-# check NAME COMMAND...: whether the command succeeds; what it says is the detail.
+# check NAME COMMAND...: whether the command succeeds; its output is the detail.
 check() {
 	name=$1
 	shift
@@ -56,7 +56,7 @@ done
 check flush nft delete table inet kedr
 check empty [ -z "$(nft list ruleset)" ]
 
-# What was loaded for this rule set holds nf_tables.
+# Modules that were loaded for this rule set use nf_tables.
 for holder in /sys/module/nf_tables/holders/*; do
 	[ ! -e "$holder" ] || check "unload-${holder##*/}" rmmod "${holder##*/}"
 done

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes zram work: a compressed disk in memory is written, read back, reset, added and removed.
+# Uses zram: a compressed disk in memory is written, read back, reset, added and removed.
 # Prints "check NAME ok" or "check NAME bad DETAIL" per check.
 
-# check NAME COMMAND...: whether the command succeeds; what it says is the detail.
+# check NAME COMMAND...: whether the command succeeds; its output is the detail.
 check() {
 	name=$1
 	shift

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes cp_target work: a write and a read whose bytes must agree, then a spin of ioctls and seeks.
+# Uses cp_target: a write and a read whose bytes must agree, then a spin of ioctls and seeks.
 # Prints "check NAME ok" or "check NAME bad DETAIL" per check.
 
 text=123456789788
