@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Measures a warm `make verify` and prints speeds and sizes from the run directory that it left, then the
-# decoder's speed, what a watched call and the load of a target cost on a guest, and the generator's times beside
-# those of the original program.
+# Measures a warm `make verify` and prints speeds and sizes from its run directory, then the speed of the decoder, the
+# cost of a watched call and of loading a target on a guest, and the times of the generator and of the original program.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +11,7 @@ become_root "$@"
 say "first run: fills the cache where it is cold"
 "$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || {
     tail -n 20 "$KEDR_CACHE/bench.log" >&2
-    die "make verify fails; there is nothing to measure before it passes"
+    die "make verify fails; it must pass before anything can be measured"
 }
 say "second run: measured"
 begun=$(date +%s.%N)

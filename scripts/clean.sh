@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: clean.sh clean|clean-cache
-# clean removes what this checkout made; clean-cache removes images, builds and environments, which other
-# checkouts may share.
+# clean removes what this checkout made; clean-cache removes images, builds and environments, which other checkouts may
+# use too.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +20,7 @@ case ${1-} in
         find . -name __pycache__ -prune -exec rm -rf {} +
         ;;
     clean-cache)
-        # Only what is ours, whatever folder KEDR_CACHE names.
+        # Only what is ours: KEDR_CACHE may name any folder.
         for made in images downloads fresh test-images modules locks logs venv ansible-test ruff mypy packages.log bench.log accelerator.json \
             accelerator-firmware.json .accelerator.lock; do
             as_root rm -rf "$KEDR_CACHE/$made"

@@ -31,8 +31,8 @@ PACKAGES = (
     "systemd-resolved", "systemd-sysv", "udev",
 )  # fmt: skip
 
-# The distribution's own initramfs, with the drivers that this disk needs: unpacking all of them takes an
-# emulated processor half a minute.
+# The distribution's own initramfs, with only the drivers that this disk needs: an emulated processor takes half a minute
+# to unpack all of them.
 INITRAMFS = """
 mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"
 echo MODULES=list >"$1/etc/initramfs-tools/conf.d/kedr-lab"
@@ -47,8 +47,8 @@ ln -s ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
 echo 'LABEL=kedr-root / ext4 errors=remount-ro 0 1' >"$1/etc/fstab"
 """
 
-# Left out of a boot: what has nothing to do with a cloud and takes an emulated processor a third of its time. Caches
-# that systemd makes on a first boot are there; maintenance of other file systems and boot loaders is not begun.
+# The first boot without what a cloud does not need, which takes an emulated processor a third of its time: the caches of
+# systemd are made here, and units that maintain file systems and boot loaders are off.
 LEAN = """
 echo 'datasource_list: [NoCloud, None]' >"$1/etc/cloud/cloud.cfg.d/95-kedr-lab.cfg"
 for unit in e2scrub_reap grub-common systemd-binfmt systemd-tpm2-setup-early systemd-tpm2-setup; do
@@ -67,7 +67,7 @@ linux /vmlinuz root=LABEL=kedr-root ro console=ttyS0,115200 systemd.gpt_auto=0
 initrd /initrd.img
 boot
 """
-# What grub.cfg is made from again when a kernel is installed.
+# The source of grub.cfg when a kernel is installed.
 GRUB_DEFAULTS = """\
 GRUB_TIMEOUT=0
 GRUB_CMDLINE_LINUX="console=ttyS0,115200 systemd.gpt_auto=0"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: debug-kernel.sh
-# Prints the folder of a kernel with every checker on (tests/torture/kernel/debug.config), to be used as
-# kernel_tree of a guest's image. It is built from Debian's linux-source package, in a root tree of its
-# own, when it is not in the cache yet; its key is the content of the configuration and of the build.
+# Prints the folder of a kernel with every checker on (tests/torture/kernel/debug.config), for kernel_tree of a guest's
+# image. If it is not in the cache, it is built from Debian's linux-source package in a root tree of its own; the key is
+# the content of the configuration and of the build script.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -17,12 +17,12 @@ place=$KEDR_CACHE/kernels/debug-$key
 part=$place.part
 log=$place.log
 
-# Proxies of this machine, as apt knows them.
+# The proxies of this machine, in the form of apt.
 apt_options() {
     apt-config dump 2>/dev/null | sed -n 's/^\(Acquire::https\{0,1\}::Proxy[^ ]* "..*";\)$/--aptopt=\1/p'
 }
 
-# mmdebstrap may leave nothing mounted, and the build has its own mounts: both end with their processes.
+# The build has its own mounts, which end with its processes.
 build() {
     rm -rf --one-file-system "$part" || return 1
     mkdir -p "$part" || return 1

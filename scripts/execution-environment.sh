@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: execution-environment.sh create|build DIRECTORY [ARGUMENT of ansible-builder...]
 # create: writes the Containerfile of execution-environment.yml and all it needs into the directory.
-# build: does that, and builds the image with podman or docker, which must be able to fetch the base image.
+# build: also builds the image with podman or docker, which must be able to fetch the base image.
 set -u
 . "$(dirname "$0")/lib.sh"
 

@@ -19,7 +19,7 @@ begin() {
     lab_down || exit 1
 }
 
-# One word as a shell reads it.
+# Quotes a word for a shell.
 quoted() {
     if [[ $1 =~ ^[A-Za-z0-9_./:=,{}@+-]+$ ]]; then
         printf '%s' "$1"
@@ -28,7 +28,7 @@ quoted() {
     fi
 }
 
-# reproduce TARGET [ARGUMENT...]: the command that runs make TARGET with these arguments for ansible-playbook again.
+# reproduce TARGET [ARGUMENT...]: prints the command that runs make TARGET with these arguments again.
 reproduce() {
     local target=$1 words='' word
     shift
@@ -39,7 +39,7 @@ reproduce() {
     [ -z "$words" ] || printf " ARGS='%s'" "${words//\'/\'\\\'\'}"
 }
 
-# Job control gives a playbook a process group, so that a signal reaches all of it and none of the guests.
+# Job control gives a playbook a process group: a signal reaches all of it, but no guest.
 set -m
 play() {
     ansible-playbook "$@" </dev/null 9>&- &

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: hashes.sh
-# Writes behind every NAME==VERSION of requirements/*.txt the SHA-256 sums of all files that the package index lists for
-# it: run it after a version was changed. It asks uv, whose settings (UV_...) say which index that is.
+# Writes after every NAME==VERSION of requirements/*.txt the SHA-256 sums of all its files in the package index. Run it
+# after changing a version. It asks uv, whose settings (UV_...) name the index.
 set -u
 . "$(dirname "$0")/lib.sh"
 

@@ -30,8 +30,8 @@ become_root() {
         command -v sudo >/dev/null 2>&1 || die "guests and their images need root; run this as root, or install sudo"
         say "guests and their images need root: going on through sudo"
         root_home=~root
-        exec sudo env "ANSIBLE_HOME=$root_home/.ansible" "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} \
-            ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} \
+        exec sudo env "ANSIBLE_HOME=$root_home/.ansible" "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" \
+            ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} \
             ${KEDR_FUZZ_SEED:+"KEDR_FUZZ_SEED=$KEDR_FUZZ_SEED"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
     fi
     trap give_back EXIT
@@ -43,7 +43,8 @@ become_root() {
 give_back() {
     [ -n "${KEDR_OWNER-}" ] || return 0
     for made in "$root/runs" "$root/.lab" "$KEDR_CACHE/modules" "$KEDR_CACHE/locks" "$KEDR_CACHE/logs" \
-        "$KEDR_CACHE/accelerator.json" "$KEDR_CACHE/accelerator-firmware.json" "$KEDR_CACHE/.accelerator.lock" "$KEDR_CACHE/downloads"; do
+        "$KEDR_CACHE/accelerator.json" "$KEDR_CACHE/accelerator-firmware.json" "$KEDR_CACHE/.accelerator.lock" \
+        "$KEDR_CACHE/downloads"; do
         if [ -e "$made" ]; then chown -R --no-dereference "$KEDR_OWNER" "$made"; fi
     done
 }
@@ -72,8 +73,9 @@ root=$(cd "$(dirname "$0")" && while [ ! -f galaxy.yml ] && [ "$PWD" != / ]; do 
 [ -f "$root/galaxy.yml" ] || die "$0 is not inside a checkout of kedr.lab"
 KEDR_CACHE=${KEDR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kedr-lab}
 case $KEDR_CACHE in /*) ;; *) KEDR_CACHE=$PWD/$KEDR_CACHE ;; esac
-(umask 022 && mkdir -p "$KEDR_CACHE") || die "cannot make the cache folder $KEDR_CACHE; set KEDR_CACHE to a folder that can be written"
-# What is in it is run, and loaded into kernels: nobody else may write there. It may be that of who called through sudo.
+(umask 022 && mkdir -p "$KEDR_CACHE") ||
+    die "cannot make the cache folder $KEDR_CACHE; set KEDR_CACHE to a folder that can be written"
+# Its content runs, also in kernels: nobody else may write there. It may belong to the user who called through sudo.
 case " 0 $(id -u) ${SUDO_UID-} " in
 *" $(stat -c %u "$KEDR_CACHE") "*) ;;
 *) die "the cache folder $KEDR_CACHE belongs to another user; set KEDR_CACHE to one of your own" ;;
@@ -82,6 +84,6 @@ esac
     die "other users can write to the cache folder $KEDR_CACHE; look at its content, and then chmod go-w $KEDR_CACHE"
 ANSIBLE_CONFIG=$root/ansible.cfg
 PYTHONDONTWRITEBYTECODE=1
-# What Ansible says is shown as it comes, also through a pipe or into a file.
+# Ansible's output is shown at once, also through a pipe or in a file.
 PYTHONUNBUFFERED=1
 export KEDR_CACHE ANSIBLE_CONFIG PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: matrix.sh [ARGUMENT of ansible-playbook...]
-# Runs playbooks/matrix.yml on the systems of data/systems.yml, or of the inventory that is given with -i, and exits
-# as it did: 0 only if every system is OK. A disk with cloud-init is made for the row debian13-cloud-init. The vendors'
-# cloud images, which are big downloads, are run only when a --limit chooses them. KEDR_GUESTS guests run at a time, 3 when it is not set.
+# Runs playbooks/matrix.yml on the systems of data/systems.yml, or of the inventory given with -i, and exits as it did:
+# 0 only if every system is OK. Makes the disk of the row debian13-cloud-init. The vendors' cloud images, which are big
+# downloads, run only if a --limit chooses them. KEDR_GUESTS guests run at a time, by default 3.
 # Guests end in every case: after a failure, after Ctrl-C (exit 130), after a termination (143).
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +13,7 @@ KEDR_GUESTS=${KEDR_GUESTS:-3}
 ready_for_guests run "$@"
 "$root/scripts/packages.sh" matrix || exit 1
 
-# The arguments without those that choose rows: with a limit of its own they repeat one row.
+# The arguments without a limit: with another limit they run one row again.
 given=()
 limit=
 skip=
@@ -47,7 +47,7 @@ case " $* " in
         set -- -i data/systems.yml "$@"
         ;;
 esac
-export ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=1 # a mistake in a file of rows is no empty matrix
+export ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=1 # a mistake in a file of rows must not empty the matrix
 play playbooks/matrix.yml --forks "$KEDR_GUESTS" -e "kedr_guests_at_once=$KEDR_GUESTS" "$@"
 status=$?
 say "the matrix took $SECONDS s"

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: packages.sh GROUP|PACKAGE...
-# Installs those distribution packages that are missing. The groups are those of scripts/packages.txt. Nothing is
-# downloaded when nothing is missing.
+# Installs those distribution packages that are missing. The groups are those of scripts/packages.txt. Downloads nothing
+# if nothing is missing.
 set -u
 . "$(dirname "$0")/lib.sh"
 
-# The packages of a group; nothing for a word that is none.
+# Prints the packages of a group; nothing for another word.
 group() { sed -n "s/^\([^# ]*\) *| \(.* \)*$1 .*|.*/\1/p" "$root/scripts/packages.txt"; }
 
-# Another run of this script may be installing the same.
+# Another run of this script may install the same.
 exec 9<"$root/scripts/packages.txt"
 flock 9
 

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Lists the Pythons of this machine that can run the project, oldest first: lines "3.MINOR PATH".
-# One is listed only if it runs and can make virtual environments; a command that exists and fails
-# (a pyenv shim, for one) is passed over.
+# One is listed only if it runs and can make virtual environments; a command that fails, such as a pyenv shim, is not.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -11,7 +10,7 @@ oldest=11 newest=14
 ask='import os, sys
 print("%d.%d %s" % (*sys.version_info[:2], os.path.realpath(getattr(sys, "_base_executable", sys.executable))))'
 
-# Files named $1 in the folders of PATH. pyenv's shims are left out: the Pythons behind them are listed below.
+# Files named $1 in the folders of PATH, without the shims of pyenv: their Pythons are listed below.
 on_path() {
     echo "$PATH" | tr : '\n' | grep -v '/shims$' | while read -r folder; do
         if [ -x "$folder/$1" ]; then echo "$folder/$1"; fi

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: setup.sh run|collect|test
 # Installs what `make verify` (run), `make collect` (collect) or `make test` (test) needs: distribution packages
-# and virtual environments. Prints nothing when everything is there.
+# and virtual environments. Prints nothing if everything is there.
 set -u
 . "$(dirname "$0")/lib.sh"
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: test.sh [PART...]
-# Runs parts of the tests, each from scripts/test/PART.sh, goes on after a part that failed, and ends with a table. A
-# part leaves notes on what it could not run, and why, in $KEDR_NOTES.
-# Parts that are named run one after another. Without names all are run, in two lanes beside each other: guests wait
-# more than they compute. What a part says is then kept in a file and shown when the part has ended.
+# Runs parts of the tests, each from scripts/test/PART.sh, also after a part failed, and ends with a table. A part notes
+# in $KEDR_NOTES what it could not run, and why.
+# Named parts run one after another. Without names all parts run, in two lanes at the same time, since guests wait more
+# than they compute. The output of a part is then kept in a file and shown when the part has ended.
 set -u
 . "$(dirname "$0")/lib.sh"
 
-# The parts that wait for guests and simulated hosts most of the time, and the others; those of ansible-test share its
-# home folder, so they are not beside each other.
+# The parts that mostly wait for guests and simulated hosts, and the others; those of ansible-test share its home
+# folder, so they are in one lane.
 guests='e2e honesty fleet'
 others='lint types unit mist sanity integration runner kernels browser distros security fresh'
 
@@ -46,7 +46,7 @@ finish() {
     local status=$? group
     trap '' INT TERM HUP
     for group in "${lanes[@]}"; do kill -INT -- "-$group" 2>/dev/null; done
-    # The guests of a part are ended by that part.
+    # A part ends its own guests.
     for _ in {1..600}; do
         kill -0 "${lanes[@]/#/-}" 2>/dev/null || break
         sleep 0.1
@@ -77,7 +77,7 @@ else
     "$root/scripts/setup.sh" test || exit 1
     : "${FRESH=debian12}" "${FRESH_PARTS=verify unit mist sanity}"
     export FRESH FRESH_PARTS
-    # A lane is a process group of its own, so that it can be ended as one. It cannot ask for a password.
+    # A lane is a process group of its own, so that it can be ended as a whole. It cannot ask for a password.
     set -m
     if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then
         sudo -v || exit 1

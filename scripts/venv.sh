@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: venv.sh oldest|newest run|collect|runner|test|spark
-# Prints the folder of a virtual environment with the oldest or the newest supported ansible-core that
-# this machine's Pythons allow; "collect" adds what collections need, "runner" to that ansible-runner and
-# ansible-builder, or "test" the test tools, or "spark" those and Spark. It is made when it is not in the cache yet:
-# its key is the content of the requirements, and the Python. The pip that comes with the Python installs only the
-# pinned pip, and that one the rest; every file must have one of the sums that the requirements name.
+# Prints the folder of a virtual environment with the oldest or the newest supported ansible-core that this machine's
+# Pythons allow. "collect" has in addition what collections need; "runner" that, ansible-runner and ansible-builder;
+# "test" what "collect" has and the test tools; "spark" that and Spark. It is made if it is not in the cache; the key is
+# the content of the requirements, and the Python. The Python's own pip installs only the pinned pip, which installs the
+# rest; every file must have one of the sums in the requirements.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -49,7 +49,7 @@ pip_install() {
         --no-build-isolation "$@"
 }
 
-# The stamp is written last: an environment without it, or that does not run, is made anew.
+# The stamp is written last: an environment without it, or that does not run, is made again.
 usable() { [ -f "$place/complete" ] && "$place/bin/python" -I -c 'import ansible, jinja2' 2>/dev/null; }
 
 mkdir -p "$KEDR_CACHE/venv"

@@ -2,17 +2,17 @@
 # shellcheck shell=sh disable=SC2154
 # Read by test parts, after lib.sh and ansible-versions.sh: ansible-test on a copy of the collection.
 #
-# ansible-test wants the collection at .../ansible_collections/kedr/lab, keeps its environments under HOME, and
-# would fetch a script that installs pip from a host of its own, and packages by versions without sums. So it gets a
-# copy, a HOME in the cache, and there a script that takes pip from the Python it runs in, and a folder of packages,
-# each with one of the sums of requirements/ansible-test-*.txt, beside which its pip knows no index.
+# ansible-test wants the collection at .../ansible_collections/kedr/lab and keeps its environments under HOME. It would
+# download a script that installs pip, and packages without checking sums. So it gets a copy of the collection, and a
+# HOME in the cache with a script that installs the Python's own pip, and with a folder of packages that have the sums
+# of requirements/ansible-test-*.txt; its pip uses no index.
 
 ansible_test_setup() {
     work=$(mktemp -d) || return 1
     trap 'rm -rf "$work"' EXIT
 }
 
-# Sets $ansible_home for the environment in $venv; what lies in it depends on the packages and on the Python.
+# Sets $ansible_home for the environment in $venv; its content depends on the packages and on the Python.
 find_home() {
     core=$(echo "${venv##*/}" | cut -d - -f 2)
     wanted=$root/requirements/ansible-test-$core.txt
@@ -33,7 +33,7 @@ offer_packages() {
     printf '[global]\nno-index = true\nfind-links = %s\n' "$ansible_home/packages" >"$ansible_home/.config/pip/pip.conf"
 }
 
-# What a built collection would hold, from files tracked or not yet added.
+# Copies what a built collection would hold, from files tracked or not yet added.
 copy_collection() {
     collection=$work/${venv##*/}/ansible_collections/kedr/lab
     mkdir -p "$collection"
@@ -42,7 +42,7 @@ copy_collection() {
         tar cf - -T -) | tar xf - -C "$collection"
 }
 
-# The script that ansible-test would fetch, under the name that it looks for.
+# Writes the script that ansible-test would download, under the name that it looks for.
 offer_pip() {
     sed -n "s/^ *pip='\([0-9.]*\)',.*/\1/p" \
         "$venv"/lib/python*/site-packages/ansible_test/_internal/python_requirements.py | tr . _ |
@@ -63,6 +63,6 @@ run_ansible_test() {
     return "$(cat "$work/status")"
 }
 
-# What pip says on its way, and a remark on the locale.
+# Lines that are not shown: the progress of pip, and a remark on the locale.
 chatter='^ *(Collecting|Downloading|Processing|Looking in|Installing collected|Successfully installed|Using cached) '
 chatter="$chatter|^WARNING: Location |━━|using locale|Using locale"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
-# Read by test parts, after lib.sh: the same command under the oldest and the newest ansible-core.
+# Read by test parts, after lib.sh: runs a command under the oldest and the newest ansible-core.
 # shellcheck disable=SC2154
 
-# each_ansible COMMAND...: runs it with each environment first in PATH and its folder in $venv; fails if one
-# failed. Says which versions it ran under, and which could not be tried, and why.
+# each_ansible COMMAND...: runs it with each environment first in PATH and its folder in $venv; fails if one failed.
+# Notes under which versions it runs, and which could not be tried, and why.
 each_ansible() {
     old=$("$root/scripts/venv.sh" oldest test) || return 1
     new=$("$root/scripts/venv.sh" newest test) || return 1

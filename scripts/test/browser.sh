@@ -4,7 +4,7 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 
-# Ubuntu has no such package: its Chromium is a snap, which is no program of /usr/bin.
+# Ubuntu has no such package: its Chromium is a snap.
 if grep -qs '^ID=ubuntu' /etc/os-release && ! [ -x /usr/bin/chromedriver ]; then
     note "test-browser did not run: Ubuntu has no package chromium-driver"
     exit 0

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A guest of a cloud image that the test builds. No part of `make test`: its first boot alone takes longer than three
-# minutes where guests run by emulation.
+# A guest of a cloud image that the test builds. Not in `make test`: its first boot takes more than three minutes on
+# emulated processors.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Role host on stand-ins for Fedora, openSUSE, Debian and Ubuntu: the real package managers, made-up packages. And on a
+# Role host on stand-ins for Fedora, openSUSE, Debian and Ubuntu: real package managers, made-up packages. And on a
 # guest without Python, which gets real packages from its mirror.
 set -u
 . "$(dirname "$0")/../lib.sh"

@@ -6,7 +6,7 @@ set -u
 
 become_root "$@"
 ready test lab fleet
-# A container may see the kernel's tracing and not be allowed to use it.
+# A container may see the kernel's tracing but not be allowed to use it.
 probe=/sys/kernel/tracing/instances/kedr-probe-$$
 if error=$(mkdir "$probe" 2>&1); then
     rmdir "$probe"

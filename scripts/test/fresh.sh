@@ -1,12 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: fresh.sh, or FRESH='SYSTEM...' FRESH_PARTS='PART...' make test-fresh
-# The commands that the project promises, on systems that have nothing: each system is a root tree of its smallest
-# set of packages, git and make. What is committed is cloned into it, and the parts are run there one after another, by
-# chroot, as a user of a new machine would, with an empty cache.
-# FRESH: debian12 debian13 ubuntu24.04, all of them by default. FRESH_PARTS: verify and parts of `make test`; by default
-# verify and all that a chroot can run. FRESH_MIRROR_UBUNTU: URI of a mirror of Ubuntu, where this machine is not an
-# Ubuntu whose mirror would be taken.
+# The commands that the project promises, on new systems: each system is a root tree of its smallest set of packages,
+# git and make. The commit is cloned into it, and the parts run there by chroot, one by one, with an empty cache.
+# FRESH: debian12 debian13 ubuntu24.04, by default all. FRESH_PARTS: verify and parts of `make test`; by default verify
+# and all that a chroot can run. FRESH_MIRROR_UBUNTU: URI of a mirror of Ubuntu; the default is that of this machine, if
+# it is an Ubuntu.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Faults put into the whole chain, each with the verdict that it must have; ends with how many were judged wrongly.
+# Faults anywhere in the chain, each with the verdict that it must have; ends with the number of wrong verdicts.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

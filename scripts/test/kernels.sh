@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The controller's decoder and search, proven on every module of the lab's default kernel, and what else can be tested
-# of kernel code without a guest.
+# The controller's decoder and search, proven on every module of the lab's default kernel, and other tests of kernel
+# code that need no guest.
 # Usage: kernels.sh [TREE...], or TREES='TREE...' make test-kernels
-# With trees it only proves the kernels in them: root trees of installed systems, or directories lib/modules/RELEASE.
+# With trees it only proves their kernels: root trees of installed systems, or directories lib/modules/RELEASE.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

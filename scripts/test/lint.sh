@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Style and form of everything in the checkout; every tool runs even if one before it complains.
+# The style of everything in the checkout; every tool runs, even if an earlier one complains.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Conformance of the generator of texts: every recorded case, byte by byte.
+# Conformance of the text generator: every recorded case, byte by byte.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What hosts, their users, guests, rows and foreign files may not do, each tried as an attack.
+# Attacks by hosts, their users, guests, rows and foreign files; none may succeed.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

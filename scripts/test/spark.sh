@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The table of records in Spark, in local mode. No part of `make test`: pyspark alone is half a gigabyte and starts
-# a Java machine.
+# The table of records in Spark, in local mode. Not in `make test`: pyspark is half a gigabyte and needs Java.
 set -u
 . "$(dirname "$0")/../lib.sh"
 
