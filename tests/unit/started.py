@@ -11,6 +11,9 @@ STARTERS = {"run", "Popen", "call", "check_call", "check_output"}
 WRAPPERS = {"env", "nice", "nsenter", "setpriv", "setsid", "sudo", "timeout", "unshare"}
 SHELLS = {"sh", "bash", "dash"}
 PROGRAM = re.compile(r"[a-z][\w.+-]*\Z")
+OPTION = re.compile(r"--?[A-Za-z]")
+ODD = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn",
+       "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"}
 
 
 # -- Python: what subprocess, os.exec… and shutil.which are given, followed through names of the same file
@@ -26,7 +29,9 @@ class Python:
         self.parameters: dict[tuple[str, str], tuple[str, int]] = {}
         self.calls: dict[str, list[tuple[ast.Call, str]]] = {}
         self.returned: dict[str, list[tuple[ast.expr, str]]] = {}
-        self._read(ast.parse(text), "")
+        tree = ast.parse(text)
+        self.nodes = list(ast.walk(tree))
+        self._read(tree, "")
 
     def _read(self, node: ast.AST, scope: str) -> None:
         if isinstance(node, FUNCTION):
@@ -68,6 +73,23 @@ class Python:
                         found |= set(words_of(word, call))
         return {(name, line) for name, line in found if PROGRAM.match(name)}
 
+    def listed(self) -> set[str]:
+        """Return the first word of each list that looks like the arguments of a program: another file may start it."""
+        lists = [[constant(word) for word in node.elts] for node in self.nodes if isinstance(node, ast.List)]
+        return {words[0] for words in lists if any(map(OPTION.match, words[1:])) and PROGRAM.match(words[0])}
+
+    def tools(self) -> set[tuple[str, str]]:
+        """Return program and package of each call of find_tool; the program is empty where it is not a constant."""
+        calls = [call.args for call, _scope in self.calls.get("find_tool", [])]
+        return {(constant(name), constant(package)) for name, package in calls}
+
+    def odd(self) -> set[str]:
+        """Return the ways to start a program that `started` does not read."""
+        froms = [node for node in self.nodes if isinstance(node, ast.ImportFrom) and node.module == "subprocess"]
+        ways = {f"{name_of(call.func.value)}.{name}" for name, calls in self.calls.items()
+                for call, _scope in calls if isinstance(call.func, ast.Attribute)}
+        return (ways & ODD) | {alias.name for node in froms for alias in node.names if alias.name in STARTERS}
+
     def _first(self, node: ast.expr, scope: str, seen: frozenset[int]) -> Iterator[ast.Constant]:
         """Yield the constants that may be the first word of an argument list, and programs in the text of a shell."""
         if id(node) in seen:
@@ -105,6 +127,11 @@ class Python:
         function, place = self.parameters.get((scope, name), ("", 0))
         for call, outside in self.calls.get(function, []):
             yield from ((argument, outside) for argument in call.args[place : place + 1])
+
+
+def constant(node: ast.expr) -> str:
+    """Return the text of a constant, and nothing for another expression."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def words_of(word: ast.Constant, call: ast.Call) -> list[tuple[str, int]]:

@@ -13,8 +13,8 @@ from test_project_rules import ROOT, project_files, text_of
 
 ALWAYS_THERE = set(
     # of packages that every Debian has, because they are essential or because these need them
-    "bash cat chown chroot cp cut dash date dirname dpkg-deb dpkg-query env find flock grep id ln ls mkdir mktemp "
-    "mount mv nice nsenter prlimit readlink rm rmdir sed setpriv sh sha256sum sleep sort stat tail tar tee "
+    "bash cat chown chroot cp cut dash date dirname dpkg-deb dpkg-query du env find flock grep id install ln ls mkdir "
+    "mktemp mount mv nice nsenter prlimit readlink rm rmdir sed setpriv sh sha256sum sleep sort stat tail tar tee "
     "timeout touch tr true umount unshare xargs "
     # of what the user chose: who has no make starts nothing here, and the scripts say so where another one is missing
     "apt-config apt-get make podman python3 sudo".split()
@@ -98,11 +98,21 @@ def on_hosts(path: Path) -> bool:
 
 
 @cache
-def pythons() -> dict[Path, set[str]]:
+def readers() -> dict[Path, Python]:
+    folders = {"plugins", "scripts", "tests"}
     return {
-        path: {name for name, _line in Python(text_of(path)).started()}
+        path: Python(text_of(path))
         for path in project_files()
-        if path.suffix == ".py" and path.parts[0] in {"plugins", "scripts", "tests"}
+        if path.suffix == ".py" and path.parts[0] in folders
+    }
+
+
+@cache
+def pythons() -> dict[Path, set[str]]:
+    """Return file -> the programs that it starts, or that it names for another file to start."""
+    return {
+        path: {name for name, _line in reader.started()} | (set() if path.parts[0] == "tests" else reader.listed())
+        for path, reader in readers().items()
     }
 
 
@@ -119,6 +129,18 @@ def unknown(started: dict[Path, set[str]]) -> list[str]:
 
 def test_every_program_that_python_code_starts_is_installed_for_it() -> None:
     assert unknown(pythons()) == []
+
+
+def test_programs_are_started_only_in_ways_that_are_read_here() -> None:
+    assert {str(path): reader.odd() for path, reader in readers().items() if reader.odd()} == {}
+
+
+def test_a_missing_program_is_told_with_the_package_that_scripts_install() -> None:
+    told = set().union(*(reader.tools() for path, reader in readers().items() if path.parts[0] == "plugins"))
+    assert len(told) > 5
+    known = {package: programs for package, (_groups, programs) in table().items()}
+    assert [(name, package) for name, package in told - {("sudo", "sudo, or run as root")}
+            if package not in known or not {name} - {""} <= known[package]] == []
 
 
 def test_every_program_that_scripts_start_is_installed_for_them() -> None:
@@ -160,6 +182,22 @@ def test_every_group_of_packages_is_asked_for_and_every_word_asked_for_is_a_grou
 ])
 def test_programs_are_found_in_python(text: str, programs: str) -> None:
     assert {name for name, _line in Python(text).started()} == set(programs.split())
+
+
+@pytest.mark.parametrize(("text", "programs"), [
+    ("run(['a', '-b'])", "a"), ("['a', x, '--long', *y]", "a"), ("['a', 'b']", ""), ("[a, '-b']", ""),
+    ("['A', '-b']", ""), ("choices = ['a', 'b-c']", ""), ("[]", ""),
+])
+def test_argument_lists_are_known_by_their_options(text: str, programs: str) -> None:
+    assert Python(text).listed() == set(programs.split())
+
+
+@pytest.mark.parametrize(("text", "odd"), [
+    ("import os\nos.system('a')", "os.system"), ("from subprocess import run", "run"),
+    ("import subprocess\nsubprocess.run(['a'])", ""), ("from subprocess import PIPE", ""),
+])
+def test_a_way_to_start_programs_that_is_not_read_is_found(text: str, odd: str) -> None:
+    assert Python(text).odd() == set(odd.split())
 
 
 @pytest.mark.parametrize(("text", "programs"), [
