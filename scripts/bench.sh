@@ -15,7 +15,8 @@ say "first run: fills the cache where it is cold"
 }
 say "second run: measured"
 begun=$(date +%s.%N)
-"$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" || die "make verify failed the second time; see runs/latest"
+"$root/scripts/verify.sh" >/dev/null 2>"$KEDR_CACHE/bench.log" ||
+    die "make verify failed the second time; see runs/latest"
 ended=$(date +%s.%N)
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
 "$venv/bin/python" "$root/tests/bench/report.py" "$root/runs/latest" "$KEDR_CACHE" "$begun" "$ended" || exit 1

@@ -31,8 +31,8 @@ PACKAGES = (
     "systemd-resolved", "systemd-sysv", "udev",
 )  # fmt: skip
 
-# The distribution's own initramfs, with only the drivers that this disk needs: an emulated processor takes half a minute
-# to unpack all of them.
+# The distribution's own initramfs, with only the drivers that this disk needs: an emulated processor takes half a
+# minute to unpack all of them.
 INITRAMFS = """
 mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"
 echo MODULES=list >"$1/etc/initramfs-tools/conf.d/kedr-lab"
@@ -47,8 +47,8 @@ ln -s ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
 echo 'LABEL=kedr-root / ext4 errors=remount-ro 0 1' >"$1/etc/fstab"
 """
 
-# The first boot without what a cloud does not need, which takes an emulated processor a third of its time: the caches of
-# systemd are made here, and units that maintain file systems and boot loaders are off.
+# The first boot without what a cloud does not need, which takes an emulated processor a third of its time: the caches
+# of systemd are made here, and units that maintain file systems and boot loaders are off.
 LEAN = """
 echo 'datasource_list: [NoCloud, None]' >"$1/etc/cloud/cloud.cfg.d/95-kedr-lab.cfg"
 for unit in e2scrub_reap grub-common systemd-binfmt systemd-tpm2-setup-early systemd-tpm2-setup; do

@@ -28,11 +28,12 @@ as_root() {
 become_root() {
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 || die "guests and their images need root; run this as root, or install sudo"
-        say "guests and their images need root: going on through sudo"
+        say "guests and their images need root: continuing through sudo"
         root_home=~root
         exec sudo env "ANSIBLE_HOME=$root_home/.ansible" "PATH=$PATH" "HOME=$HOME" "KEDR_CACHE=$KEDR_CACHE" \
-            ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} \
-            ${KEDR_FUZZ_SEED:+"KEDR_FUZZ_SEED=$KEDR_FUZZ_SEED"} "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
+            ${KEDR_LAB_DIR:+"KEDR_LAB_DIR=$KEDR_LAB_DIR"} ${KEDR_GUESTS:+"KEDR_GUESTS=$KEDR_GUESTS"} \
+            ${KEDR_NOTES:+"KEDR_NOTES=$KEDR_NOTES"} ${KEDR_FUZZ_SEED:+"KEDR_FUZZ_SEED=$KEDR_FUZZ_SEED"} \
+            "KEDR_OWNER=$(id -u):$(id -g)" "$0" "$@"
     fi
     trap give_back EXIT
     trap 'exit 130' INT

@@ -42,9 +42,9 @@ install && exit 0
 say "fetching the package lists first"
 as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >>"$log" 2>&1 || {
     tail -n 15 "$log" >&2
-    die "apt-get update failed; check the network and the package sources; everything it said is in $log"
+    die "apt-get update failed; check the network and the package sources; see $log"
 }
 install || {
     tail -n 15 "$log" >&2
-    die "apt-get could not install:$missing; everything it said is in $log"
+    die "apt-get could not install:$missing; see $log"
 }

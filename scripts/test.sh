@@ -21,6 +21,9 @@ mkdir -p "$logs"
 touch "$work/notes" "$work/table"
 lanes=()
 
+# The names of all parts.
+parts() { find "$root/scripts/test" -name '*.sh' -perm /u+x -printf '%f\n' | sort | sed 's/\.sh//' | tr '\n' ' '; }
+
 run_part() {
     local begun=$SECONDS result=ok
     (cd "$root" && "scripts/test/$1.sh") || result=FAILED
@@ -61,7 +64,7 @@ trap 'exit 143' TERM HUP
 
 for part; do
     [ -x "$root/scripts/test/$part.sh" ] ||
-        die "there is no test part '$part'; parts: $(cd "$root/scripts/test" && find . -name '*.sh' -perm /u+x -printf '%f\n' | sort | sed 's/\.sh//' | tr '\n' ' ')"
+        die "there is no test part '$part'; parts: $(parts)"
 done
 if [ $# -gt 0 ]; then
     for part; do
@@ -70,7 +73,7 @@ if [ $# -gt 0 ]; then
     done
 else
     {
-        echo "test-cloud is not in this: a cloud image's first boot alone takes minutes without KVM; make test-cloud runs it"
+        echo "test-cloud is not in this: the first boot takes minutes without KVM; make test-cloud runs it"
         echo "test-image is not in this: building an image takes minutes and needs podman; make test-image runs it"
         echo "test-spark is not in this: pyspark is half a gigabyte and needs Java; make test-spark runs it"
     } >"$KEDR_NOTES"

@@ -63,7 +63,7 @@ if ! usable; then
     for file in $files; do set -- "$@" -r "$file"; done
     if ! { "$interpreter" -m venv "$place" && pip_install -r "$own" && pip_install "$@"; } >"$log" 2>&1 9>&-; then
         tail -n 15 "$log" >&2
-        die "could not install ansible-core $core for Python $version; check the network and pip's settings; everything pip said is in $log"
+        die "could not install ansible-core $core for Python $version; check the network and pip's settings; see $log"
     fi
     touch "$place/complete"
 fi

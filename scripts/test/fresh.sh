@@ -14,4 +14,5 @@ set -u
 become_root "$@"
 "$root/scripts/packages.sh" fresh || exit 1
 venv=$("$root/scripts/venv.sh" newest run) || exit 1
-PYTHONPATH=$root/.collections "$venv/bin/python" "$root/tests/fresh/fresh.py" --cache "$KEDR_CACHE" --checkout "$root" "$@"
+PYTHONPATH=$root/.collections "$venv/bin/python" "$root/tests/fresh/fresh.py" --cache "$KEDR_CACHE" \
+    --checkout "$root" "$@"
