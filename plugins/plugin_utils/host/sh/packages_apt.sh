@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2034,SC2154  # the values are set and read by packages_choose.sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words of packages_choose.sh for apt.
+# The functions of packages_choose.sh for apt.
 
 apt_there() {
 	have apt-get && have apt-cache && have dpkg-query

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2034,SC2154  # the values are set and read by packages_choose.sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Words of packages_choose.sh for dnf and dnf5.
+# The functions of packages_choose.sh for dnf and dnf5.
 
 # dnf_run ARGUMENT...: runs the one that the host has.
 dnf_run() {
