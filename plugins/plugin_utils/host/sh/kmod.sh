@@ -182,6 +182,28 @@ configured() {
 	EOF
 }
 
+# not_loaded: says why $k_module could not be loaded, and stops.
+not_loaded() {
+	k_what=insmod
+	[ -n "$k_file" ] || k_what=modprobe
+	if [ "$k_status" = 0 ]; then
+		k_error="$k_what reported no error, but $k_module is not in /proc/modules"
+		! built_in "$k_module" || k_error="$k_module is built into this kernel: it cannot be loaded"
+	elif [ -z "$k_error" ]; then
+		k_error="$k_what printed nothing and ended with exit status $k_status"
+		case $k_status in
+		13[0-9] | 1[4-9][0-9]) k_error="$k_error (signal $((k_status - 128)): did it crash in the kernel?)" ;;
+		esac
+	fi
+	if [ -z "$k_file" ]; then
+		configured "$k_module"
+		[ -z "$k_why" ] || k_error="$k_error. modprobe follows $k_why: if that keeps the module from loading, remove the line on this test host"
+	fi
+	value refused "$k_module"
+	new_log | tail -n 200 | text log
+	stop FAIL "$k_error"
+}
+
 # load MODULE FILE FRESH SRCVERSION BUILDID PARAMETERS...: FILE empty means modprobe by name.
 load() {
 	k_module=$1
@@ -212,24 +234,7 @@ load() {
 		value changed "$k_module"
 		return
 	fi
-	k_what=insmod
-	[ -n "$k_file" ] || k_what=modprobe
-	if [ "$k_status" = 0 ]; then
-		k_error="$k_what reported no error, but $k_module is not in /proc/modules"
-		! built_in "$k_module" || k_error="$k_module is built into this kernel: it cannot be loaded"
-	elif [ -z "$k_error" ]; then
-		k_error="$k_what printed nothing and ended with exit status $k_status"
-		case $k_status in
-		13[0-9] | 1[4-9][0-9]) k_error="$k_error (signal $((k_status - 128)): did it crash in the kernel?)" ;;
-		esac
-	fi
-	if [ -z "$k_file" ]; then
-		configured "$k_module"
-		[ -z "$k_why" ] || k_error="$k_error. modprobe follows $k_why: if that keeps the module from loading, remove the line on this test host"
-	fi
-	value refused "$k_module"
-	new_log | tail -n 200 | text log
-	stop FAIL "$k_error"
+	not_loaded
 }
 
 # undo: unloads what this call loaded, newest first.
