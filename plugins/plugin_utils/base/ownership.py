@@ -25,16 +25,16 @@ def check(path: str, what: str) -> None:
     for place in (path, real):
         if os.path.lexists(place) and os.lstat(place).st_uid not in ours():
             raise KedrError(f"{what} {path} belongs to user {os.lstat(place).st_uid}, who could change what is in "
-                                 "it: choose another directory, or make it yours after a look at its content")
+                            "it: choose another directory, or make it yours after a look at its content")
     if os.path.exists(real) and os.stat(real).st_mode & 0o022:
         raise KedrError(f"{what} {path} can be changed by other users: look at its content, and then "
-                             f"chmod go-w {path}")
+                        f"chmod go-w {path}")
     above = real
     while above != os.path.dirname(above):
         above = os.path.dirname(above)
         if os.path.isdir(above) and os.stat(above).st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
             raise KedrError(f"{what} {path} lies in {above}, which every user can change: choose another "
-                                 "directory")
+                            "directory")
 
 
 def make(path: str, mode: int = 0o700) -> None:

@@ -58,6 +58,7 @@ _PLACE = re.compile(
 _ENTRY = re.compile(rf"[ ?]{{0,8}}(?:\[<[0-9a-f]{{1,16}}>\] {{0,2}})?(?:\? )?{_SYMBOL}")
 """One function of a printed stack."""
 
+
 class Splat(NamedTuple):
     """A message that the policy denies.  ``line`` counts from 1; ``fatal`` when a panic rule matched.
 

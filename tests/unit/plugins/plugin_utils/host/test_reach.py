@@ -22,7 +22,7 @@ def through_shells(depth: int) -> list[str]:
 @pytest.mark.parametrize("depth", range(4))
 def test_a_framed_program_answers_through_any_number_of_shells(depth: int) -> None:
     call = shell.frame('value said "$k_word"\ntar tf - | text names\n', {"k_word": "a 'b' \"$c\""},
-                           shell.make_tar({"x": b"1"}))
+                       shell.make_tar({"x": b"1"}))
     done = subprocess.run(command_line(through_shells(depth), call.command), input=call.stdin, capture_output=True,
                           check=True, timeout=60)  # fmt: skip
     answer = shell.parse(done.stdout, call.nonce)
