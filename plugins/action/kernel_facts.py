@@ -12,8 +12,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, module_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import facts_of_answer
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload import sources
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.load import default_functions, load_all
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import resolve
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import FUNCTIONS
 
 
 class ActionModule(HostAction):
@@ -28,9 +28,9 @@ class ActionModule(HostAction):
         paths = [self.path(path) for path in self.options["payloads"]]
         if paths:
             functions = self.options["functions"]
-            payloads, db = load_all(paths, self.path(functions) if functions else default_functions())
-            symbols = sources.candidate_symbols(payloads, db)
-            configs |= sources.candidate_config(payloads, db)
+            payloads, db = resolve.load(paths, self.path(functions) if functions else FUNCTIONS)
+            symbols = resolve.candidate_symbols(payloads, db)
+            configs |= resolve.candidate_config(payloads, db)
         target = module_name(self.options["target"]) if self.options["target"] else ""
         marker = self._marker()
         answer = self.ask(shell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {

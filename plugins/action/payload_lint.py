@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.together import read_together
 
 
 class ActionModule(ControlAction):
@@ -17,7 +18,7 @@ class ActionModule(ControlAction):
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Check all files; failed with every mistake of every file."""
         paths = [self.path(path) for path in options["payloads"]]
-        _payloads, problems, _readable = lint.read_together(paths)
+        _payloads, problems, _readable = read_together(paths)
         found = [lint.described(problem) for problem in problems]
         outcome: dict[str, Any] = {"changed": False, "problems": found}
         if problems:

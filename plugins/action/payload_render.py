@@ -11,12 +11,10 @@ from typing import Any
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload import sources as payload
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.load import (
-    default_functions,
-    default_templates,
-    load_all,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import FUNCTIONS
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import PayloadError, ResolvedPayload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import TEMPLATES, plan, render
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import load, resolve_all
 
 
 class ActionModule(HostAction):
@@ -31,41 +29,30 @@ class ActionModule(HostAction):
         if not dest and not self.host_dir:
             raise StepError("INFRA", "payload_render needs dest, or run_dir to put the sources below")
         self.dest = self.path(dest) if dest else os.path.join(self.host_dir, "sources")
+        templates = self.path(self.options["templates"]) if self.options["templates"] else TEMPLATES
         resolved = self._resolved()
         diffs: list[dict[str, str]] = []
-        changed, sources = False, {}
+        sources = {}
         for one in resolved:
             name = one.payload.module
             sources[name] = os.path.join(self.dest, name)
-            diff = self._write(sources[name], self._rendered(one))
-            changed = changed or bool(diff)
-            diffs += diff
-        plans = [payload.plan(one, ours=self._ours()) for one in resolved]
+            diffs += self._write(sources[name], render(one, templates))
+        plans = [plan(one, templates) for one in resolved]
         self.keep("payloads.json", json.dumps(plans, indent=1) + "\n")
-        events = [f"{plan['module']}:{event['event']}" for plan in plans for event in plan["events"]]
-        result = {"changed": changed, "payloads": plans, "sources": sources, "events": events}
+        events = [f"{each['module']}:{event['event']}" for each in plans for event in each["events"]]
+        result = {"changed": bool(diffs), "payloads": plans, "sources": sources, "events": events}
         return {**result, "diff": diffs} if self._task.diff else result
 
-    def _resolved(self) -> list[payload.ResolvedPayload]:
-        functions = self.options["functions"]
-        payloads, db = load_all([self.path(path) for path in self.options["payloads"]],
-                                self.path(functions) if functions else default_functions())
-        facts = self.options["facts"]
-        exports, config = set(facts.get("exports") or []), set(facts.get("config") or [])
-        resolved, mistakes = [], []
-        for one in payloads:
-            try:
-                resolved.append(payload.resolve(one, db, exports, config, str(facts.get("release", ""))))
-            except payload.PayloadError as error:
-                mistakes.append(str(error))
+    def _resolved(self) -> list[ResolvedPayload]:
+        functions, facts = self.options["functions"], self.options["facts"]
+        payloads, db = load([self.path(path) for path in self.options["payloads"]],
+                            self.path(functions) if functions else FUNCTIONS)
+        exports, config = facts.get("exports") or [], facts.get("config") or []
         try:
-            payload.check_resolved_together(resolved)
-        except payload.PayloadError as error:
-            mistakes.append(str(error))
-        if mistakes:
+            return resolve_all(payloads, db, exports, config, str(facts.get("release", "")))
+        except PayloadError:
             self._blame_missing_tree(facts)
-            raise StepError("FAIL", "\n".join(mistakes))
-        return resolved
+            raise
 
     @staticmethod
     def _blame_missing_tree(facts: dict[str, Any]) -> None:
@@ -75,18 +62,6 @@ class ActionModule(HostAction):
         from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import headers_package
         raise StepError("INFRA", f"the host has no headers of its kernel {facts.get('release', '')}, so it is not "
                                  f"known what the kernel exports; install them: {headers_package(facts)}")
-
-    def _ours(self) -> bool:
-        templates = self.options["templates"]
-        return not templates or payload.is_ours(self.path(templates), default_templates())
-
-    def _rendered(self, one: payload.ResolvedPayload) -> dict[str, str]:
-        templates = self.options["templates"]
-        try:
-            given = self.path(templates) if templates else default_templates()
-            return payload.render_by(one, given, default_templates())
-        except (ValueError, OSError) as error:
-            raise StepError("INFRA", str(error)) from error
 
     def _write(self, directory: str, files: dict[str, str]) -> list[dict[str, str]]:
         """Write the files that differ, remove those that are not rendered; return the differences."""

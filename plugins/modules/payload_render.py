@@ -25,9 +25,10 @@ options:
     type: path
   templates:
     description:
-      - Directory of the templates of the sources. It holds C(payload.c.j2), C(trace_payload.h.j2) and C(Kbuild.j2),
-        or MiST template sets, where a directory C(payload.c) with C(document) and C(block) in it makes the file
-        C(payload.c). What it has no template set for is made by the templates of this collection.
+      - Directory of the templates of the sources. It, or a directory C(trace) in it, holds C(payload.c.j2),
+        C(trace_payload.h.j2) and C(Kbuild.j2), or MiST template sets, where a directory C(payload.c) with C(document)
+        and C(block) in it makes the file C(payload.c). What it has no template set for is made by the templates of this
+        collection.
       - The default is the one of this collection.
     type: path
   facts:

@@ -21,9 +21,10 @@ from ..ctypes.btf import Btf
 from ..ctypes.btf_file import read_btf
 from ..ctypes.cdecl import is_identifier
 from ..ctypes.headers import Export, Tree
-from ..payload import describe, special
-from ..payload.describe import Candidate, Described, Knowledge, RefusedError
+from ..payload import describe, draft, special
+from ..payload.describe import Described, Knowledge, RefusedError
 from ..payload.lint import line_of, write_all
+from ..payload.model import FunctionDb
 from ..payload.read import read_payload
 
 LIMITS = confine.Limits(memory=256 << 20, drops=False, files=True)
@@ -119,24 +120,12 @@ class Kernel:
         return self.read[module]
 
 
-def _candidates(path: str) -> dict[str, list[Candidate]]:
+def _candidates(path: str) -> FunctionDb:
     try:
-        from ..payload.functions import Extra, load_functions
+        from ..payload.functions import load_functions
     except ImportError as error:
         raise InputError(f"{path}: reading it needs the Python package PyYAML ({error}); install it") from None
-    table = load_functions(path)
-    found: dict[str, list[Candidate]] = {}
-    for name, entries in table.items():
-        found[name] = [
-            Candidate(
-                one.symbol,
-                None
-                if one.arguments is None
-                else tuple(each.ctype.text if isinstance(each, Extra) else each for each in one.arguments),
-            )
-            for one in entries
-        ]
-    return found
+    return load_functions(path)
 
 
 def _knowledge(options: argparse.Namespace) -> tuple[Knowledge, Tree | None]:
@@ -197,7 +186,7 @@ def _from_btf(names: Sequence[str], options: argparse.Namespace) -> tuple[str, l
     about = "Made by kedr-new from the types of a kernel; docs/writing-a-payload.md says what may be changed."
     accepted = [one.name for one in functions]
     module = _module(options, accepted or names, about)
-    return describe.write(module, functions, headers, refused), accepted, refused
+    return draft.write(module, functions, headers, refused), accepted, refused
 
 
 def _empty(names: Sequence[str], options: argparse.Namespace) -> tuple[str, list[str], dict[str, str]]:
@@ -205,15 +194,15 @@ def _empty(names: Sequence[str], options: argparse.Namespace) -> tuple[str, list
     refused |= {name: f"{name} cannot be replaced: {reason}" for name in names if (reason := special.denied(name))}
     accepted = [name for name in names if name not in refused]
     about = "Made by kedr-new without the types of a kernel: fill in what the comments show."
-    return describe.skeleton(_module(options, accepted or names, about), accepted), accepted, refused
+    return draft.skeleton(_module(options, accepted or names, about), accepted), accepted, refused
 
 
-def _module(options: argparse.Namespace, names: Sequence[str], about: str) -> describe.Module:
+def _module(options: argparse.Namespace, names: Sequence[str], about: str) -> draft.Preamble:
     author = options.author or _user()
     for option, value in (("--author", author), ("--module", options.module or "")):
         if not value.isprintable() or value.endswith("\\"):
             raise InputError(f"{option} must be one line of printable characters that does not end with a backslash")
-    return describe.Module(options.module or describe.module_name(names), author, about)
+    return draft.Preamble(options.module or draft.module_name(names), author, about)
 
 
 def _user() -> str:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from ..base.errors import ForeignError
 
-MAGIC = 0xEB9F
 _HEADER_SIZE = 24
 _STEPS_MAX = 300  # types that one declaration may be made of
 

@@ -12,6 +12,8 @@ import re
 import string
 from dataclasses import dataclass
 
+from ..base.errors import InputError
+
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 IDENTIFIER_RULE = "a C identifier is letters, digits and _, not starting with a digit, no C keyword"
 
@@ -48,7 +50,7 @@ def is_identifier(text: str) -> bool:
     return bool(IDENTIFIER.match(text)) and text not in KEYWORDS
 
 
-class Kind(enum.Enum):
+class TypeKind(enum.Enum):
     """What a value of a type is to a printf conversion."""
 
     INTEGER = "an integer"
@@ -87,7 +89,7 @@ class CType:
 
     text: str
     field: str
-    kind: Kind
+    kind: TypeKind
     lengths: frozenset[str] = frozenset()
     user: bool = False
 
@@ -98,17 +100,17 @@ class CType:
 
 
 def parse_type(text: str) -> CType:
-    """Check a C type; ValueError with the reason when it is none that a payload may use."""
+    """Check a C type; InputError with the reason when it is none that a payload may use."""
     tokens = _tokens(text)
     stars = tokens.index("*") if "*" in tokens else len(tokens)
     base, pointers = tokens[:stars], tokens[stars:]
     for word in pointers:
         if word not in _QUALIFIERS | _SPACES | {"*"}:
-            raise ValueError(f"{word!r} stands after '*'")
+            raise InputError(f"{word!r} stands after '*'")
     name = _base_name(base)
     user = bool(_SPACES & set(tokens))
     if pointers:
-        kind = Kind.STRING if name in _BYTES and pointers.count("*") == 1 and not user else Kind.POINTER
+        kind = TypeKind.STRING if name in _BYTES and pointers.count("*") == 1 and not user else TypeKind.POINTER
         return CType(_join(tokens), _join(_stored(base, pointers)), kind, user=user)
     kind = _kind_of_value(base, name)
     return CType(_join(tokens), _join(_stored(base, [])), kind, _LENGTHS.get(name, frozenset()), user)
@@ -121,11 +123,11 @@ def _tokens(text: str) -> list[str]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ValueError(f"{text[position:].lstrip()[:1]!r} cannot be part of a type")
+            raise InputError(f"{text[position:].lstrip()[:1]!r} cannot be part of a type")
         tokens.append(match.group(1) or "*")
         position = match.end()
     if not tokens:
-        raise ValueError("the type is empty")
+        raise InputError("the type is empty")
     return tokens
 
 
@@ -133,18 +135,18 @@ def _base_name(base: list[str]) -> str:
     """The type before the first '*' in one spelling ('unsigned int' for 'unsigned')."""
     words = [word for word in base if word not in _QUALIFIERS | _SPACES]
     if not words:
-        raise ValueError("no type is named")
+        raise InputError("no type is named")
     if words[0] in _TAGS:
         if len(words) != 2 or not is_identifier(words[1]):
-            raise ValueError(f"{words[0]!r} must be followed by one name")
+            raise InputError(f"{words[0]!r} must be followed by one name")
         return " ".join(words)
     if all(word in _WORDS for word in words):
         return _builtin(words)
     for word in words:
         if word in KEYWORDS:
-            raise ValueError(f"{word!r} cannot be part of a type here")
+            raise InputError(f"{word!r} cannot be part of a type here")
     if len(words) > 1:
-        raise ValueError(f"{' '.join(words)!r} is more than one name")
+        raise InputError(f"{' '.join(words)!r} is more than one name")
     return words[0]
 
 
@@ -168,18 +170,18 @@ _BUILTIN = {
 def _builtin(words: list[str]) -> str:
     name = _BUILTIN.get(tuple(sorted(words)))
     if name is None:
-        raise ValueError(f"{' '.join(words)!r} is no type of C")
+        raise InputError(f"{' '.join(words)!r} is not a type of C")
     return name
 
 
-def _kind_of_value(base: list[str], name: str) -> Kind:
+def _kind_of_value(base: list[str], name: str) -> TypeKind:
     if name == "void":
-        return Kind.VOID
+        return TypeKind.VOID
     if "struct" in base or "union" in base:
-        return Kind.STRUCT
+        return TypeKind.STRUCT
     if "enum" in base or name in _LENGTHS:
-        return Kind.INTEGER
-    return Kind.UNKNOWN
+        return TypeKind.INTEGER
+    return TypeKind.UNKNOWN
 
 
 def _stored(base: list[str], pointers: list[str]) -> list[str]:
@@ -204,12 +206,12 @@ def declare(type_text: str, name: str) -> str:
 
 
 def parse_declaration(text: str) -> tuple[CType, str]:
-    """Split 'kmem_buckets *buckets' into type and name; ValueError with the reason."""
+    """Split 'kmem_buckets *buckets' into type and name; InputError with the reason."""
     whole = text.rstrip()
     ctype = whole.rstrip(_IN_NAMES)
     name = whole[len(ctype):]
     if not ctype.strip() or not is_identifier(name):
-        raise ValueError("a C declaration such as 'kmem_buckets *buckets' is expected")
+        raise InputError("a C declaration such as 'kmem_buckets *buckets' is expected")
     return parse_type(ctype), name
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..base.errors import InputError
-from .cdecl import CType, Kind
+from .cdecl import CType, TypeKind
 
 _CONVERSION = re.compile(
     r"%(?P<flags>[-+ #0]*)(?P<width>\*|\d*)(?P<point>\.(?P<precision>\*|\d*))?"
@@ -62,7 +62,7 @@ def conversions(text: str) -> list[Conversion]:
             )
         match = _CONVERSION.match(text, position)
         if match is None:  # every part after the '%' is optional
-            raise InputError(f"'{text[position:]}' is no conversion; {ALLOWED}")
+            raise InputError(f"'{text[position:]}' is not a conversion; {ALLOWED}")
         one, end = _conversion(text, match)
         found.append(one)
         position = text.find("%", end)
@@ -135,7 +135,7 @@ def _pointer(text: str, match: re.Match[str], length: str) -> tuple[Conversion, 
 
 def misfit(conversion: Conversion, ctype: CType) -> str:
     """Why a value of a type cannot be printed by a conversion and what can print it; '' when it fits."""
-    if ctype.kind is Kind.UNKNOWN:
+    if ctype.kind is TypeKind.UNKNOWN:
         return "" if conversion.letter != "s" else f"'{conversion.text}' needs {_wants(conversion)}"
     if not _class_fits(conversion, ctype):
         return f"'{conversion.text}' needs {_wants(conversion)}; use {suggestion(ctype)}"
@@ -146,12 +146,12 @@ def misfit(conversion: Conversion, ctype: CType) -> str:
 
 def _class_fits(conversion: Conversion, ctype: CType) -> bool:
     if conversion.letter == "s":
-        return ctype.kind is Kind.STRING
+        return ctype.kind is TypeKind.STRING
     if conversion.letter == "p":
-        return ctype.kind in (Kind.POINTER, Kind.STRING)
+        return ctype.kind in (TypeKind.POINTER, TypeKind.STRING)
     if conversion.letter == "c":
-        return ctype.kind is Kind.INTEGER and (not ctype.lengths or "" in ctype.lengths)
-    return ctype.kind is Kind.INTEGER
+        return ctype.kind is TypeKind.INTEGER and (not ctype.lengths or "" in ctype.lengths)
+    return ctype.kind is TypeKind.INTEGER
 
 
 def _wants(conversion: Conversion) -> str:
@@ -160,9 +160,9 @@ def _wants(conversion: Conversion) -> str:
 
 def suggestion(ctype: CType) -> str:
     """The conversion that prints a type: '%zu' for size_t."""
-    if ctype.kind is Kind.STRING:
+    if ctype.kind is TypeKind.STRING:
         return "%s or %p"
-    if ctype.kind is Kind.POINTER:
+    if ctype.kind is TypeKind.POINTER:
         return "%p"
     return f"{_decimal(ctype)} or %{_length(ctype)}x"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 
-from .template import Condition, Value
+from .template import Conditional, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # The second one is a rope: tuple[Text, ...], which mypy cannot follow.
     Text = bytes | tuple[Any, ...]
     Texts = list[Text]
-    Parts = list[bytes | Value | Condition]
+    Parts = list[bytes | Value | Conditional]
     Task = Generator[tuple[bytes, Parts], Any, Texts]
 
 _EMPTY: Texts = [b""]

@@ -30,7 +30,6 @@ _MOST_SHAPES = 1000
 _MOST_LAYOUTS = 50
 
 _BLOCK = b"block"
-_DOCUMENT = b"document"
 _READ_SIZE = 1 << 16
 
 

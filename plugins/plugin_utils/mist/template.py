@@ -51,7 +51,7 @@ class Value:
         self.separator = separator
 
 
-class Condition:
+class Conditional:
     """`if name` or, when `whole` is set, `if concat(name)`, with the parts of its two branches."""
 
     __slots__ = ("name", "no", "whole", "yes")
@@ -59,8 +59,8 @@ class Condition:
     def __init__(self, name: bytes, whole: bool) -> None:
         self.name = name
         self.whole = whole
-        self.yes: list[bytes | Value | Condition] = []
-        self.no: list[bytes | Value | Condition] = []
+        self.yes: list[bytes | Value | Conditional] = []
+        self.no: list[bytes | Value | Conditional] = []
 
 
 class TemplateGroup:
@@ -73,7 +73,7 @@ class TemplateGroup:
 
     def __init__(self, name: bytes) -> None:
         self.name = name
-        self.templates: dict[bytes, list[bytes | Value | Condition]] = {}
+        self.templates: dict[bytes, list[bytes | Value | Conditional]] = {}
         self.used: set[bytes] = set()
         self.tested: set[bytes] = set()
         self.parameters: set[bytes] = set()
@@ -200,12 +200,12 @@ class _Parser:
     def __init__(self, group: TemplateGroup, text: bytes) -> None:
         self.group = group
         self.text = text
-        self.parts: list[bytes | Value | Condition] = []
+        self.parts: list[bytes | Value | Conditional] = []
         # Of each open condition: itself, the parts it stands in, its place, the place of its `else`.
-        self.open: list[tuple[Condition, list[bytes | Value | Condition], int, int]] = []
+        self.open: list[tuple[Conditional, list[bytes | Value | Conditional], int, int]] = []
         self.values: dict[bytes, Value | None] = {}
 
-    def parse(self) -> list[bytes | Value | Condition]:
+    def parse(self) -> list[bytes | Value | Conditional]:
         """The parts of the template; raises SyntaxFault."""
         pos = 0
         for start, end, (keyword, argument, offset) in self.scan():
@@ -261,7 +261,7 @@ class _Parser:
             raise _invalid(name, place)
         self.group.used.add(name)
         self.group.tested.add(name)
-        condition = Condition(name, whole)
+        condition = Conditional(name, whole)
         self.parts.append(condition)
         self.open.append((condition, self.parts, place, -1))
         self.parts = condition.yes

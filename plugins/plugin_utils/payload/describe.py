@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New payload descriptions: prototypes out of BTF in, the text of a .data file out.
+"""Functions as a payload can describe them, by the prototypes in a kernel's BTF.
 
-What is written passes the checks of payload_read. What cannot be described is said, never guessed.
+A function that cannot be described is refused with the reason; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..base.errors import InputError
 from ..base.near import did_you_mean, nearest
 from ..ctypes import cdecl
 from ..ctypes.btf import Btf, Prototype, Shape, TypeText, UnspeakableError
-from ..ctypes.cdecl import CType, Kind
+from ..ctypes.cdecl import CType, TypeKind
 from ..ctypes.headers import Declaration, Export
 from ..ctypes.printf import usual
 from . import special
-from .model import BEFORE, RETURN_VALUE
-from .read import COMMON_PREFIX, FIELDS_TAKEN, MODULE_NAME_MAX, TRACE_PARAMS_MAX
+from .kinds.trace import COMMON_PREFIX, FIELDS_TAKEN
+from .model import RETURN_VALUE, Candidate, Extra, FunctionDb
 
 ADDRESS = "const void *"
 _LONGER_MAX = 3  # characters that a misspelt name has more or less than the right one
@@ -31,18 +32,6 @@ class RefusedError(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One symbol that may stand for a function.
-
-    `arguments` is the symbol's full list where it is not the function's: an int is the function's argument of
-    that number (from 1), a text the type of one that the function has not.
-    """
-
-    symbol: str
-    arguments: tuple[int | str, ...] | None = None
-
-
 @dataclass
 class Knowledge:
     """What is known of one kernel.
@@ -54,7 +43,7 @@ class Knowledge:
 
     find: Callable[[str], tuple[Btf, int] | None]
     exports: Mapping[str, Export] = field(default_factory=dict)
-    candidates: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
+    candidates: FunctionDb = field(default_factory=dict)
     names: Iterable[str] = ()
 
 
@@ -175,14 +164,14 @@ def _fits(candidate: Candidate, prototype: Prototype) -> bool:
     if len(candidate.arguments) != len(prototype.parameters):
         return False
     pairs = zip(candidate.arguments, prototype.parameters, strict=True)
-    return all(isinstance(own, int) or own == _spaced(one.text) for own, (_name, one) in pairs)
+    return all(not isinstance(own, Extra) or own.ctype.text == _spaced(one.text) for own, (_name, one) in pairs)
 
 
 def _spaced(text: str) -> str:
     """A type in the spelling of cdecl; '' when it is none."""
     try:
         return cdecl.parse_type(text).text
-    except ValueError:
+    except InputError:
         return ""
 
 
@@ -223,7 +212,7 @@ class _Writer:
         """An argument or the result."""
         text = self.type_name(name, one)
         ctype = cdecl.parse_type(text)
-        if ctype.kind is Kind.VOID:
+        if ctype.kind is TypeKind.VOID:
             raise RefusedError("by value", f"{what} is nothing")
         return Argument(ctype.text, name, *_recorded(ctype, one))
 
@@ -232,7 +221,7 @@ class _Writer:
         if one.text:
             try:
                 return cdecl.parse_type(one.text).text
-            except ValueError:
+            except InputError:
                 pass
         typedef = f"{self.function}_{name}_t"
         self.typedefs.append(f"typedef {one.declare(typedef)};")
@@ -247,7 +236,7 @@ def _recorded(ctype: CType, one: TypeText) -> tuple[str, str]:
         return ctype.text, "%p"
     if one.shape is not Shape.INTEGER:
         return "", ""
-    shown = ctype if ctype.kind is Kind.INTEGER else _integer(one.integer)
+    shown = ctype if ctype.kind is TypeKind.INTEGER else _integer(one.integer)
     return (cdecl.parse_type(ctype.field).text, usual(shown)) if shown else ("", "")
 
 
@@ -255,127 +244,6 @@ def _integer(name: str) -> CType | None:
     """The integer below a typedef, None if it is wider than what can be printed."""
     try:
         ctype = cdecl.parse_type(name)
-    except ValueError:
+    except InputError:
         return None
     return ctype if ctype.lengths else None
-
-
-# Text
-
-
-@dataclass(frozen=True)
-class Module:
-    """What stands before the first [group]."""
-
-    name: str
-    author: str
-    about: str
-
-
-def module_name(functions: Sequence[str]) -> str:
-    """A name for the payload of functions."""
-    return f"my_{functions[0].strip('_')}"[:MODULE_NAME_MAX]
-
-
-def write(
-    module: Module, functions: Sequence[Described], headers: Mapping[str, str], refused: Mapping[str, str]
-) -> str:
-    """A .data file. `headers` names the header of each symbol that one is known for, `refused` says why not."""
-    lines = _start(module)
-    lines += [f"# Not described: {name}: {reason}" for name, reason in refused.items()]
-    unknown = [one.symbol for one in functions if one.symbol not in headers]
-    if unknown:
-        lines += [f"# It is not known which header declares {', '.join(unknown)}: add"]
-        lines += ["# header = #include <linux/...>"]
-    lines += _header(functions, headers)
-    for one in functions:
-        lines += ["", *_group(one, sure=one.symbol in headers)]
-    return "\n".join(lines) + "\n"
-
-
-def skeleton(module: Module, functions: Sequence[str]) -> str:
-    """A .data file for functions of which nothing is known but their names."""
-    lines = [
-        *_start(module),
-        "",
-        "# The headers that declare the functions and their types:",
-        "# header =>>",
-        "# #include <linux/slab.h>",
-        "# <<",
-    ]
-    for name in functions:
-        lines += [
-            "",
-            "[group]",
-            f"function.name = {name}",
-            "# Type of the result; a function that returns nothing has 'returnsVoid = yes' instead:",
-            "# returnType = void *",
-            "returnsVoid = yes",
-            *_moment(name, name, False),
-            "",
-            "# Each argument in its order:",
-            "# arg.type = size_t",
-            "# arg.name = size",
-            "",
-            "# What a record holds: arguments, variables of the prologue, and returnValue, the result:",
-            "# trace.param.type = size_t",
-            "# trace.param.name = size",
-            "# trace.param.type = void *",
-            "# trace.param.name = returnValue",
-            "# The text of a record, with one conversion for each of them:",
-            f'# trace.formatString = "{name}(%zu), result: %p"',
-            f'trace.formatString = "{name}()"',
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _start(module: Module) -> list[str]:
-    return [
-        f"# {module.about}",
-        f"module.name = {module.name}",
-        f"module.author = {module.author}",
-        "module.license = GPL",
-    ]
-
-
-def _header(functions: Sequence[Described], headers: Mapping[str, str]) -> list[str]:
-    """The C code that declares functions and types and imports namespaces."""
-    lines = [f"#include <{one}>" for one in sorted({headers[one.symbol] for one in functions if one.symbol in headers})]
-    lines += [f'MODULE_INFO(import_ns, "{one}");' for one in sorted({one.namespace for one in functions} - {""})]
-    lines += [typedef for one in functions for typedef in one.typedefs]
-    return ["", "header =>>", *lines, "<<"] if lines else []
-
-
-def _moment(name: str, symbol: str, has_result: bool) -> list[str]:
-    """When a call is to be recorded, for functions that give something away or do not return."""
-    if not any(special.gives_away(one) or special.never_returns(one) for one in (name, symbol)):
-        return []
-    if has_result:
-        return ["# If this gives something away, remove returnValue below and add: record = before"]
-    return [f"record = {BEFORE}"]
-
-
-def _group(one: Described, *, sure: bool) -> list[str]:
-    lines = ["[group]"]
-    if one.bare and not sure:
-        lines.append("# The BTF says so of assembly too: compare arguments and result with its declaration.")
-    if one.symbol != one.name:
-        lines.append(f"# exported as {one.symbol} by the kernel that this was made for")
-    lines.append(f"function.name = {one.name}")
-    lines.append(f"returnType = {one.result.ctype}" if one.result else "returnsVoid = yes")
-    lines += _moment(one.name, one.symbol, bool(one.result))
-    if one.arguments:
-        lines.append("")
-    for argument in one.arguments:
-        lines += [f"arg.type = {argument.ctype}", f"arg.name = {argument.name}"]
-    traced = [argument for argument in one.arguments if argument.shown]
-    result = [one.result] if one.result and one.result.shown else []
-    traced = traced[: TRACE_PARAMS_MAX - len(result)]
-    if traced or result:
-        lines.append("")
-    for argument in [*traced, *result]:
-        lines += [f"trace.param.type = {argument.recorded}", f"trace.param.name = {argument.name}"]
-    left_out = len(one.arguments) - len(traced)
-    shown = ", ".join([*(argument.shown for argument in traced), *(["..."] if left_out else [])])
-    end = f", result: {result[0].shown}" if result else ""
-    return [*lines, f'trace.formatString = "{one.name}({shown}){end}"']

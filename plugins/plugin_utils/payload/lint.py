@@ -10,12 +10,12 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..base.foreign import plain
-from .model import Payload, Problem
-from .read import Reading, conflicts, read_file
+from .model import Problem
+from .together import read_together
 
 # A word in quotes, which is what the user wrote or may write: a semicolon in it separates nothing.
 _QUOTED = r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -23,26 +23,8 @@ _QUOTED_OR_END = re.compile(rf"{_QUOTED}|; ", re.DOTALL)
 _HALVES_MAX = 4000  # characters of a text in which halves are looked for
 
 
-def read_together(paths: Iterable[str]) -> tuple[list[Payload], list[Problem], bool]:
-    """The payloads without a mistake, every mistake of every file, and whether all files could be read.
-
-    A file that is named twice is read once. Files with mistakes take part in the search for conflicts.
-    """
-    readings: list[Reading] = []
-    seen: set[str] = set()
-    for path in paths:
-        real = os.path.realpath(path) if "\0" not in path else path
-        if real not in seen:
-            seen.add(real)
-            readings.append(read_file(path))
-    problems = [problem for reading in readings for problem in reading.problems]
-    problems += conflicts(reading.claims for reading in readings)
-    payloads = [reading.payload for reading in readings if reading.payload]
-    return payloads, problems, all(reading.readable for reading in readings)
-
-
 def described(problem: Problem) -> dict[str, Any]:
-    """A problem as JSON data; `line` is None for one of the whole file, `suggestion` None without one."""
+    """Return a problem as JSON data; ``line`` is None for one of the whole file, ``suggestion`` None without one."""
     wrong, allowed = _halves(problem.text)
     return {
         "file": problem.path,
@@ -55,7 +37,7 @@ def described(problem: Problem) -> dict[str, Any]:
 
 
 def _halves(text: str) -> tuple[str, str]:
-    """What is wrong, and what is allowed instead: what stands before and behind the first semicolon of ours."""
+    """Return what is wrong and what is allowed instead: what stands before and behind the first semicolon of ours."""
     for found in _QUOTED_OR_END.finditer(text[:_HALVES_MAX]):
         if found[0] == "; ":
             return text[: found.start()], text[found.end() :]
@@ -63,7 +45,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def line_of(problem: Problem) -> str:
-    """A problem in the format of GCC's messages, which editors read."""
+    """Return a problem in the format of GCC's messages, which editors read."""
     # Odd bytes stay: an editor must find the file.
     path = "".join(char if "\udc80" <= char <= "\udcff" else plain(char) for char in problem.path)
     place = f"{path}:{problem.line}" if problem.line else path
@@ -71,7 +53,7 @@ def line_of(problem: Problem) -> str:
 
 
 def report(problems: Sequence[Problem], as_json: bool) -> bytes:
-    """What the command prints: nothing about files without a mistake, `[]` as JSON."""
+    """Return what the command prints: nothing about files without a mistake, ``[]`` as JSON."""
     if as_json:
         text = json.dumps([described(problem) for problem in problems], indent=1) + "\n"
     else:
@@ -91,13 +73,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def main(program: str, arguments: Sequence[str]) -> int:
-    """The command `program [--json] FILE...`; returns the exit status."""
+    """Run the command ``program [--json] FILE...``; return the exit status."""
     options = _parser(program).parse_args(arguments)
     _payloads, problems, readable = read_together(options.files)
     try:
         write_all(1, report(problems, options.json))
     except BrokenPipeError:
-        pass  # who reads has read enough
+        pass  # the reader has read enough
     except OSError as error:
         write_all(2, os.fsencode(f"{program}: error: cannot write the output: {error.strerror}\n"))
         return 2

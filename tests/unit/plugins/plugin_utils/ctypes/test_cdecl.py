@@ -7,8 +7,9 @@ import re
 import time
 
 import pytest
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes import cdecl
-from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.cdecl import Kind
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.cdecl import TypeKind
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def test_what_is_no_identifier_is_refused(name: str) -> None:
 )
 def test_types_are_written_in_one_spelling(text: str, written: str | None) -> None:
     if written is None:
-        with pytest.raises(ValueError, match="after"):
+        with pytest.raises(InputError, match="after"):
             cdecl.parse_type(text)
     else:
         assert cdecl.parse_type(text).text == written
@@ -56,7 +57,7 @@ def test_types_are_written_in_one_spelling(text: str, written: str | None) -> No
     ],
 )  # fmt: skip
 def test_what_is_no_simple_type_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(InputError, match=r".+"):
         cdecl.parse_type(text)
 
 
@@ -64,7 +65,7 @@ def test_what_is_no_simple_type_is_refused(text: str) -> None:
 def test_an_accepted_type_holds_only_names_and_stars(text: str) -> None:
     try:
         written = cdecl.parse_type(text).text
-    except ValueError:
+    except InputError:
         return
     assert re.fullmatch(r"[A-Za-z0-9_ *]+", written)
 
@@ -72,23 +73,23 @@ def test_an_accepted_type_holds_only_names_and_stars(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("int", Kind.INTEGER),
-        ("enum x", Kind.INTEGER),
-        ("const char *", Kind.STRING),
-        ("char", Kind.INTEGER),
-        ("char __user *", Kind.POINTER),
-        ("char **", Kind.POINTER),
-        ("unsigned char *", Kind.STRING),
-        ("void", Kind.VOID),
-        ("void *", Kind.POINTER),
-        ("struct x", Kind.STRUCT),
-        ("union x", Kind.STRUCT),
-        ("struct x *", Kind.POINTER),
-        ("some_typedef", Kind.UNKNOWN),
-        ("some_typedef *", Kind.POINTER),
+        ("int", TypeKind.INTEGER),
+        ("enum x", TypeKind.INTEGER),
+        ("const char *", TypeKind.STRING),
+        ("char", TypeKind.INTEGER),
+        ("char __user *", TypeKind.POINTER),
+        ("char **", TypeKind.POINTER),
+        ("unsigned char *", TypeKind.STRING),
+        ("void", TypeKind.VOID),
+        ("void *", TypeKind.POINTER),
+        ("struct x", TypeKind.STRUCT),
+        ("union x", TypeKind.STRUCT),
+        ("struct x *", TypeKind.POINTER),
+        ("some_typedef", TypeKind.UNKNOWN),
+        ("some_typedef *", TypeKind.POINTER),
     ],
 )
-def test_a_type_has_its_kind(text: str, kind: Kind) -> None:
+def test_a_type_has_its_kind(text: str, kind: TypeKind) -> None:
     assert cdecl.parse_type(text).kind is kind
 
 
@@ -113,7 +114,7 @@ def test_a_declaration_is_split_into_type_and_name() -> None:
 
 @pytest.mark.parametrize("text", ["", "name", "int", "int 9", "int a;", "int a, int b", "int (*f)(void)"])
 def test_what_is_no_declaration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(InputError, match=r".+"):
         cdecl.parse_declaration(text)
 
 

@@ -13,19 +13,20 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.btf import Btf
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.cdecl import parse_type
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes.headers import Export, Tree
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload import describe as payload_new
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import draft
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.describe import (
     Argument,
-    Candidate,
     Described,
     Knowledge,
-    Module,
     RefusedError,
     describe,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.lint import read_together
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.draft import Preamble
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import Candidate, Extra
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.together import read_together
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.btf_writer import VARIADIC, Writer, elf
 
 ROOT = Path(paths.ROOT)
@@ -139,7 +140,7 @@ def group(name: str, returns: str = "") -> list[str]:
     """The lines of a description from function.name to the first blank one."""
     made = Made()
     made.function(name, getattr(made, returns) if returns else 0)
-    text = payload_new.write(Module("m", "A", "x"), [describe(name, knowledge(made))], {name: "linux/x.h"}, {})
+    text = draft.write(Preamble("m", "A", "x"), [describe(name, knowledge(made))], {name: "linux/x.h"}, {})
     return text.split("[group]\n")[1].split("\n\n")[0].split("\ntrace.")[0].split("\n")
 
 
@@ -150,13 +151,13 @@ def group(name: str, returns: str = "") -> list[str]:
 )
 def test_what_gives_something_away_or_does_not_return_is_recorded_before_the_call(name: str) -> None:
     assert group(name) == [f"function.name = {name}", "returnsVoid = yes", "record = before"]
-    assert "record = before" in payload_new.skeleton(Module("m", "A", "x"), [name])
+    assert "record = before" in draft.skeleton(Preamble("m", "A", "x"), [name])
 
 
 @pytest.mark.parametrize("name", "kmalloc down update mutex_lock completion_done upgrade input".split())
 def test_everything_else_is_recorded_after_the_call(name: str) -> None:
     assert group(name) == [f"function.name = {name}", "returnsVoid = yes"]
-    assert "record" not in payload_new.skeleton(Module("m", "A", "x"), [name]).split("[group]")[1].split("# What")[0]
+    assert "record" not in draft.skeleton(Preamble("m", "A", "x"), [name]).split("[group]")[1].split("# What")[0]
 
 
 def test_a_result_is_kept_and_the_other_moment_is_shown() -> None:
@@ -170,8 +171,8 @@ def test_the_candidate_with_the_arguments_of_this_kernel_is_taken() -> None:
     parameters = [("size", made.size), ("b", made.add("PTR", ref=buckets)), ("flags", made.gfp)]
     made.function("alloc_noprof", made.pointer, *parameters)
     candidates = [
-        Candidate("alloc_noprof", (1, "kmem_token_t", 2)),
-        Candidate("alloc_noprof", (2, "kmem_buckets *", 1)),
+        Candidate("alloc_noprof", arguments=(1, Extra(parse_type("kmem_token_t"), "token"), 2)),
+        Candidate("alloc_noprof", arguments=(2, Extra(parse_type("kmem_buckets *"), "buckets"), 1)),
         Candidate("alloc_noprof"),
     ]
     found = describe("alloc", knowledge(made, candidates={"alloc": candidates}))
@@ -210,34 +211,34 @@ def test_what_is_written_passes_the_checks_and_says_the_same() -> None:
     made = Made()
     kernel = knowledge(made)
     functions = [describe(name, kernel) for name in ("vmalloc_noprof", "vfree", "each")]
-    module = Module("my_pay", "Some", "About.")
+    module = Preamble("my_pay", "Some", "About.")
     headers = {"vmalloc_noprof": "linux/vmalloc.h", "vfree": "linux/vmalloc.h"}
-    text = payload_new.write(module, functions, headers, {"printk": "it is variadic"})
+    text = draft.write(module, functions, headers, {"printk": "it is variadic"})
     payload = parse_payload(text.encode(), "a.data")
     assert [function.name for function in payload.functions] == ["vmalloc_noprof", "vfree", "each"]
     assert payload.headers[0].text == "#include <linux/vmalloc.h>\ntypedef int (*each_fn_t)(void *);"
-    assert payload.functions[0].format == "vmalloc_noprof(%lu), result: %p"
+    assert payload.functions[0].own.format == "vmalloc_noprof(%lu), result: %p"
     assert "# Not described: printk: it is variadic\n" in text
     assert "which header declares each: add\n# header = #include <linux/...>\n" in text
 
 
 def test_a_namespace_is_imported_in_a_way_that_every_kernel_knows() -> None:
     kernel = knowledge(Made(), exports={"vfree": Export("vmlinux", "DMA_BUF")})
-    text = payload_new.write(Module("m", "J", "A"), [describe("vfree", kernel)], {}, {})
+    text = draft.write(Preamble("m", "J", "A"), [describe("vfree", kernel)], {}, {})
     assert 'MODULE_INFO(import_ns, "DMA_BUF");' in parse_payload(text.encode(), "a").headers[0].text
 
 
 def test_no_more_is_recorded_than_a_record_can_hold() -> None:
     found = one(lambda m: [(f"a{number}", m.number) for number in range(15)], "number")
-    payload = parse_payload(payload_new.write(Module("m", "J", "A"), [found], {}, {}).encode(), "a.data")
+    payload = parse_payload(draft.write(Preamble("m", "J", "A"), [found], {}, {}).encode(), "a.data")
     (function,) = payload.functions
     assert len(function.arguments) == 15
-    assert [param.name for param in function.trace] == [*(f"a{number}" for number in range(11)), "returnValue"]
-    assert function.format.endswith(", ...), result: %d")
+    assert [param.name for param in function.own.params] == [*(f"a{number}" for number in range(11)), "returnValue"]
+    assert function.own.format.endswith(", ...), result: %d")
 
 
 def test_a_skeleton_passes_the_checks() -> None:
-    text = payload_new.skeleton(Module("m", "J", "A"), ["vmalloc", "vzalloc"])
+    text = draft.skeleton(Preamble("m", "J", "A"), ["vmalloc", "vzalloc"])
     assert [function.name for function in parse_payload(text.encode(), "a").functions] == ["vmalloc", "vzalloc"]
     filled = text.replace("returnsVoid = yes\n", "").replace('trace.formatString = "vmalloc()"\n', "").replace(
         'trace.formatString = "vzalloc()"\n', ""
@@ -247,8 +248,8 @@ def test_a_skeleton_passes_the_checks() -> None:
         line[2:] if line.startswith("# ") and line[2:].startswith(names) else line for line in filled.split("\n")
     )
     (first, second) = parse_payload(filled.encode(), "a.data").functions
-    assert first.format == "vmalloc(%zu), result: %p"
-    assert len(second.trace) == 2
+    assert first.own.format == "vmalloc(%zu), result: %p"
+    assert len(second.own.params) == 2
 
 
 # the build tree
@@ -456,7 +457,7 @@ def test_a_device_that_is_full_is_told() -> None:
         ([], "name functions, or give --survey and none"),
         (["f", "--survey"], "name functions, or give --survey and none"),
         (["--survey"], "--survey needs --vmlinux and --headers"),
-        (["f", "--module", "a b"], "module.name 'a b' is no name of a module"),
+        (["f", "--module", "a b"], "module.name 'a b' is not a valid name of a module"),
         (["f", "--author", "a\nb"], "--author must be one line of printable characters"),
         (["f", "--author", "a\\"], "does not end with a backslash"),
         (["f", "--vmlinux", "none"], "none: cannot be read: No such file"),

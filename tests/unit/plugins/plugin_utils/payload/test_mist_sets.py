@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.sources import (
-    ResolvedPayload,
-    is_ours,
-    load_functions,
-    parse_payload,
-    render,
-    render_by,
-    resolve,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import load_functions
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import ResolvedPayload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import is_ours, render
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
 
 ROOT = Path(paths.ROOT)
 OURS = str(ROOT / "kernel" / "templates")
@@ -74,7 +71,7 @@ def make_set(directory: Path, name: str, document: str | bytes, block: str | byt
 
 def test_a_set_makes_the_file_of_its_name_from_the_groups_and_ours_the_rest(tmp_path: Path) -> None:
     make_set(tmp_path, "payload.c", "<$module.name$>: <$header$>\n<$block : join(\\n)$>\n", BLOCK)
-    sources = render_by(resolved(), str(tmp_path), OURS)
+    sources = render(resolved(), str(tmp_path))
     assert sources["payload.c"] == (
         "my_pay: #include <linux/slab.h>\nalloc=alloc(size_t;gfp_t|size;flags)\ntick=tick(|)\n"
     )
@@ -92,7 +89,7 @@ def test_a_set_is_fed_with_what_mist_gen_reads(tmp_path: Path) -> None:
     shown = "".join(f"[<${name} : join(|)$>]" for name in names)
     make_set(tmp_path / "sets", "payload.c", f"{shown}<$block : join(|)$>", shown)
     payload = resolve(parse_payload(text.encode(), "a.data"), {}, {"alloc", "alloc2", "tick"}, set(), "1.0")
-    made = render_by(payload, str(tmp_path / "sets"), OURS)["payload.c"]
+    made = render(payload, str(tmp_path / "sets"))["payload.c"]
     command = [ROOT / "bin" / "mist_gen", tmp_path / "sets" / "payload.c", data]
     assert made.encode() == subprocess.run(command, capture_output=True, check=True).stdout
     assert "[size_t|gfp_t][size|flags]" in made
@@ -101,14 +98,14 @@ def test_a_set_is_fed_with_what_mist_gen_reads(tmp_path: Path) -> None:
 def test_a_group_knows_the_symbol_and_all_its_arguments(tmp_path: Path) -> None:
     make_set(tmp_path / "t", "payload.c", "<$block : join(\\n)$>", BLOCK)
     table = "alloc:\n  - symbol: alloc_noprof\n    arguments: [struct cache *cache, 2, 1]\n"
-    sources = render_by(resolved(functions=table, tmp=tmp_path), str(tmp_path / "t"), OURS)
+    sources = render(resolved(functions=table, tmp=tmp_path), str(tmp_path / "t"))
     assert sources["payload.c"].splitlines()[0] == (
         "alloc=alloc_noprof(struct cache *;gfp_t;size_t|kedr_cache;flags;size)"
     )
 
 
 def test_our_test_set_makes_a_whole_payload() -> None:
-    sources = render_by(resolved(), SETS, OURS)
+    sources = render(resolved(), SETS)
     assert sorted(sources) == ["Kbuild", "payload.c", "trace_payload.h"]
     code = sources["payload.c"]
     assert "\nstatic void * repl_alloc(size_t size, gfp_t flags)\n{\n\tvoid * returnValue;\n\tint x = 1;\n" in code
@@ -124,59 +121,59 @@ def test_our_test_set_makes_a_whole_payload() -> None:
 def test_more_sets_make_more_files_and_jinja2_files_may_stand_beside_them(tmp_path: Path) -> None:
     make_set(tmp_path, "extra.h", "/* <$module.name$> */", "")
     (tmp_path / "Kbuild.j2").write_text("obj-m := {{ module }}.o # mine\n")
-    sources = render_by(resolved(), str(tmp_path), OURS)
+    sources = render(resolved(), str(tmp_path))
     assert sources["extra.h"] == "/* my_pay */"
     assert sources["Kbuild"] == "obj-m := my_pay.o # mine\n"
     assert sources["payload.c"] == render(resolved(), OURS)["payload.c"]
 
 
 def test_it_is_known_whether_our_template_makes_payload_c(tmp_path: Path) -> None:
-    assert is_ours(OURS, OURS)
-    assert not is_ours(str(tmp_path), OURS)  # the user's Jinja2 files, of which none is there
+    assert is_ours(resolved(), OURS)
+    assert not is_ours(resolved(), str(tmp_path))  # the user's Jinja2 files, of which none is there
     make_set(tmp_path, "extra.h", "", "")
-    assert is_ours(str(tmp_path), OURS)
+    assert is_ours(resolved(), str(tmp_path))
     (tmp_path / "payload.c.j2").write_text("")
-    assert not is_ours(str(tmp_path), OURS)
+    assert not is_ours(resolved(), str(tmp_path))
     (tmp_path / "payload.c.j2").unlink()
     make_set(tmp_path, "payload.c", "", "")
-    assert not is_ours(str(tmp_path), OURS)
+    assert not is_ours(resolved(), str(tmp_path))
 
 
 def test_templates_of_odd_bytes_keep_them(tmp_path: Path) -> None:
     make_set(tmp_path, "payload.c", b"/* \xe4 */", b"")
-    assert render_by(resolved(), str(tmp_path), OURS)["payload.c"].encode("utf-8", "surrogateescape") == b"/* \xe4 */"
+    assert render(resolved(), str(tmp_path))["payload.c"].encode("utf-8", "surrogateescape") == b"/* \xe4 */"
 
 
 def test_a_mistake_in_a_set_is_told_with_its_place(tmp_path: Path) -> None:
     make_set(tmp_path, "payload.c", "\n<$if x$>", "")
-    with pytest.raises(ValueError, match=r'template: "document"\): found "if" without .* \(line 2 of the template\)'):
-        render_by(resolved(), str(tmp_path), OURS)
+    with pytest.raises(ForeignError, match=r'template: "document"\): found "if" without .* \(line 2 of the template\)'):
+        render(resolved(), str(tmp_path))
 
 
 def test_a_set_without_one_of_its_halves_is_told(tmp_path: Path) -> None:
     make_set(tmp_path, "payload.c", "", "")
     shutil.rmtree(tmp_path / "payload.c" / "block")
-    with pytest.raises(ValueError, match='not found template group: "block"'):
-        render_by(resolved(), str(tmp_path), OURS)
+    with pytest.raises(ForeignError, match='not found template group: "block"'):
+        render(resolved(), str(tmp_path))
 
 
 def test_a_set_that_cannot_name_a_file_is_refused(tmp_path: Path) -> None:
     make_set(tmp_path, "a b", "", "")
-    with pytest.raises(ValueError, match="cannot make a file 'a b'"):
-        render_by(resolved(), str(tmp_path), OURS)
+    with pytest.raises(ForeignError, match="cannot make a file 'a b'"):
+        render(resolved(), str(tmp_path))
 
 
 def test_a_set_that_is_given_for_the_directory_of_sets_is_told(tmp_path: Path) -> None:
     make_set(tmp_path, "payload.c", "", "")
-    with pytest.raises(ValueError, match=r"payload\.c: is itself a template set; give the directory above it"):
-        render_by(resolved(), str(tmp_path / "payload.c"), OURS)
+    with pytest.raises(ForeignError, match=r"payload\.c: is itself a template set; give the directory above it"):
+        render(resolved(), str(tmp_path / "payload.c"))
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"none: the templates cannot be read: No such file"):
-        render_by(resolved(), os.path.join(tmp_path, "none"), OURS)
+    with pytest.raises(ForeignError, match=r"none: cannot be read: No such file"):
+        render(resolved(), os.path.join(tmp_path, "none"))
 
 
 def test_a_directory_without_templates_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"payload\.c\.j2 does not exist"):
-        render_by(resolved(), str(tmp_path), OURS)
+    with pytest.raises(ForeignError, match=r"payload\.c\.j2 does not exist"):
+        render(resolved(), str(tmp_path))

@@ -9,60 +9,23 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.sources import (
-    Payload,
-    PayloadError,
-    check_together,
-    load_payload,
-    parse_payload,
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.kinds import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import PayloadError
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload, parse_payload
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import (
+    GLOBALS,
+    GOOD,
+    GROUP,
+    VOID,
+    changed,
+    complaints,
+    only,
+    read,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 DATA = paths.data()
-
-GLOBALS = "module.name = my_pay\nmodule.author = Some Author\nmodule.license = GPL\n"  # lines 1 to 3
-GROUP = """[group]
-function.name = kstrdup
-returnType = char *
-arg.type = const char *
-arg.name = s
-arg.type = gfp_t
-arg.name = gfp
-trace.param.type = gfp_t
-trace.param.name = gfp
-trace.param.type = const void *
-trace.param.name = returnValue
-trace.formatString = "kstrdup(%x): %p"
-"""  # lines 4 to 15
-GOOD = GLOBALS + GROUP
-VOID = "[group]\nfunction.name = kfree\nreturnsVoid = yes\ntrace.formatString = kfree()\n"
-
-
-def read(text: str, path: str = "dir/a.data") -> Payload:
-    return parse_payload(text.encode(), path)
-
-
-def complaints(text: str | bytes) -> list[str]:
-    """The messages of a bad description, each 'line: text'."""
-    with pytest.raises(PayloadError) as caught:
-        parse_payload(text if isinstance(text, bytes) else text.encode(), "a.data")
-    lines = str(caught.value).split("\n")
-    assert all(line.startswith("a.data:") for line in lines)
-    return [line.removeprefix("a.data:") for line in lines]
-
-
-def only(text: str | bytes) -> str:
-    """The message of a description with exactly one mistake."""
-    found = complaints(text)
-    assert len(found) == 1, found
-    return found[0]
-
-
-def changed(old: str, new: str, text: str = GOOD) -> str:
-    assert old in text
-    return text.replace(old, new, 1)
-
 
 # what is read
 
@@ -72,16 +35,16 @@ def test_a_good_description_is_read_whole() -> None:
     assert (payload.module, payload.author, payload.license) == ("my_pay", "Some Author", "GPL")
     assert payload.basename == "a.data"
     (function,) = payload.functions
-    assert (function.name, function.line, function.event) == ("kstrdup", 5, "called_kstrdup")
+    assert (function.name, function.line, trace.event(function)) == ("kstrdup", 5, "called_kstrdup")
     assert function.returns is not None
     assert function.returns.text == "char *"
     assert [(one.ctype.text, one.name, one.line) for one in function.arguments] == [
         ("const char *", "s", 8),
         ("gfp_t", "gfp", 10),
     ]
-    assert [one.name for one in function.trace] == ["gfp", "returnValue"]
-    assert function.format == "kstrdup(%x): %p"
-    assert [one.letter for one in function.conversions] == ["x", "p"]
+    assert [one.name for one in function.own.params] == ["gfp", "returnValue"]
+    assert function.own.format == "kstrdup(%x): %p"
+    assert [one.letter for one in function.own.conversions] == ["x", "p"]
     assert not function.optional
 
 
@@ -92,29 +55,8 @@ def test_the_shipped_descriptions_have_no_mistake(path: str) -> None:
     assert payload.functions
 
 
-def test_the_shipped_descriptions_can_be_loaded_together() -> None:
-    payloads = [load_payload(path) for path in sorted(glob.glob(os.path.join(DATA, "*.data")))]
-    check_together(payloads)
-    assert sorted(function.name for payload in payloads for function in payload.functions) == sorted(
-        "__kmalloc kfree kmem_cache_alloc kmem_cache_free copy_from_user copy_to_user "
-        "down down_interruptible down_killable down_trylock down_timeout up".split()
-    )
-
-
 def test_a_dash_in_a_module_name_is_an_underscore() -> None:
     assert read(changed("my_pay", "my-pay")).module == "my_pay"
-
-
-def test_quotes_around_a_format_are_not_part_of_it() -> None:
-    assert read(changed('"kstrdup(%x): %p"', "kstrdup(%x): %p")) == read(GOOD)
-
-
-@pytest.mark.parametrize(("text", "what"), [(r"\"b\" %x", "quote"), (r"a \\ %x", "backslash"), ('"%x', "quote")])
-def test_what_the_kernel_would_show_without_its_escapes_stays_out_of_a_format(text: str, what: str) -> None:
-    found = only(changed("kstrdup(%x)", text))
-    assert "15: trace.formatString: a " in found
-    assert "no program could read the trace; leave it out or use '" in found
-    assert what in found or text.startswith("\\")
 
 
 def test_types_may_stand_before_all_names() -> None:
@@ -167,12 +109,7 @@ def test_returns_void_no_is_as_good_as_none() -> None:
 
 def test_a_function_without_arguments_and_trace_parameters_is_accepted() -> None:
     function = read(GLOBALS + VOID).functions[0]
-    assert (function.returns, function.arguments, function.trace) == (None, (), ())
-
-
-def test_a_trace_parameter_may_be_a_variable_of_the_prologue() -> None:
-    text = changed("trace.param.name = gfp", "trace.param.name = mine") + "prologue = gfp_t mine = gfp;\n"
-    assert read(text).functions[0].trace[0].name == "mine"
+    assert (function.returns, function.arguments, function.own.params) == (None, (), ())
 
 
 # mistakes in lines and names
@@ -260,7 +197,7 @@ def test_missing_and_empty_globals_are_reported(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "9a", "a;", "ä", 'a"', "../x", "int"])
 def test_a_module_name_that_is_none_is_reported(name: str) -> None:
-    assert "is no name of a module" in only(changed("my_pay", name))
+    assert "is not a valid name of a module" in only(changed("my_pay", name))
 
 
 def test_a_module_name_is_not_longer_than_the_kernel_takes() -> None:
@@ -356,11 +293,6 @@ def test_counts_are_compared_when_types_stand_before_names() -> None:
     assert only(text).startswith("12: argument 3 ('c') has no arg.type")
 
 
-def test_trace_parameters_are_paired_too() -> None:
-    text = changed("trace.param.type = const void *\n", "")
-    assert "trace parameter 2 ('returnValue') has no trace.param.type" in complaints(text)[0]
-
-
 def test_a_repeated_name_is_reported_with_both_lines() -> None:
     assert only(changed("arg.name = gfp", "arg.name = s", changed("arg.type = gfp_t", "arg.type = gfp_t"))
                 .replace("trace.param.name = gfp", "trace.param.name = s")) == (
@@ -372,45 +304,6 @@ def test_a_repeated_name_is_reported_with_both_lines() -> None:
 
 def test_a_void_argument_is_reported() -> None:
     assert "8: argument 's' is void" in only(changed("arg.type = const char *", "arg.type = void"))
-
-
-def test_a_trace_parameter_must_name_a_value() -> None:
-    assert only(changed("trace.param.name = gfp", "trace.param.name = flags")) == (
-        "12: trace parameter 'flags' names no value; allowed are gfp, s, returnValue and variables declared in the "
-        "prologue"
-    )
-
-
-def test_names_in_comments_declare_nothing() -> None:
-    text = changed("trace.param.name = gfp", "trace.param.name = flags") + "prologue = /* flags */\n"
-    assert "names no value" in only(text)
-
-
-@pytest.mark.parametrize("name", ["ent", "__data", "common_pid"])
-def test_names_of_the_trace_record_are_taken(name: str) -> None:
-    text = changed("trace.param.name = gfp", f"trace.param.name = {name}")
-    assert "is taken by the trace record" in only(text)
-
-
-@pytest.mark.parametrize("value", ["struct list_head", "void"])
-def test_what_cannot_be_recorded_is_reported(value: str) -> None:
-    assert "integers, pointers and strings can be recorded" in only(
-        changed("trace.param.type = gfp_t", f"trace.param.type = {value}")
-    )
-
-
-def test_more_trace_parameters_than_the_kernel_counts_are_reported() -> None:
-    def params(count: int) -> str:
-        lines = [f"{kind}.type = int\n{kind}.name = a{n}\n" for n in range(count) for kind in ("arg", "trace.param")]
-        return GLOBALS + VOID.replace("kfree()", "%d," * count) + "".join(lines)
-
-    assert len(read(params(12)).functions[0].trace) == 12
-    assert "13 trace parameters; at most 12" in only(params(13))
-
-
-def test_return_value_has_no_place_in_a_void_function() -> None:
-    text = GLOBALS + VOID.replace("kfree()", "%d") + "trace.param.type = int\ntrace.param.name = returnValue\n"
-    assert only(text).startswith("9: 'returnValue' is traced but the function returns nothing")
 
 
 @pytest.mark.parametrize("part", ["prologue", "middleCode", "epilogue"])
@@ -434,8 +327,6 @@ def test_a_function_given_twice_names_both_lines() -> None:
 
 # the moment of a record
 
-BEFORE = changed("returnType = char *\n", "returnType = char *\nrecord = before\n")
-
 
 def test_a_call_is_recorded_after_it_unless_said_otherwise() -> None:
     assert read(GOOD).functions[0].moment == "after"
@@ -447,24 +338,6 @@ def test_a_call_is_recorded_after_it_unless_said_otherwise() -> None:
 def test_a_moment_that_is_none_is_reported(value: str, hint: str) -> None:
     text = f"16: 'record' is {value!r}{hint}; allowed are before and after the call"
     assert only(f"{GOOD}record = {value}\n") == text
-
-
-def test_a_result_cannot_be_recorded_before_the_call() -> None:
-    assert only(BEFORE) == (
-        "15: trace parameter 'returnValue' has no value before the call: the result is not known then; "
-        "remove it, or 'record = before'"
-    )
-
-
-def test_what_only_the_middle_code_declares_cannot_be_recorded_before_the_call() -> None:
-    traced = "trace.param.type = int\ntrace.param.name = late\n"
-    text = GLOBALS + VOID.replace("kfree()", "%d") + traced + "middleCode = int late = 1;\n"
-    assert read(text).functions[0].trace[0].name == "late"
-    assert only(text + "record = before\n") == (
-        "9: trace parameter 'late' has no value before the call: middleCode runs after the call; "
-        "remove it, or 'record = before'"
-    )
-    assert read(text + "prologue = int late = 0;\nrecord = before\n").functions[0].moment == "before"
 
 
 # special functions
@@ -497,58 +370,6 @@ def test_a_function_that_never_returns_is_recorded_before_the_call_or_not_at_all
     assert only(text.replace("returnsVoid = yes", "returnType = int") + "record = before\n") == (
         "6: returnType: kthread_exit never returns; write 'returnsVoid = yes' instead"
     )
-
-
-# format strings
-
-
-@pytest.mark.parametrize(("text", "count"), [("none", 0), ("%x", 1), ("%x %p %d", 3), ("%% %x", 1)])
-def test_conversions_are_counted_against_trace_parameters(text: str, count: int) -> None:
-    assert only(changed("kstrdup(%x): %p", text)).startswith(
-        f"15: trace.formatString has {count} conversions for 2 trace parameters"
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("%p %p", "'gfp' is an integer (gfp_t), '%p' needs a pointer; use %u or %x"),
-        ("%x %d", "'returnValue' is a pointer (const void *), '%d' needs an integer; use %p"),
-        ("%x %s", "'returnValue' is a pointer (const void *), '%s' needs a char *; use %p"),
-        ("%lx %p", "'gfp' is an integer (gfp_t), '%lx' does not have the size of gfp_t; use %u or %x"),
-    ],
-)
-def test_conversions_must_fit_their_parameters(text: str, fault: str) -> None:
-    assert only(changed("kstrdup(%x): %p", text)) == f"15: trace.formatString: {fault}"
-
-
-@pytest.mark.parametrize("text", ["%x %q", "%x %", "%x %pI4", "%jx %p"])
-def test_conversions_that_the_kernel_has_not_are_reported(text: str) -> None:
-    assert only(changed("kstrdup(%x): %p", text)).startswith("15: trace.formatString: ")
-
-
-@pytest.mark.parametrize("text", [r"%x\n%p", r"%x\0%p", '%x"%p', "%xé%p", "%x\t%p", "%x%p\\"])
-def test_what_cannot_be_in_the_literal_of_a_format_is_reported(text: str) -> None:
-    found = only(changed("kstrdup(%x): %p", text))
-    assert found.startswith("15: trace.formatString: ")
-
-
-# together
-
-
-def test_payloads_loaded_together_have_functions_of_their_own() -> None:
-    other = read(changed("my_pay", "other"), "b.data")
-    with pytest.raises(PayloadError) as caught:
-        check_together([read(GOOD), other])
-    assert str(caught.value) == (
-        "b.data:5: function 'kstrdup' is already in dir/a.data:5; one function can be replaced by one payload only"
-    )
-
-
-def test_payloads_loaded_together_have_names_of_their_own() -> None:
-    other = read(changed("kstrdup", "kmemdup"), "b.data")
-    with pytest.raises(PayloadError, match=r"module.name 'my_pay' is also that of dir/a\.data"):
-        check_together([read(GOOD), other])
 
 
 # whatever comes

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.sources import (
-    load_functions,
-    load_payload,
-    parse_payload,
-    render,
-    resolve,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import load_functions
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload, parse_payload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import render
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
 
 ROOT = paths.ROOT
 TEMPLATES = os.path.join(ROOT, "kernel", "templates")
@@ -359,7 +357,7 @@ def test_no_mark_of_a_template_is_left() -> None:
 
 def test_a_missing_template_is_named(tmp_path: Path) -> None:
     payload = resolve(parse_payload(TEXT.encode(), "a.data"), {}, {"alloc", "tick"}, set(), "1.0")
-    with pytest.raises(ValueError, match=r"payload\.c\.j2 does not exist"):
+    with pytest.raises(ForeignError, match=r"payload\.c\.j2 does not exist"):
         render(payload, str(tmp_path))
 
 
@@ -367,5 +365,5 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
 def test_a_broken_template_is_named(tmp_path: Path, template: str) -> None:
     (tmp_path / "payload.c.j2").write_text(template, encoding="utf-8")
     payload = resolve(parse_payload(TEXT.encode(), "a.data"), {}, {"alloc", "tick"}, set(), "1.0")
-    with pytest.raises(ValueError, match=r"payload\.c\.j2"):
+    with pytest.raises(ForeignError, match=r"payload\.c\.j2"):
         render(payload, str(tmp_path))
