@@ -29,8 +29,8 @@ class ActionModule(HostAction):
         if paths:
             functions = self.options["functions"]
             payloads, db = resolve.load(paths, self.path(functions) if functions else FUNCTIONS)
-            symbols = resolve.candidate_symbols(payloads, db)
-            configs |= resolve.candidate_config(payloads, db)
+            symbols, options = resolve.needed(payloads, db)
+            configs |= options
         target = module_name(self.options["target"]) if self.options["target"] else ""
         marker = self._marker()
         answer = self.ask(shell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {

@@ -23,14 +23,18 @@ class Preamble:
 
 
 def module_name(functions: Sequence[str]) -> str:
-    """A name for the payload of functions."""
+    """Return a name for the payload of functions."""
     return f"my_{functions[0].strip('_')}"[:MODULE_NAME_MAX]
 
 
 def write(
     preamble: Preamble, functions: Sequence[Described], headers: Mapping[str, str], refused: Mapping[str, str]
 ) -> str:
-    """A .data file. `headers` names the header of each symbol that one is known for, `refused` says why not."""
+    """Return a data file for functions.
+
+    ``headers`` names the header of each symbol for which one is known. ``refused`` says of other functions why they
+    are not described.
+    """
     lines = _start(preamble)
     lines += [f"# Not described: {name}: {reason}" for name, reason in refused.items()]
     unknown = [one.symbol for one in functions if one.symbol not in headers]
@@ -44,39 +48,39 @@ def write(
 
 
 def skeleton(preamble: Preamble, functions: Sequence[str]) -> str:
-    """A .data file for functions of which nothing is known but their names."""
-    lines = [
-        *_start(preamble),
-        "",
-        "# The headers that declare the functions and their types:",
-        "# header =>>",
-        "# #include <linux/slab.h>",
-        "# <<",
-    ]
-    for name in functions:
-        lines += [
-            "",
-            "[group]",
-            f"function.name = {name}",
-            "# Type of the result; a function that returns nothing has 'returnsVoid = yes' instead:",
-            "# returnType = void *",
-            "returnsVoid = yes",
-            *_moment(name, name, False),
-            "",
-            "# Each argument in its order:",
-            "# arg.type = size_t",
-            "# arg.name = size",
-            "",
-            "# What a record holds: arguments, variables of the prologue, and returnValue, the result:",
-            "# trace.param.type = size_t",
-            "# trace.param.name = size",
-            "# trace.param.type = void *",
-            "# trace.param.name = returnValue",
-            "# The text of a record, with one conversion for each of them:",
-            f'# trace.formatString = "{name}(%zu), result: %p"',
-            f'trace.formatString = "{name}()"',
-        ]
-    return "\n".join(lines) + "\n"
+    """Return a data file for functions of which nothing is known but their names."""
+    groups = [_SKELETON.format(name=name, moment="".join(f"\n{line}" for line in _moment(name, name, False)))
+              for name in functions]
+    return "\n".join(_start(preamble)) + _SKELETON_HEADER + "".join(groups)
+
+
+_SKELETON_HEADER = """
+
+# The headers that declare the functions and their types:
+# header =>>
+# #include <linux/slab.h>
+# <<
+"""
+_SKELETON = """
+[group]
+function.name = {name}
+# Type of the result; a function that returns nothing has 'returnsVoid = yes' instead:
+# returnType = void *
+returnsVoid = yes{moment}
+
+# Each argument in its order:
+# arg.type = size_t
+# arg.name = size
+
+# What a record holds: arguments, variables of the prologue, and returnValue, the result:
+# trace.param.type = size_t
+# trace.param.name = size
+# trace.param.type = void *
+# trace.param.name = returnValue
+# The text of a record, with one conversion for each of them:
+# trace.formatString = "{name}(%zu), result: %p"
+trace.formatString = "{name}()"
+"""
 
 
 def _start(preamble: Preamble) -> list[str]:
@@ -89,7 +93,7 @@ def _start(preamble: Preamble) -> list[str]:
 
 
 def _header(functions: Sequence[Described], headers: Mapping[str, str]) -> list[str]:
-    """The C code that declares functions and types and imports namespaces."""
+    """Return the C code that declares functions and types and imports namespaces."""
     lines = [f"#include <{one}>" for one in sorted({headers[one.symbol] for one in functions if one.symbol in headers})]
     lines += [f'MODULE_INFO(import_ns, "{one}");' for one in sorted({one.namespace for one in functions} - {""})]
     lines += [typedef for one in functions for typedef in one.typedefs]
@@ -97,7 +101,7 @@ def _header(functions: Sequence[Described], headers: Mapping[str, str]) -> list[
 
 
 def _moment(name: str, symbol: str, has_result: bool) -> list[str]:
-    """When a call is to be recorded, for functions that give something away or do not return."""
+    """Return when a call is to be recorded, for functions that give something away or do not return."""
     if not any(special.gives_away(one) or special.never_returns(one) for one in (name, symbol)):
         return []
     if has_result:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..base.errors import InputError
 from . import special
@@ -39,29 +39,14 @@ def load(names: Iterable[str], functions: str) -> tuple[list[Payload], FunctionD
     return payloads, db
 
 
+def needed(payloads: Iterable[Payload], db: FunctionDb) -> tuple[set[str], set[str]]:
+    """Return the symbols and the options of the configuration that must be known to resolve payloads."""
+    every = [one for payload in payloads for function in payload.functions for one in _candidates(function.name, db)]
+    return {one.symbol for one in every}, {option for one in every for option in one.config}
+
+
 def _candidates(name: str, db: FunctionDb) -> Sequence[Candidate]:
     return db.get(name) or (Candidate(name),)
-
-
-def candidate_symbols(payloads: Iterable[Payload], db: FunctionDb) -> set[str]:
-    """Every symbol whose export must be known to resolve the payloads."""
-    return {
-        one.symbol
-        for payload in payloads
-        for function in payload.functions
-        for one in _candidates(function.name, db)
-    }
-
-
-def candidate_config(payloads: Iterable[Payload], db: FunctionDb) -> set[str]:
-    """Every configuration option whose value must be known to resolve the payloads."""
-    return {
-        option
-        for payload in payloads
-        for function in payload.functions
-        for one in _candidates(function.name, db)
-        for option in one.config
-    }
 
 
 def resolve(
@@ -69,7 +54,7 @@ def resolve(
 ) -> ResolvedPayload:
     """Choose the symbol for each function by what a kernel exports and which of its options are y.
 
-    PayloadError lists what cannot be resolved, with the kernel's release and the names tried.
+    Raises PayloadError with what cannot be resolved, with the kernel's release and the names tried.
     """
     exported, enabled = set(exports), set(config)
     problems: list[Problem] = []
@@ -77,26 +62,21 @@ def resolve(
     missing: list[Unresolved] = []
     for function in payload.functions:
         candidates = _candidates(function.name, db)
-        chosen = next(
-            (one for one in candidates if one.symbol in exported and enabled.issuperset(one.config)), None
-        )
+        chosen = next((one for one in candidates if one.symbol in exported and enabled.issuperset(one.config)), None)
         tried = tuple(dict.fromkeys(one.symbol for one in candidates))
         if chosen is not None:
             found.append(ResolvedFunction(function, chosen))
         elif function.optional:
             missing.append(Unresolved(function, tried))
         else:
-            text = (
-                f"function {function.name!r}: kernel {release} exports none of {', '.join(tried)}; "
-                "add the kernel's name for it to functions.yml or write 'function.optional = yes'"
-            )
-            problems.append(Problem(payload.path, function.line, text))
+            text = f"function {function.name!r}: kernel {release} exports none of {', '.join(tried)}"
+            rule = "add the kernel's name for it to functions.yml or write 'function.optional = yes'"
+            problems.append(Problem(payload.path, function.line, f"{text}; {rule}"))
     resolved = ResolvedPayload(payload, release, tuple(found), tuple(missing))
-    problems += _misfits(resolved) + _refused(resolved) + _clashes([resolved])
+    problems += [Problem(payload.path, one.function.line, text) for one in found for text in _faults(one)]
+    problems += _clashes([resolved])
     if not problems and not found:
-        text = (
-            f"kernel {release} exports none of the payload's functions; leave the payload out for this kernel"
-        )
+        text = f"kernel {release} exports none of the payload's functions; leave the payload out for this kernel"
         problems.append(Problem(payload.path, 0, text))
     if problems:
         raise PayloadError(problems)
@@ -124,40 +104,21 @@ def resolve_all(
     return resolved
 
 
-def _misfits(resolved: ResolvedPayload) -> list[Problem]:
-    """Functions whose number of arguments is not what functions.yml counts on."""
-    problems: list[Problem] = []
-    for one in resolved.functions:
-        function, arguments = one.function, one.candidate.arguments
-        if arguments is None:
-            continue
-        wanted = sum(isinstance(argument, int) for argument in arguments)
-        if wanted != len(function.arguments):
-            text = (
-                f"function {function.name!r} has {len(function.arguments)} arguments here; "
-                f"functions.yml passes {wanted} to {one.symbol}"
-            )
-            problems.append(Problem(resolved.payload.path, function.line, text))
-    return problems
-
-
-def _refused(resolved: ResolvedPayload) -> list[Problem]:
-    """Functions whose symbol cannot be replaced, or cannot be recorded at the moment that is asked for."""
-    problems: list[Problem] = []
-    for one in resolved.functions:
-        function, reason = one.function, special.denied(one.symbol)
-        text = ""
-        if reason:
-            text = f"function {function.name!r} is {one.symbol} here, which cannot be replaced: {reason}"
-        elif special.never_returns(one.symbol) and (function.moment == AFTER or function.returns):
-            text = f"{special.NEVER_RETURNS.format(one.symbol)} and 'returnsVoid = yes'"
-        if text:
-            problems.append(Problem(resolved.payload.path, function.line, text))
-    return problems
+def _faults(one: ResolvedFunction) -> Iterator[str]:
+    """Say why a symbol cannot stand for a function: by its arguments, or because it is special."""
+    function, arguments, reason = one.function, one.candidate.arguments, special.denied(one.symbol)
+    wanted = len(function.arguments) if arguments is None else sum(isinstance(each, int) for each in arguments)
+    if wanted != len(function.arguments):
+        given = f"function {function.name!r} has {len(function.arguments)} arguments here"
+        yield f"{given}; functions.yml passes {wanted} to {one.symbol}"
+    if reason:
+        yield f"function {function.name!r} is {one.symbol} here, which cannot be replaced: {reason}"
+    elif special.never_returns(one.symbol) and (function.moment == AFTER or function.returns):
+        yield f"{special.NEVER_RETURNS.format(one.symbol)} and 'returnsVoid = yes'"
 
 
 def _clashes(payloads: Sequence[ResolvedPayload]) -> list[Problem]:
-    """Functions that stand for a symbol which an earlier function already stands for."""
+    """Return the functions that stand for a symbol which an earlier function already stands for."""
     problems: list[Problem] = []
     owners: dict[str, tuple[str, Function]] = {}
     for resolved in payloads:

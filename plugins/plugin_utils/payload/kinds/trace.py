@@ -133,11 +133,9 @@ def _check_classes(values: Values, params: Iterable[Param], function: Function) 
         value = there.get(param.name)
         kinds = {one.kind for one in (param.ctype, value) if one}
         if value and TypeKind.INTEGER in kinds and kinds & {TypeKind.POINTER, TypeKind.STRING}:
-            values.complain(
-                param.line,
-                f"trace parameter {param.name!r} is {param.ctype.kind.value} ({param.ctype.text}) but the value "
-                f"is {value.kind.value} ({value.text}); give it that type, or trace a variable of the prologue",
-            )
+            text = f"trace parameter {param.name!r} is {param.ctype.kind.value} ({param.ctype.text}) but the value"
+            rule = "give it that type, or trace a variable of the prologue"
+            values.complain(param.line, f"{text} is {value.kind.value} ({value.text}); {rule}")
 
 
 def _format(values: Values, params: tuple[Param, ...]) -> tuple[str, tuple[Conversion, ...]]:
@@ -257,14 +255,9 @@ def _traced(function: Function) -> list[tuple[Param, Conversion]]:
 
 def _copies(function: Function) -> list[_Copy]:
     """Return the trace parameters that are recorded as text."""
+    pointer = f"{cdecl.OWN_PREFIX}from"
     return [
-        _Copy(
-            param.type_line,
-            declare(param.ctype.text, f"{cdecl.OWN_PREFIX}from"),
-            param.name,
-            _copy_of(param),
-            conversion.text_size,
-        )
+        _Copy(param.type_line, declare(param.ctype.text, pointer), param.name, _copy_of(param), conversion.text_size)
         for param, conversion in _traced(function)
         if conversion.text_size
     ]
@@ -306,21 +299,9 @@ def _field(event_name: str, param: Param, conversion: Conversion) -> _Field:
     typedef = f"typedef {declare(ctype.text, own_type)}"
     if conversion.text_size:
         size = f"__kedr_text_size({passed}, {conversion.text_size})"
-        return _Field(
-            typedef,
-            param.type_line,
-            declare("const char *", passed),
-            passed,
-            f"__dynamic_array(char, {name}, {size})",
-            f"__kedr_text_copy(__get_dynamic_array({name}), {size}, {passed});",
-            f"__get_str({name})",
-        )
-    return _Field(
-        typedef,
-        param.type_line,
-        declare(own_type, passed),
-        passed,
-        f"__field({ctype.field}, {name})",
-        f"__entry->{name} = {ctype.cast}{passed};",
-        f"__entry->{name}",
-    )
+        prototype = declare("const char *", passed)
+        entry = f"__dynamic_array(char, {name}, {size})"
+        assign = f"__kedr_text_copy(__get_dynamic_array({name}), {size}, {passed});"
+        return _Field(typedef, param.type_line, prototype, passed, entry, assign, f"__get_str({name})")
+    entry, assign = f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};"
+    return _Field(typedef, param.type_line, declare(own_type, passed), passed, entry, assign, f"__entry->{name}")

@@ -14,8 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import plan
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.replacement import passed
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import (
-    candidate_config,
-    candidate_symbols,
+    needed,
     resolve,
     resolve_all,
 )
@@ -70,13 +69,14 @@ def test_copies_follow_what_the_kernel_exports(exports: set[str], prefix: str) -
 
 def test_a_function_that_is_not_listed_stands_for_itself() -> None:
     assert symbols("my_payload3.data", NEW) == {name: name for name in SEMAPHORES}
-    assert candidate_symbols([payload("never_heard_of")], {}) == {"never_heard_of"}
+    assert needed([payload("never_heard_of")], {}) == ({"never_heard_of"}, set())
 
 
 def test_every_symbol_and_option_that_must_be_looked_up_is_known() -> None:
     payloads = [payload("__kmalloc"), payload("down", name="other")]
-    assert candidate_symbols(payloads, shipped()) == {"__kmalloc", "__kmalloc_noprof", "down"}
-    assert candidate_config(payloads, shipped()) == {"CONFIG_KMALLOC_PARTITION_CACHES"}
+    symbols, options = needed(payloads, shipped())
+    assert symbols == {"__kmalloc", "__kmalloc_noprof", "down"}
+    assert options == {"CONFIG_KMALLOC_PARTITION_CACHES"}
 
 
 NODE = """
