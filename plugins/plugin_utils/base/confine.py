@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from .errors import ForeignError, KedrError
+from .output import write_all
 
 ANSWER = 32 << 20
 """Bytes that come back from a child, unless its caller says another number."""
@@ -150,7 +151,7 @@ def _work(work: Callable[[], Iterable[bytes]], limits: Limits) -> int:
     try:
         _restrict(limits)
         for piece in work():
-            _write(1, piece)
+            write_all(1, piece)
         return 0
     except MemoryError:
         pass
@@ -158,14 +159,8 @@ def _work(work: Callable[[], Iterable[bytes]], limits: Limits) -> int:
         text = str(reason)
     except Exception as reason:
         text = f"it cannot be read ({type(reason).__name__}: {reason})"
-    _write(2, text.encode("utf-8", "replace")[:4000])
+    write_all(2, text.encode("utf-8", "replace")[:4000])
     return 1
-
-
-def _write(handle: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(handle, left) :]
 
 
 def _restrict(limits: Limits) -> None:

@@ -17,13 +17,14 @@ from ..base import confine, paths
 from ..base.errors import InputError, KedrError
 from ..base.files import whole_file
 from ..base.foreign import printable
+from ..base.output import write_all
 from ..ctypes.btf import Btf
 from ..ctypes.btf_file import read_btf
 from ..ctypes.cdecl import is_identifier
 from ..ctypes.headers import Export, Tree
 from ..payload import describe, draft, special
 from ..payload.describe import Described, Knowledge, RefusedError
-from ..payload.lint import line_of, write_all
+from ..payload.lint import line_of
 from ..payload.model import FunctionDb
 from ..payload.read import read_payload
 

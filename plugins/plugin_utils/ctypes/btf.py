@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reader of BTF, the type information of a kernel: bytes in, prototypes of functions as C writes them out.
 
-A module's BTF is split: it goes on where the types and strings of the kernel's end, which are its `base`.
-Nothing is trusted: whatever the bytes are, the answer is a type or a ForeignError. Imports nothing of ours.
+A module's BTF is split: its types and strings are numbered on from those of the kernel, which is its ``base``.
+Nothing is trusted: whatever the bytes are, the answer is a type or a ForeignError.
 """
 
 from __future__ import annotations
 
 import enum
-import re
 import struct
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..base.errors import ForeignError
+from .cdecl import IDENTIFIER
 
 _HEADER_SIZE = 24
 _STEPS_MAX = 300  # types that one declaration may be made of
@@ -58,7 +58,6 @@ _TAGS = {"user": "__user", "percpu": "__percpu", "rcu": "__rcu", "iomem": "__iom
 _NAMED = {_Kind.STRUCT: "struct ", _Kind.UNION: "union ", _Kind.ENUM: "enum ", _Kind.ENUM64: "enum "}
 _MODIFIERS = (_Kind.CONST, _Kind.VOLATILE, _Kind.RESTRICT, _Kind.TYPE_TAG)
 _VA_LIST = "__va_list_tag"  # what the compiler makes of va_list; no program can name it
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _INTEGERS = {
     "short int": "short", "short unsigned int": "unsigned short", "long int": "long",
     "long unsigned int": "unsigned long", "long long int": "long long",
@@ -82,7 +81,7 @@ class Shape(enum.Enum):
 
 @dataclass(frozen=True)
 class TypeText:
-    """A type in C: the declaration of x is `before`x`after`; `integer` is what an integer is below its names."""
+    """A type in C: x is declared as ``before`` x ``after``; ``integer`` is what an integer is below its names."""
 
     before: str
     after: str
@@ -95,7 +94,7 @@ class TypeText:
         return "" if self.after else self.before.strip()
 
     def declare(self, name: str) -> str:
-        """A declaration of `name`."""
+        """Return a declaration of ``name``."""
         return f"{self.before}{name}{self.after}"
 
 
@@ -109,10 +108,10 @@ class Prototype:
 
 
 class Btf:
-    """The types of a kernel or, with the kernel's as `base`, of a module."""
+    """The types of a kernel or, with the kernel's as ``base``, of a module."""
 
     def __init__(self, data: bytes, base: Btf | None = None) -> None:
-        """Read the bytes of a BTF section; ForeignError when they are none."""
+        """Read the bytes of a BTF section. Raises ForeignError when they are not BTF."""
         self.base = base
         self._first: int = base._end if base else 1
         self._first_string: int = base._strings_end if base else 0
@@ -132,7 +131,7 @@ class Btf:
             raise ForeignError("it is too short to be BTF")
         self._order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(data[:2], "")
         if not self._order:
-            raise ForeignError("it is no BTF")
+            raise ForeignError("it is not BTF")
         version, _flags, size, *places = struct.unpack_from(f"{self._order}BBIIIII", data, 2)
         if version != 1 or size < _HEADER_SIZE:
             raise ForeignError(f"BTF of version {version} with a header of {size} bytes is not known")
@@ -181,19 +180,19 @@ class Btf:
         return self._functions
 
     def prototype(self, function: int) -> Prototype:
-        """The prototype of a function of this BTF.
+        """Return the prototype of a function of this BTF.
 
         Raises UnspeakableError when C cannot name one of its types, ForeignError when the BTF is wrong.
         """
         home, place = self._home(function)
         if home._kind(place) is not _Kind.FUNC:
-            raise ForeignError(f"type {function} is no function")
+            raise ForeignError(f"type {function} is not a function")
         return self._prototype(home._refs[place])
 
     def _prototype(self, number: int) -> Prototype:
         home, place = self._home(number)
         if home._kind(place) is not _Kind.FUNC_PROTO:
-            raise ForeignError(f"type {number} is no prototype")
+            raise ForeignError(f"type {number} is not a prototype")
         parameters = home._pairs(place)
         variadic = bool(parameters) and parameters[-1] == (0, 0)
         kept = parameters[:-1] if variadic else parameters
@@ -206,7 +205,7 @@ class Btf:
     # Types by number
 
     def _home(self, number: int) -> tuple[Btf, int]:
-        """The BTF that holds a type, and its place there."""
+        """Return the BTF that holds a type, and its place there."""
         home: Btf | None = self
         while home is not None:
             if home._first <= number < home._end:
@@ -218,7 +217,7 @@ class Btf:
         return _Kind(self._infos[place] >> 24 & 31)
 
     def _pairs(self, place: int) -> list[tuple[int, int]]:
-        """The parameters of a prototype: numbers of name and type."""
+        """Return the parameters of a prototype: numbers of name and type."""
         count = self._infos[place] & 0xFFFF
         flat = struct.unpack_from(f"{self._order}{2 * count}I", self._data, self._tails[place])
         return list(zip(flat[::2], flat[1::2], strict=True))
@@ -237,12 +236,12 @@ class Btf:
         name = home._string(home._names[place])
         if not name:
             raise UnspeakableError("a type without a name")
-        if not _IDENTIFIER.match(name):
+        if not IDENTIFIER.match(name):
             raise UnspeakableError(f"a type with the name {name!r}")
         return name
 
     def _bare(self, number: int) -> tuple[_Kind, int]:
-        """Kind and number of a type below its names and qualifiers."""
+        """Return kind and number of a type below its names and qualifiers."""
         for _step in range(_STEPS_MAX):
             if not number:
                 return _Kind.VOID, 0
@@ -294,7 +293,7 @@ class Btf:
         return (Shape.FLOAT if kind is _Kind.FLOAT else Shape.OTHER), ""
 
     def _integer(self, place: int) -> str:
-        """The name of an integer in the kernel's spelling."""
+        """Return the name of an integer in the kernel's spelling."""
         name = self._string(self._names[place])
         return _INTEGERS.get(name, name)
 
@@ -307,7 +306,7 @@ class _Speller:
         self.steps = 0
 
     def spell(self, number: int, inner: str) -> str:
-        """The declaration of `inner` as being of a type."""
+        """Return the declaration of ``inner`` as being of a type."""
         self.steps += 1
         if self.steps > _STEPS_MAX:
             raise ForeignError("types refer to each other in a circle, or one is too long to be written")
@@ -328,7 +327,7 @@ class _Speller:
         return _joined(self.word(kind, number), inner)
 
     def pointer(self, target: int, inner: str) -> str:
-        """A pointer; what follows a name binds more tightly than the star."""
+        """Return a pointer; what follows a name binds more tightly than the star."""
         kind = _Kind.VOID
         if target:
             home, place = self.btf._home(target)
@@ -337,7 +336,7 @@ class _Speller:
         return self.spell(target, f"(*{inner})" if brackets else f"*{inner}")
 
     def modified(self, home: Btf, place: int, inner: str) -> str:
-        """A qualified type or one of another address space."""
+        """Return a qualified type or one of another address space."""
         ref, kind = home._refs[place], home._kind(place)
         if kind is _Kind.TYPE_TAG:
             word = "" if home._infos[place] >> 31 else _TAGS.get(home._string(home._names[place]), "")
@@ -348,7 +347,7 @@ class _Speller:
         return f"{word} {self.spell(ref, inner)}"
 
     def kind_below(self, number: int) -> _Kind:
-        """The kind of a type below its qualifiers, but not below its names."""
+        """Return the kind of a type below its qualifiers, but not below its names."""
         for _step in range(_STEPS_MAX):
             if not number:
                 return _Kind.VOID
@@ -359,7 +358,7 @@ class _Speller:
         raise ForeignError("types refer to each other in a circle")
 
     def parameters(self, home: Btf, place: int) -> str:
-        """The parameters of a prototype inside of a declaration."""
+        """Return the parameters of a prototype inside of a declaration."""
         written = []
         for pair in home._pairs(place):
             va_list = pair[1] and self.btf._is_va_list(pair[1])
@@ -367,7 +366,7 @@ class _Speller:
         return ", ".join(written) or "void"
 
     def word(self, kind: _Kind, number: int) -> str:
-        """The words of a type that has a name."""
+        """Return the words of a type that has a name."""
         home, place = self.btf._home(number)
         if kind is _Kind.INT:
             name = home._integer(place)

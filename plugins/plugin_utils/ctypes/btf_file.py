@@ -20,7 +20,7 @@ _ELF = b"\x7fELF"
 
 
 def read_btf(path: str, base: Btf | None = None) -> Btf:
-    """Read the BTF of a file; `base` is the kernel's for a module. ForeignError names the file."""
+    """Read the BTF of a file; ``base`` is the kernel's for a module. ForeignError names the file."""
     with about(path):
         with open(path, "rb") as file:
             sections = _sections(file)
@@ -29,7 +29,7 @@ def read_btf(path: str, base: Btf | None = None) -> Btf:
 
 
 def _sections(file: BinaryIO) -> dict[str, bytes]:
-    """The BTF sections of an open file by name; `.BTF` is always there."""
+    """Return the BTF sections of an open file by name; ``.BTF`` is always there."""
     head = file.read(0x260).ljust(0x260, b"\0")
     file.seek(0)
     if head[:2] in _BTF:
@@ -64,7 +64,7 @@ def _elf_sections(file: BinaryIO) -> dict[str, bytes]:
 
 
 def _section(file: BinaryIO, name: str) -> list[bytes]:
-    """What a section holds, in one piece; nothing where there is none, but there must be `.BTF`."""
+    """Return what a section holds, in one piece; nothing where there is none, but there must be ``.BTF``."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
@@ -73,5 +73,5 @@ def _section(file: BinaryIO, name: str) -> list[bytes]:
         if section or name != ".BTF":
             return [section.data()] if section else []
     except ELFError as error:
-        raise ForeignError(f"it is no ELF file that can be read: {error}") from None
+        raise ForeignError(f"it is not an ELF file that can be read: {error}") from None
     raise ForeignError("it has no BTF; it was built without CONFIG_DEBUG_INFO_BTF, or stripped")

@@ -46,7 +46,7 @@ TYPE_RULE = (
 
 
 def is_identifier(text: str) -> bool:
-    """True when `text` can name a C object."""
+    """Return whether ``text`` can name a C object."""
     return bool(IDENTIFIER.match(text)) and text not in KEYWORDS
 
 
@@ -82,9 +82,9 @@ _BYTES = _words("char u8 s8 __u8 __s8 uint8_t int8_t") | {"unsigned char"}  # wh
 class CType:
     """A checked C type.
 
-    `text` is the type as it is written into C; `field` the same without what a stored copy cannot have (an
-    address space, const of the object itself); `lengths` holds the printf length modifiers of an integer,
-    none if its size is unknown; `user` says that it is a pointer into another address space.
+    ``text`` is the type as it is written into C; ``field`` the same without what a stored copy cannot have (an
+    address space, const of the object itself); ``lengths`` holds the printf length modifiers of an integer,
+    none if its size is unknown; ``user`` says that it is a pointer into another address space.
     """
 
     text: str
@@ -100,7 +100,7 @@ class CType:
 
 
 def parse_type(text: str) -> CType:
-    """Check a C type; InputError with the reason when it is none that a payload may use."""
+    """Return a C type. Raises InputError, with the reason, for one that a payload may not use."""
     tokens = _tokens(text)
     stars = tokens.index("*") if "*" in tokens else len(tokens)
     base, pointers = tokens[:stars], tokens[stars:]
@@ -132,7 +132,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _base_name(base: list[str]) -> str:
-    """The type before the first '*' in one spelling ('unsigned int' for 'unsigned')."""
+    """Return the type before the first '*' in one spelling ('unsigned int' for 'unsigned')."""
     words = [word for word in base if word not in _QUALIFIERS | _SPACES]
     if not words:
         raise InputError("no type is named")
@@ -185,7 +185,7 @@ def _kind_of_value(base: list[str], name: str) -> TypeKind:
 
 
 def _stored(base: list[str], pointers: list[str]) -> list[str]:
-    """The tokens of a type whose objects can be assigned to and live in a trace record."""
+    """Return the tokens of a type whose objects can be assigned to and live in a trace record."""
     kept = [word for word in base if word not in _SPACES]
     if not pointers:
         return [word for word in kept if word not in _QUALIFIERS]
@@ -196,12 +196,12 @@ def _stored(base: list[str], pointers: list[str]) -> list[str]:
 
 
 def _join(tokens: list[str]) -> str:
-    """Tokens in the kernel's spelling: 'const void __user *'."""
+    """Return tokens in the kernel's spelling: 'const void __user *'."""
     return re.sub(r"\* (?=\*)", "*", " ".join(tokens))
 
 
 def declare(type_text: str, name: str) -> str:
-    """A declaration of `name`: 'int n', 'void *p'."""
+    """Return a declaration of ``name``: 'int n', 'void *p'."""
     return f"{type_text}{name}" if type_text.endswith("*") else f"{type_text} {name}"
 
 
@@ -216,7 +216,7 @@ def parse_declaration(text: str) -> tuple[CType, str]:
 
 
 def escape(text: str) -> str:
-    """`text` as the inside of a C string literal, in ASCII."""
+    """Return ``text`` as the inside of a C string literal, in ASCII."""
     out: list[str] = []
     for byte in text.encode("utf-8", "surrogateescape"):
         char = chr(byte)
@@ -243,7 +243,7 @@ _CLOSES = {")": "(", "]": "[", "}": "{"}
 
 
 def code_without_text(code: str) -> str:
-    """C code with comments and literals blanked out, so that words in it are words of C."""
+    """Return C code with comments and literals blanked out, so that words in it are words of C."""
 
     def blank(match: re.Match[str]) -> str:
         if match.lastgroup in ("message", "comment", "literal"):
@@ -254,17 +254,17 @@ def code_without_text(code: str) -> str:
 
 
 def has_word(code: str, word: str) -> bool:
-    """True when `word` is an identifier in C code (not in its comments and strings)."""
+    """Return whether ``word`` is an identifier in C code (not in its comments and strings)."""
     return re.search(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", code_without_text(code)) is not None
 
 
 def words(code: str) -> set[str]:
-    """The identifiers in C code that can name a variable."""
+    """Return the identifiers in C code that can name a variable."""
     return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", code_without_text(code))) - KEYWORDS
 
 
 def unbalanced(code: str) -> tuple[int, str] | None:
-    """The first bracket, comment or literal that does not end: (line from 0, what is wrong), None if all do.
+    """Return the first bracket, comment or literal that does not end: (line from 0, what is wrong), None if all do.
 
     Code with preprocessor conditions is not judged by its brackets: its branches may open one twice.
     """

@@ -32,7 +32,7 @@ class Export:
 
 @dataclass(frozen=True, order=True)
 class Declaration:
-    """Where a function is declared; `nothing` says that it takes nothing and gives nothing."""
+    """Where a function is declared; ``nothing`` says that it takes and returns nothing."""
 
     rank: tuple[int, int, str]
     header: str
@@ -47,10 +47,10 @@ class Tree:
         self.path = path
         self.roots = [root for root in self._roots() if os.path.isdir(os.path.join(root, "include"))]
         if not any(os.path.isdir(os.path.join(root, "include", "linux")) for root in self.roots):
-            raise ForeignError(f"{path}: is no build tree of a kernel; give a directory as /lib/modules/RELEASE/build")
+            raise ForeignError(f"{path}: is not a kernel's build tree; give a directory as /lib/modules/RELEASE/build")
 
     def _roots(self) -> Iterator[str]:
-        """The tree itself, and the one that its Makefile includes or `source` names, as distributions split it."""
+        """Return the tree itself, and the one that its Makefile includes or ``source`` names."""
         yield self.path
         yield os.path.join(self.path, "source")
         try:
@@ -63,7 +63,7 @@ class Tree:
             yield os.path.join(os.path.dirname(os.path.realpath(self.path)), os.path.basename(directory))
 
     def exports(self) -> dict[str, Export]:
-        """Every exported symbol by Module.symvers; empty without that file."""
+        """Return every exported symbol by Module.symvers; empty without that file."""
         found: dict[str, Export] = {}
         try:
             with open(os.path.join(self.path, "Module.symvers"), encoding="utf-8", errors="replace") as file:
@@ -78,7 +78,7 @@ class Tree:
         return found
 
     def declared(self, names: Iterable[str]) -> dict[str, Declaration]:
-        """The declaration of each function with its header, as in `#include <...>`; names without one are left out."""
+        """Return the declaration of each function that has one, with its header as in ``#include <...>``."""
         wanted = {name: name.encode() for name in names}
         best: dict[str, Declaration] = {}
         if not wanted:
@@ -95,7 +95,7 @@ class Tree:
         return {name: replace(one, header=self._public(one.header)) for name, one in best.items()}
 
     def _public(self, include: str) -> str:
-        """The header that is meant to be included for one of a machine: <linux/io.h> for <asm/io.h>."""
+        """Return the header that is meant to be included for one of a machine: <linux/io.h> for <asm/io.h>."""
         folder, _slash, name = include.rpartition("/")
         wanted = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<asm/" + re.escape(name.encode()) + rb">", re.MULTILINE)
         for root in self.roots if folder == "asm" else []:
@@ -104,7 +104,7 @@ class Tree:
         return include
 
     def _headers(self) -> Iterator[tuple[str, str]]:
-        """Path of each header and how a program includes it."""
+        """Return path of each header and how a program includes it."""
         seen: set[str] = set()
         for root in self.roots:
             folders = [os.path.join(root, "include")]
@@ -130,7 +130,7 @@ def _below(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _rank(include: str) -> tuple[int, int, str]:
-    """Headers for everybody before those of one subsystem or machine."""
+    """Return a key that sorts headers for everybody before those of one subsystem or machine."""
     folders = include.split("/")
     if folders[0] == "linux":
         return len(folders), len(include), include
@@ -146,12 +146,12 @@ def _read(path: str) -> bytes:
 
 
 def _code(data: bytes) -> bytes:
-    """A header without comments and preprocessor lines, each of which ends a statement here."""
+    """Return a header without comments and preprocessor lines, each of which ends a statement here."""
     return _DIRECTIVE.sub(b";", _COMMENT.sub(b" ", data))
 
 
 def _declares(code: bytes, name: bytes) -> bool | None:
-    """Whether a function's prototype takes and gives nothing; None without one, or when the function is inline."""
+    """Return whether a function takes and returns nothing; None without a prototype, or when it is inline."""
     for match in re.finditer(rb"\b" + re.escape(name) + rb"\s*\(", code):
         start = max(code.rfind(mark, 0, match.start()) for mark in (b";", b"{", b"}")) + 1
         head = code[max(start, match.start() - _HEAD_MAX) : match.start()]
@@ -167,14 +167,14 @@ def _declares(code: bytes, name: bytes) -> bool | None:
 
 
 def _is_head(text: bytes) -> bool:
-    """True for what stands before the name in a declaration: words, stars, and attributes with their brackets."""
+    """Return whether this can stand before the name in a declaration: words, stars, attributes in brackets."""
     for _depth in range(3):
         text = _BRACKETS.sub(b" ", text)
     return _HEAD.match(text) is not None and not _CALLING.search(text)
 
 
 def _closing(code: bytes, position: int) -> int:
-    """The place after the bracket that closes the one before `position`, 0 if there is none."""
+    """Return the place after the bracket that closes the one before ``position``, 0 if there is none."""
     depth = 1
     for match in re.finditer(rb"[()]", code[position : position + 5000]):
         depth += 1 if match.group() == b"(" else -1

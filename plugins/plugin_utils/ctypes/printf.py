@@ -38,7 +38,7 @@ ALLOWED_POINTERS = "%p, %px, %pK, %pS, %ps and %pe print the address alone"
 class Conversion:
     """One trace parameter that a format string asks for.
 
-    `text_size` is for %s only: how many bytes its copy takes with the NUL, as the precision limits it.
+    ``text_size`` is for %s only: how many bytes its copy takes with the NUL, as the precision limits it.
     """
 
     text: str
@@ -48,7 +48,7 @@ class Conversion:
 
 
 def conversions(text: str) -> list[Conversion]:
-    """The values that a format asks for, in order; InputError with what is wrong and what is allowed."""
+    """Return the values that a format asks for, in order. Raises InputError, with what is allowed."""
     found: list[Conversion] = []
     position, end = text.find("%"), 0
     while position >= 0:
@@ -72,9 +72,7 @@ def conversions(text: str) -> list[Conversion]:
 def _conversion(text: str, match: re.Match[str]) -> tuple[Conversion, int]:
     letter, length = match.group("letter") or "", match.group("length") or ""
     if not letter:
-        raise InputError(
-            f"'{match.group()}' has no conversion letter; {ALLOWED}; write %% for a percent sign"
-        )
+        raise InputError(f"'{match.group()}' has no conversion letter; {ALLOWED}; write %% for a percent sign")
     fault = _shape_fault(match, letter)
     if fault:
         raise InputError(f"'{match.group()}' {fault}")
@@ -91,7 +89,7 @@ def _conversion(text: str, match: re.Match[str]) -> tuple[Conversion, int]:
 
 
 def _shape_fault(match: re.Match[str], letter: str) -> str:
-    """What is wrong with flags, width and precision, and what is allowed; '' when they are right."""
+    """Return what is wrong with flags, width and precision, and what is allowed; '' when they are right."""
     flags, width, precision = match.group("flags"), match.group("width"), match.group("precision") or ""
     if "*" in (width, precision):
         return "takes a width from a value; write a number instead of the '*'"
@@ -114,7 +112,7 @@ def _shape_fault(match: re.Match[str], letter: str) -> str:
 
 
 def _text_size(match: re.Match[str]) -> int:
-    """Bytes of the copy of a text: its precision, where that is less than what is recorded at most, and the NUL."""
+    """Return the bytes that the copy of a text takes, with the NUL: at most TEXT_SIZE, less by its precision."""
     if not match.group("point"):
         return TEXT_SIZE
     return min(int(match.group("precision") or "0"), TEXT_SIZE - 1) + 1
@@ -127,14 +125,12 @@ def _pointer(text: str, match: re.Match[str], length: str) -> tuple[Conversion, 
     if length:
         raise InputError(f"'{whole}' cannot have a length modifier; use %p")
     if letters and "p" + letters not in _EXTENSIONS:
-        raise InputError(
-            f"'{whole}' reads what the pointer points to when the trace is printed; {ALLOWED_POINTERS}"
-        )
+        raise InputError(f"'{whole}' reads what the pointer points to when the trace is printed; {ALLOWED_POINTERS}")
     return Conversion(whole, "p"), match.end() + len(letters)
 
 
 def misfit(conversion: Conversion, ctype: CType) -> str:
-    """Why a value of a type cannot be printed by a conversion and what can print it; '' when it fits."""
+    """Return why a value of a type cannot be printed by a conversion and what can print it; '' when it fits."""
     if ctype.kind is TypeKind.UNKNOWN:
         return "" if conversion.letter != "s" else f"'{conversion.text}' needs {_wants(conversion)}"
     if not _class_fits(conversion, ctype):
@@ -159,7 +155,7 @@ def _wants(conversion: Conversion) -> str:
 
 
 def suggestion(ctype: CType) -> str:
-    """The conversion that prints a type: '%zu' for size_t."""
+    """Return the conversion that prints a type: '%zu' for size_t."""
     if ctype.kind is TypeKind.STRING:
         return "%s or %p"
     if ctype.kind is TypeKind.POINTER:
@@ -168,7 +164,7 @@ def suggestion(ctype: CType) -> str:
 
 
 def usual(ctype: CType) -> str:
-    """The conversion that an integer is usually printed by: '%zu' for size_t, '%x' for flags."""
+    """Return the conversion that an integer is usually printed by: '%zu' for size_t, '%x' for flags."""
     return "%x" if ctype.field in _FLAGS else _decimal(ctype)
 
 

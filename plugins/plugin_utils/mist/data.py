@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reader of `.data` files: physical lines in, groups of named values out.
+"""Reader of ``.data`` files: physical lines in, groups of named values out.
 
-The format (docs/mist.md) knows comments, `[group]` markers, one-line values that a trailing
-backslash continues, and verbatim values between `name =>>` and `<<`. Everything is bytes; a line
+The format (docs/mist.md) knows comments, ``[group]`` markers, one-line values that a trailing
+backslash continues, and verbatim values between ``name =>>`` and ``<<``. Everything is bytes; a line
 ends at LF only.
 
-There are two ways to read. `parse` gives every definition with its lines, for programs that point
-at what the user wrote. `columns` gives names and values alone, for generators: it takes a whole
-stretch of ordinary lines with a few calls, and hands anything else to the same code as `parse`.
+There are two ways to read. ``parse`` gives every definition with its lines, for programs that point
+at what the user wrote. ``columns`` gives names and values alone, for generators: it takes a whole
+stretch of ordinary lines with a few calls, and hands anything else to the same code as ``parse``.
 Only modules that cost no start-up time are imported.
 """
 
@@ -31,7 +31,7 @@ CLOSE = b"<<"
 
 
 class DataError(Exception):
-    """A mistake in a data file: `line` is 1-based, `reason` says what is wrong there."""
+    """A mistake in a data file: ``line`` is 1-based, ``reason`` says what is wrong there."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -42,8 +42,8 @@ class DataError(Exception):
 class Item(tuple[bytes, bytes, int, int]):
     """One definition: (name, value, line, value_line).
 
-    `line` is the physical line where the definition starts, `value_line` the one that holds the
-    first kept byte of the value (for an empty value: the line of its `=`).
+    ``line`` is the physical line where the definition starts, ``value_line`` the one that holds the
+    first kept byte of the value (for an empty value: the line of its ``=``).
     """
 
     __slots__ = ()
@@ -74,7 +74,7 @@ class Item(tuple[bytes, bytes, int, int]):
 
 
 class Group(tuple[int, list[Item]]):
-    """One group: (line, items); `line` is that of its `[group]` marker, 0 for the globals."""
+    """One group: (line, items); ``line`` is that of its ``[group]`` marker, 0 for the globals."""
 
     __slots__ = ()
 
@@ -96,7 +96,7 @@ class Group(tuple[int, list[Item]]):
 class _Cursor:
     """A place in the data, always at the start of a line, and the number of lines before it.
 
-    `unclosed` is set once it is known that no line from here on is `<<`.
+    ``unclosed`` is set once it is known that no line from here on is ``<<``.
     """
 
     __slots__ = ("data", "number", "pos", "unclosed")
@@ -108,11 +108,11 @@ class _Cursor:
         self.unclosed = False
 
     def more(self) -> bool:
-        """Is there another line?"""
+        """Return whether there is another line."""
         return self.pos < len(self.data)
 
     def take(self) -> bytes:
-        """The next line without its LF."""
+        """Return the next line without its LF."""
         stop = self.data.find(b"\n", self.pos)
         if stop < 0:
             stop = len(self.data)
@@ -122,13 +122,13 @@ class _Cursor:
         return line
 
     def jump(self, pos: int) -> None:
-        """Go on to the line that starts at `pos`."""
+        """Go on to the line that starts at ``pos``."""
         self.number += self.data.count(b"\n", self.pos, pos)
         self.pos = pos
 
 
 def _continued(first: bytes, cursor: _Cursor) -> list[tuple[bytes, int]]:
-    """A definition's stripped parts, each with its physical line; `first` is already taken."""
+    """Return a definition's stripped parts, each with its physical line; ``first`` is already taken."""
     parts = []
     text = first
     while text.endswith(b"\\"):
@@ -145,7 +145,7 @@ def _continued(first: bytes, cursor: _Cursor) -> list[tuple[bytes, int]]:
 
 
 def _line_at(parts: list[tuple[bytes, int]], offset: int) -> int:
-    """The physical line that holds the byte at `offset` of the joined parts."""
+    """Return the physical line that holds the byte at ``offset`` of the joined parts."""
     end = -1
     for text, line in parts:
         end += len(text) + 1
@@ -155,7 +155,7 @@ def _line_at(parts: list[tuple[bytes, int]], offset: int) -> int:
 
 
 def _verbatim(cursor: _Cursor, opened: int) -> tuple[bytes, int]:
-    """The lines up to `<<` joined with LF, and the line of the first kept one."""
+    """Return the lines up to ``<<`` joined with LF, and the line of the first kept one."""
     kept: list[bytes] = []
     start = opened
     while cursor.more():
@@ -169,7 +169,7 @@ def _verbatim(cursor: _Cursor, opened: int) -> tuple[bytes, int]:
 
 
 def _definition(first: bytes, cursor: _Cursor) -> Item:
-    """The definition whose stripped first line is `first`."""
+    """Return the definition whose stripped first line is ``first``."""
     start = cursor.number
     parts = _continued(first, cursor)
     text = b" ".join(part for part, _line in parts)
@@ -192,13 +192,13 @@ def _definition(first: bytes, cursor: _Cursor) -> Item:
 
 
 def _close_mark(text: bytes, cursor: _Cursor) -> None:
-    """Raise DataError if the stripped line that begins with `[group]` goes on after it."""
+    """Raise DataError if the stripped line that begins with ``[group]`` goes on after it."""
     if len(text) > len(MARK):
         raise DataError(cursor.number, 'only whitespace characters are allowed after "[group]"')
 
 
 def parse(data: bytes) -> list[Group]:
-    """The groups of a data file; the first one holds the globals and is always there.
+    """Return the groups of a data file; the first one holds the globals and is always there.
 
     Raises DataError at the first mistake.
     """
@@ -231,7 +231,7 @@ class _OddLineError(Exception):
 
 
 class _Names(dict[bytes, bytes]):
-    """What a line holds up to and with its first `=` -> the name in it; one object for each name."""
+    """What a line holds up to and with its first ``=`` -> the name in it; one object for each name."""
 
     def __missing__(self, head: bytes) -> bytes:
         name = head[:-1].strip(BLANKS)
@@ -248,7 +248,7 @@ class _Names(dict[bytes, bytes]):
 
 
 def _close_line(data: bytes, pos: int) -> tuple[int, int]:
-    """Start and end (after its LF) of the first line from `pos` on that is `<<`; (-1, -1) if none is."""
+    """Return start and end (after its LF) of the first line from ``pos`` on that is ``<<``; (-1, -1) if none is."""
     while (found := data.find(CLOSE, pos)) >= 0:
         pos = data.rfind(b"\n", pos, found) + 1 or pos
         end = data.find(b"\n", found) + 1 or len(data) + 1
@@ -259,7 +259,7 @@ def _close_line(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def _stretch(cursor: _Cursor) -> tuple[bytes, list[bytes], int]:
-    """The next lines with each verbatim value replaced by _BODY; those values; the end of the stretch.
+    """Return the next lines with each verbatim value replaced by _BODY; those values; the end of the stretch.
 
     An opening line that is not the usual one stays in the text as it is; so does one without a
     closing line. What is looked through for closing lines is either in the stretch or all the rest,
@@ -288,7 +288,7 @@ def _stretch(cursor: _Cursor) -> tuple[bytes, list[bytes], int]:
 
 
 def _even_halves(text: bytes) -> tuple[list[bytes], list[bytes]] | None:
-    """Each line cut after its `=`, the second half stripped; None if a line has not just one.
+    """Return each line cut after its ``=``, the second half stripped; None if a line has not just one.
 
     Empty lines are left out.
     """
@@ -303,7 +303,7 @@ def _even_halves(text: bytes) -> tuple[list[bytes], list[bytes]] | None:
 
 
 def _mixed_halves(text: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The same for lines of any kind; comments and empty lines are left out."""
+    """Return the same for lines of any kind; comments and empty lines are left out."""
     heads, values = [], []
     for line in map(bytes.strip, text.split(b"\n"), repeat(BLANKS)):
         name, equals, value = line.partition(b"=")
@@ -321,7 +321,7 @@ def _mixed_halves(text: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def _table(text: bytes, bodies: list[bytes], known: _Names) -> Table:
-    """The table of a stretch that `_stretch` has cut; raises _OddLineError if it cannot tell."""
+    """Return the table of a stretch that ``_stretch`` has cut; raises _OddLineError if it cannot tell."""
     halves = None
     if b"#" not in text and OPEN not in text:
         halves = _even_halves(text)
@@ -338,7 +338,7 @@ def _table(text: bytes, bodies: list[bytes], known: _Names) -> Table:
 
 
 def _fill(values: list[bytes], bodies: list[bytes], count: int) -> None:
-    """Put the verbatim values in the places of _BODY; `count` is how often that is in the text."""
+    """Put the verbatim values in the places of _BODY; ``count`` is how often that is in the text."""
     if not count == values.count(_BODY) == len(bodies):
         raise _OddLineError
     at = 0
@@ -349,7 +349,7 @@ def _fill(values: list[bytes], bodies: list[bytes], count: int) -> None:
 
 
 def _marks(names: list[bytes]) -> list[int]:
-    """Where new groups begin in a list of names."""
+    """Return where new groups begin in a list of names."""
     marks: list[int] = []
     count = names.count(_NEW_GROUP)
     while len(marks) < count:
@@ -358,7 +358,7 @@ def _marks(names: list[bytes]) -> list[int]:
 
 
 def _exact_table(cursor: _Cursor, stop: int) -> Table:
-    """The table made definition by definition until the cursor is at `stop` or beyond."""
+    """Return the table made definition by definition until the cursor is at ``stop`` or beyond."""
     names: list[bytes] = []
     values: list[bytes] = []
     while cursor.pos < stop:
@@ -375,7 +375,7 @@ def _exact_table(cursor: _Cursor, stop: int) -> Table:
 
 
 def _tables(data: bytes) -> Iterator[Table]:
-    """The tables of stretch after stretch."""
+    """Return the tables of stretch after stretch."""
     cursor = _Cursor(data)
     known = _Names()
     while cursor.more():
@@ -389,7 +389,7 @@ def _tables(data: bytes) -> Iterator[Table]:
 
 
 def columns(data: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """The groups as `parse` gives them, each as its names and, in the same order, its values.
+    """Return the groups as ``parse`` gives them, each as its names and, in the same order, its values.
 
     Raises DataError at the first mistake, perhaps after some of the groups before it.
     """

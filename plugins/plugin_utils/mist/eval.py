@@ -2,7 +2,7 @@
 """Evaluation of MiST templates: parts and named lists in, a list of strings out.
 
 Whatever a placeholder names is a list. The lists of one template are walked together, whole columns
-at a time, and a shorter one repeats its last value. A string is `bytes`, or a rope: a tuple of
+at a time, and a shorter one repeats its last value. A string is ``bytes``, or a rope: a tuple of
 strings that stand one after the other, made when a long string would be copied again and again. A
 rope is never empty as a string, so that truth means "not empty" for both.
 """
@@ -34,7 +34,7 @@ _SHORT = 1024
 
 
 def flat(text: Text) -> bytes:
-    """The string as bytes."""
+    """Return the string as bytes."""
     pieces: list[bytes] = []
     rest = [text]
     while rest:
@@ -47,7 +47,7 @@ def flat(text: Text) -> bytes:
 
 
 def evaluate(group: TemplateGroup, values: dict[bytes, list[bytes]], main: bytes) -> Texts:
-    """The strings of the template `main`; `values` are the parameters' values by name.
+    """Return the strings of the template ``main``; ``values`` are the parameters' values by name.
 
     A template comes before a parameter of its name. It is evaluated once, when it is first needed;
     while that goes on it is an empty list for those who name it. A parameter without values has an
@@ -71,7 +71,7 @@ def evaluate(group: TemplateGroup, values: dict[bytes, list[bytes]], main: bytes
 
 
 def _template(parts: Parts, group: TemplateGroup, found: dict[bytes, Texts]) -> Task:
-    """The strings of a template, as a task.
+    """Return the strings of a template, as a task.
 
     It yields what else must be evaluated, a template or a branch of its own without a name, and is
     sent the strings of that.
@@ -103,7 +103,7 @@ def _template(parts: Parts, group: TemplateGroup, found: dict[bytes, Texts]) -> 
 
 
 def _plain(parts: Parts) -> Texts | None:
-    """The strings of a template that holds no placeholders; None if it does hold some."""
+    """Return the strings of a template that holds no placeholders; None if it does hold some."""
     if not parts:
         return _EMPTY
     if len(parts) == 1 and isinstance(parts[0], bytes):
@@ -112,7 +112,7 @@ def _plain(parts: Parts) -> Texts | None:
 
 
 def _chosen(tests: Texts, yes: Texts | None, no: Texts | None) -> Texts:
-    """For each test a string of a branch, by position; a branch is None if no test chose it."""
+    """Return for each test a string of a branch, by position; a branch is None if no test chose it."""
     if yes is None or no is None:
         texts = yes or no or []
         return texts + texts[-1:] * (len(tests) - len(texts))
@@ -122,7 +122,7 @@ def _chosen(tests: Texts, yes: Texts | None, no: Texts | None) -> Texts:
 
 
 def _joined(texts: Texts, separator: bytes) -> Text:
-    """All strings in one."""
+    """Return all strings as one."""
     if len(texts) == 1:
         return texts[0]
     try:
@@ -132,26 +132,26 @@ def _joined(texts: Texts, separator: bytes) -> Text:
 
 
 def _rope(pieces: Iterable[Text]) -> Text:
-    """The pieces, not copied, as one string."""
+    """Return the pieces, not copied, as one string."""
     return tuple(filter(None, pieces)) or b""
 
 
 def _stream(texts: Text | Texts, height: int) -> Iterable[Text]:
-    """At least `height` strings: one string again and again, or a list and then its last value."""
+    """Return at least ``height`` strings: one string again and again, or a list and then its last value."""
     if not isinstance(texts, list):
         return repeat(texts)
     return texts if len(texts) == height else chain(texts, repeat(texts[-1]))
 
 
 def _rows(columns: list[Text | Texts], height: int) -> Iterable[Iterable[Text]]:
-    """The columns side by side, row by row."""
+    """Return the columns side by side, row by row."""
     if height == 1:
         return [[column[0] if isinstance(column, list) else column for column in columns]]
     return zip(*[_stream(column, height) for column in columns], strict=False)
 
 
 def _zipped(columns: list[Text | Texts]) -> Texts:
-    """The strings of a template from those of its parts; a column is a string or a list of them."""
+    """Return the strings of a template from those of its parts; a column is a string or a list of them."""
     columns = [column for column in columns if column]
     height = max((len(column) for column in columns if isinstance(column, list)), default=1)
     if max((len(text) for row in _rows(columns, 1) for text in row), default=0) <= _SHORT:

@@ -47,17 +47,15 @@ class _Lists(dict[bytes, list[bytes]]):
 
 
 def _single(group: TemplateGroup, lists: dict[bytes, list[bytes]]) -> bytes:
-    """What the group's main template makes of the values; raises MistError."""
+    """Return what the group's main template makes of the values; raises MistError."""
     texts = evaluate(group, lists, group.name)
     if len(texts) != 1:
         raise MistError(b"Error: the main template is multi-valued, which is not allowed here")
     return flat(texts[0])
 
 
-def _layout(
-    group: TemplateGroup, names: Sequence[bytes], empty: Sequence[int]
-) -> Callable[[list[bytes]], bytes]:
-    """What makes the block of groups with these names whose tested values are empty at `empty`."""
+def _layout(group: TemplateGroup, names: Sequence[bytes], empty: Sequence[int]) -> Callable[[list[bytes]], bytes]:
+    """Return what makes the block of groups with these names whose tested values are empty at ``empty``."""
     # No template and no value holds a NUL, so it can mark the values' places.
     markers = [b"" if place in empty else b"\0%d\0" % place for place in range(len(names))]
     pieces = _single(group, _Lists(names, markers)).split(b"\0")
@@ -72,10 +70,8 @@ def _layout(
 class _Shape:
     """Groups that have the same names in the same order."""
 
-    def __init__(
-        self, group: TemplateGroup, names: tuple[bytes, ...], lists: dict[bytes, list[bytes]]
-    ) -> None:
-        """`lists` are the document's, by name; they get the values of each group."""
+    def __init__(self, group: TemplateGroup, names: tuple[bytes, ...], lists: dict[bytes, list[bytes]]) -> None:
+        """Take the lists of the document, by name; they get the values of each group."""
         self.group = group
         self.names = names
         self.tested = [place for place, name in enumerate(names) if name in group.deciding]
@@ -137,13 +133,13 @@ class Document:
             self.shapes[names] = None
 
     def text(self) -> bytes:
-        """The document; raises MistError."""
+        """Return the document; raises MistError."""
         # A parameter that no group has is not the same as one without values.
         return _single(self.document, {name: values for name, values in self.lists.items() if values})
 
 
 def generate(directory: bytes, data: bytes) -> bytes:
-    """What the template set makes of the data file's bytes.
+    """Return what the template set makes of the data file's bytes.
 
     Raises DataError for a mistake in the data, else MistError for one in the templates.
     """
@@ -161,7 +157,7 @@ def generate(directory: bytes, data: bytes) -> bytes:
 
 
 def _read(name: bytes) -> bytes:
-    """The bytes of the data file; raises MistError."""
+    """Return the bytes of the data file; raises MistError."""
     try:
         handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -181,9 +177,8 @@ def _read(name: bytes) -> bytes:
 
 def _write(handle: int, text: bytes) -> None:
     """Write all of the text; raises OSError."""
-    rest = memoryview(text)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
+    with open(handle, "wb", closefd=False) as stream:
+        stream.write(text)
 
 
 def _output(text: bytes) -> bytes:
@@ -196,7 +191,7 @@ def _output(text: bytes) -> bytes:
 
 
 def render(directory: bytes, file: bytes) -> bytes:
-    """What the template set in a directory makes of a data file.
+    """Return what the template set in a directory makes of a data file.
 
     Raises MistError with the line that the command prints.
     """
@@ -217,7 +212,7 @@ def _run(directory: bytes, file: bytes) -> bytes:
 
 
 def main(program: str, arguments: list[str]) -> int:
-    """The command `program TEMPLATE_DIR DATA_FILE`; returns the exit code."""
+    """Run the command ``program TEMPLATE_DIR DATA_FILE``; return the exit code."""
     gc.disable()  # Nothing here refers to itself, and the process is short.
     try:
         if len(arguments) < 2:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """MiST template sets: files in, trees of text, values and conditions out.
 
-A set is a directory with two groups of `*.tpl` files, `document/` and `block/`. A template is text
-with placeholders between `<$` and `$>`; docs/mist.md describes what may stand in them. Nesting is
+A set is a directory with two groups of ``*.tpl`` files, ``document/`` and ``block/``. A template is text
+with placeholders between ``<$`` and ``$>``; docs/mist.md describes what may stand in them. Nesting is
 followed with explicit stacks, so its depth is limited by memory alone.
 """
 
@@ -25,7 +25,7 @@ _READ_SIZE = 1 << 16
 
 
 class MistError(Exception):
-    """A mistake of the user; `message` is what the generator prints, without the line end."""
+    """A mistake of the user; ``message`` is what the generator prints, without the line end."""
 
     def __init__(self, message: bytes) -> None:
         super().__init__(message.decode("utf-8", "backslashreplace"))
@@ -33,7 +33,7 @@ class MistError(Exception):
 
 
 class SyntaxFault(Exception):
-    """A mistake in one template: `text` describes it, `offset` is the byte where it is."""
+    """A mistake in one template: ``text`` describes it, ``offset`` is the byte where it is."""
 
     def __init__(self, text: bytes, offset: int) -> None:
         super().__init__(text, offset)
@@ -42,7 +42,7 @@ class SyntaxFault(Exception):
 
 
 class Value:
-    """Placeholder for the values of `name`, joined with `separator` if that is not None."""
+    """Placeholder for the values of ``name``, joined with ``separator`` if that is not None."""
 
     __slots__ = ("name", "separator")
 
@@ -52,7 +52,7 @@ class Value:
 
 
 class Conditional:
-    """`if name` or, when `whole` is set, `if concat(name)`, with the parts of its two branches."""
+    """``if name`` or, when ``whole`` is set, ``if concat(name)``, with the parts of its two branches."""
 
     __slots__ = ("name", "no", "whole", "yes")
 
@@ -66,8 +66,8 @@ class Conditional:
 class TemplateGroup:
     """The parsed templates of one group, by name: texts (never empty) and placeholders in file order.
 
-    Of the names that a placeholder spells, `used` holds all and `tested` those that stand in
-    conditions. `parameters` are those that are no template, and `deciding` are the parameters whose
+    Of the names that a placeholder spells, ``used`` holds all and ``tested`` those that stand in
+    conditions. ``parameters`` are those that are no template, and ``deciding`` are the parameters whose
     being empty may change more than their own place; both are known when all templates are.
     """
 
@@ -97,7 +97,7 @@ class TemplateGroup:
 
 
 def legal_name(name: bytes) -> bool:
-    """May a template or a placeholder have this name?"""
+    """Return whether a template or a placeholder may have this name."""
     return bool(name) and not name.translate(None, _NAME_BYTES) and name[:1] not in (b".", b" ")
 
 
@@ -116,7 +116,7 @@ def _check_plain(text: bytes, start: int, stop: int) -> None:
 
 
 def _contents(text: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of the content of each placeholder; raises SyntaxFault."""
+    """Return start and end of the content of each placeholder; raises SyntaxFault."""
     pos = 0
     while (begin := text.find(BEGIN, pos)) >= 0:
         end = text.find(END, begin + 2)
@@ -131,9 +131,9 @@ def _contents(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _classify(content: bytes) -> tuple[bytes, bytes, int]:
-    """Of one placeholder: its keyword or nothing; its other text; where in the content that starts.
+    """Return the keyword of a placeholder or nothing; its other text; where in the content that starts.
 
-    For `else` and `endif`, which have no other text, the last one is the place of the word.
+    For ``else`` and ``endif``, which have no other text, the last one is the place of the word.
     """
     text = content.strip(BLANKS)
     if not text:
@@ -155,7 +155,7 @@ def _classify(content: bytes) -> tuple[bytes, bytes, int]:
 
 
 def _unescaped(separator: bytes) -> bytes:
-    """The separator of a join with its four escapes replaced, scanned once from the left."""
+    """Return the separator of a join with its four escapes replaced, scanned once from the left."""
     pieces = separator.split(b"\\\\")
     for code, byte in ((b"\\n", b"\n"), (b"\\t", b"\t"), (b"\\r", b"\r")):
         pieces = [piece.replace(code, byte) for piece in pieces]
@@ -163,7 +163,7 @@ def _unescaped(separator: bytes) -> bytes:
 
 
 def _separator(directive: bytes) -> bytes | None:
-    """What stands between the parentheses of `join(...)`; None if the directive is wrong."""
+    """Return what stands between the parentheses of ``join(...)``; None if the directive is wrong."""
     text = directive.strip(BLANKS)
     rest = text[len(b"join") :].lstrip(BLANKS)
     if text.startswith(b"join") and rest.startswith(b"(") and len(rest) > 1 and rest.endswith(b")"):
@@ -172,7 +172,7 @@ def _separator(directive: bytes) -> bytes | None:
 
 
 def _value(text: bytes) -> Value | None:
-    """A placeholder `name` or `name : join(separator)`; None if it is neither."""
+    """Return a placeholder ``name`` or ``name : join(separator)``; None if it is neither."""
     name, colon, directive = text.partition(b":")
     name = name.rstrip(BLANKS)
     separator = _separator(directive) if colon else None
@@ -182,7 +182,7 @@ def _value(text: bytes) -> Value | None:
 
 
 def _tested_name(expression: bytes) -> tuple[bytes, bool]:
-    """The name in a condition, perhaps not a legal one, and whether it stands in `concat(...)`."""
+    """Return the name in a condition, perhaps not a legal one, and whether it stands in ``concat(...)``."""
     inside = expression[len(b"concat") :].lstrip(BLANKS)
     if expression.startswith(b"concat") and inside.startswith(b"(") and inside.endswith(b")"):
         name = inside[1:-1].strip(BLANKS)
@@ -206,7 +206,7 @@ class _Parser:
         self.values: dict[bytes, Value | None] = {}
 
     def parse(self) -> list[bytes | Value | Conditional]:
-        """The parts of the template; raises SyntaxFault."""
+        """Return the parts of the template; raises SyntaxFault."""
         pos = 0
         for start, end, (keyword, argument, offset) in self.scan():
             if pos < start - 2:
@@ -230,7 +230,7 @@ class _Parser:
         return self.parts
 
     def scan(self) -> list[tuple[int, int, tuple[bytes, bytes, int]]]:
-        """Start and end of each placeholder's content, and what `_classify` says of it."""
+        """Return start and end of each placeholder's content, and what ``_classify`` says of it."""
         known: dict[bytes, tuple[bytes, bytes, int]] = {}
         placeholders = []
         for start, end in _contents(self.text):
@@ -255,7 +255,7 @@ class _Parser:
         self.parts.append(value)
 
     def condition(self, expression: bytes, place: int) -> None:
-        """Take an `if`."""
+        """Take an ``if``."""
         name, whole = _tested_name(expression)
         if not legal_name(name):
             raise _invalid(name, place)
@@ -267,7 +267,7 @@ class _Parser:
         self.parts = condition.yes
 
     def otherwise(self, place: int) -> None:
-        """Take an `else`."""
+        """Take an ``else``."""
         if not self.open:
             raise SyntaxFault(b'found "else" without matching "if"', place)
         condition, outer, start, otherwise = self.open.pop()
@@ -277,7 +277,7 @@ class _Parser:
         self.parts = condition.no
 
     def close(self, place: int) -> None:
-        """Take an `endif`."""
+        """Take an ``endif``."""
         if not self.open:
             raise SyntaxFault(b'found "endif" without matching "if"', place)
         self.parts = self.open.pop()[1]
@@ -287,7 +287,7 @@ class _Parser:
 
 
 def _read(name: bytes, folder: int) -> bytes:
-    """The bytes of a file up to its first NUL."""
+    """Return the bytes of a file up to its first NUL."""
     handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         pieces = []
@@ -299,14 +299,14 @@ def _read(name: bytes, folder: int) -> bytes:
 
 
 def _template_files(folder: int) -> list[bytes]:
-    """The names of the template files in an open directory, sorted."""
+    """Return the names of the template files in an open directory, sorted."""
     with os.scandir(folder) as entries:
         files = [os.fsencode(entry.name) for entry in entries]
     return sorted(file for file in files if file.endswith(SUFFIX) and file != SUFFIX)
 
 
 def _read_group(directory: bytes, group: bytes) -> dict[bytes, bytes]:
-    """The texts of a group's templates by name, sorted; raises MistError."""
+    """Return the texts of a group's templates by name, sorted; raises MistError."""
     failed = b"Failed to load templates from %b: " % directory
     try:
         folder = os.open(directory + b"/" + group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -327,7 +327,7 @@ def _read_group(directory: bytes, group: bytes) -> dict[bytes, bytes]:
 
 
 def load(directory: bytes) -> tuple[TemplateGroup, TemplateGroup]:
-    """The document templates and the block templates of a set; raises MistError."""
+    """Return the document templates and the block templates of a set; raises MistError."""
     try:
         os.stat(directory and directory + b"/")
     except OSError:
@@ -338,7 +338,7 @@ def load(directory: bytes) -> tuple[TemplateGroup, TemplateGroup]:
 
 
 def _parse_group(name: bytes, texts: dict[bytes, bytes]) -> TemplateGroup:
-    """The group's templates, all of them parsed; raises MistError."""
+    """Return the group's templates, all of them parsed; raises MistError."""
     if name not in texts:
         raise MistError(b'Error: the main template of the following group is missing: "%b"' % name)
     group = TemplateGroup(name)

@@ -25,7 +25,7 @@ _LONGER_MAX = 3  # characters that a misspelt name has more or less than the rig
 
 
 class RefusedError(Exception):
-    """A function that cannot be described; `kind` is one word for statistics, the text says why."""
+    """A function that cannot be described; ``kind`` is one word for statistics, the text says why."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -36,8 +36,8 @@ class RefusedError(Exception):
 class Knowledge:
     """What is known of one kernel.
 
-    `find` gives the BTF that holds a symbol's function, and its number there, or None. `exports` is empty when it
-    is not known what the kernel exports. `candidates` are the symbols that may stand for a function. `names` are
+    ``find`` gives the BTF that holds a symbol's function, and its number there, or None. ``exports`` is empty when it
+    is not known what the kernel exports. ``candidates`` are the symbols that may stand for a function. ``names`` are
     all names that may have been meant by one that is not known.
     """
 
@@ -49,7 +49,7 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument: `recorded` is the type of its trace parameter and `shown` its conversion, '' if it has none."""
+    """One argument: ``recorded`` is the type of its trace parameter and ``shown`` its conversion, '' if it has none."""
 
     ctype: str
     name: str
@@ -59,9 +59,9 @@ class Argument:
 
 @dataclass(frozen=True)
 class Described:
-    """A function as a [group] describes it; `result` is None for one that returns nothing.
+    """A function as a [group] describes it; ``result`` is None for one that returns nothing.
 
-    `bare` says that the BTF gives the symbol neither arguments nor a result, as it does for assembly.
+    ``bare`` says that the BTF gives the symbol neither arguments nor a result, as it does for assembly.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Described:
 
 
 def describe(name: str, kernel: Knowledge) -> Described:
-    """Describe a function of a kernel; RefusedError says why it cannot be done."""
+    """Describe a function of a kernel. Raises RefusedError, which says why it cannot be done."""
     if not cdecl.is_identifier(name):
         raise RefusedError("name", f"is not a name of a function; {cdecl.IDENTIFIER_RULE}")
     _refuse_denied(name)
@@ -98,7 +98,7 @@ def _refuse_denied(symbol: str) -> None:
 
 
 def assembly(one: Described, declarations: Mapping[str, Declaration]) -> str:
-    """Why what the BTF says of a function is not so by its declaration; '' when they agree."""
+    """Return why what the BTF says of a function is not so by its declaration; '' when they agree."""
     declaration = declarations.get(one.symbol)
     if not one.bare or declaration is None or declaration.nothing:
         return ""
@@ -106,7 +106,7 @@ def assembly(one: Described, declarations: Mapping[str, Declaration]) -> str:
 
 
 def _resolved(name: str, kernel: Knowledge) -> tuple[Candidate, Prototype]:
-    """The symbol that stands for a function, and its prototype."""
+    """Return the symbol that stands for a function, and its prototype."""
     candidates = kernel.candidates.get(name) or [Candidate(name)]
     unexported = other = ""
     for candidate in candidates:
@@ -128,7 +128,7 @@ def _resolved(name: str, kernel: Knowledge) -> tuple[Candidate, Prototype]:
 
 
 def _unknown(name: str, tried: Sequence[str], kernel: Knowledge) -> str:
-    """Why nothing is known of a function, with the name that was perhaps meant."""
+    """Return why nothing is known of a function, with the name that was perhaps meant."""
     names = ", ".join(dict.fromkeys(tried))
     if any(one in kernel.exports for one in tried):
         return f"the BTF has no function {names}: it is a variable or assembly, or in a module whose BTF is not given"
@@ -136,7 +136,7 @@ def _unknown(name: str, tried: Sequence[str], kernel: Knowledge) -> str:
 
 
 def _alike(name: str, names: Iterable[str]) -> list[str]:
-    """The names of which one was perhaps meant; to look at all of a kernel's would take long."""
+    """Return the names of which one was perhaps meant; to look at all of a kernel's would take long."""
     bare = name.strip("_")
     return sorted(
         one for one in set(names) if one.strip("_")[:1] == bare[:1] and abs(len(one) - len(name)) <= _LONGER_MAX
@@ -158,25 +158,25 @@ def _prototype(btf: Btf, number: int) -> Prototype:
 
 
 def _fits(candidate: Candidate, prototype: Prototype) -> bool:
-    """True unless functions.yml counts on other arguments."""
+    """Return whether a prototype has the arguments that functions.yml counts on."""
     if candidate.arguments is None:
         return True
     if len(candidate.arguments) != len(prototype.parameters):
         return False
     pairs = zip(candidate.arguments, prototype.parameters, strict=True)
-    return all(not isinstance(own, Extra) or own.ctype.text == _spaced(one.text) for own, (_name, one) in pairs)
+    return all(not isinstance(own, Extra) or own.ctype == _type(one.text) for own, (_name, one) in pairs)
 
 
-def _spaced(text: str) -> str:
-    """A type in the spelling of cdecl; '' when it is none."""
+def _type(text: str) -> CType | None:
+    """Return a type as a description writes it, None when it cannot."""
     try:
-        return cdecl.parse_type(text).text
+        return cdecl.parse_type(text)
     except InputError:
-        return ""
+        return None
 
 
 def _own_parameters(candidate: Candidate, prototype: Prototype) -> list[tuple[str, TypeText]]:
-    """The parameters that the user's function has, in its order."""
+    """Return the parameters that the user's function has, in its order."""
     if candidate.arguments is None:
         return list(prototype.parameters)
     pairs = zip(candidate.arguments, prototype.parameters, strict=True)
@@ -192,14 +192,14 @@ class _Writer:
         self.taken = {*FIELDS_TAKEN, RETURN_VALUE, function, symbol}
 
     def arguments(self, parameters: Iterable[tuple[str, TypeText]]) -> tuple[Argument, ...]:
-        """The arguments, each with a name of its own."""
+        """Return the arguments, each with a name of its own."""
         return tuple(
             self.argument(self.name(name, number), one, f"argument {number}")
             for number, (name, one) in enumerate(parameters, 1)
         )
 
     def name(self, name: str, number: int) -> str:
-        """A name that C and the generated code leave free."""
+        """Return a name that C and the generated code leave free."""
         name = name or f"arg{number}"
         if name.startswith((cdecl.OWN_PREFIX, COMMON_PREFIX)) or not cdecl.IDENTIFIER.match(name):
             name = f"arg{number}"
@@ -209,27 +209,21 @@ class _Writer:
         return name
 
     def argument(self, name: str, one: TypeText, what: str) -> Argument:
-        """An argument or the result."""
-        text = self.type_name(name, one)
-        ctype = cdecl.parse_type(text)
+        """Return an argument or the result."""
+        ctype = _type(one.text) or self.typedef(name, one)
         if ctype.kind is TypeKind.VOID:
             raise RefusedError("by value", f"{what} is nothing")
         return Argument(ctype.text, name, *_recorded(ctype, one))
 
-    def type_name(self, name: str, one: TypeText) -> str:
-        """The type as a description writes it, with a typedef where a name is not enough."""
-        if one.text:
-            try:
-                return cdecl.parse_type(one.text).text
-            except InputError:
-                pass
+    def typedef(self, name: str, one: TypeText) -> CType:
+        """Return a type of its own for one that is more than a name."""
         typedef = f"{self.function}_{name}_t"
         self.typedefs.append(f"typedef {one.declare(typedef)};")
-        return typedef
+        return cdecl.parse_type(typedef)
 
 
 def _recorded(ctype: CType, one: TypeText) -> tuple[str, str]:
-    """Type and conversion of the trace parameter for a value; '' for what cannot be recorded."""
+    """Return type and conversion of the trace parameter for a value; '' for what cannot be recorded."""
     if one.shape is Shape.FUNCTION:
         return ADDRESS, "%p"
     if one.shape is Shape.POINTER:
@@ -241,9 +235,6 @@ def _recorded(ctype: CType, one: TypeText) -> tuple[str, str]:
 
 
 def _integer(name: str) -> CType | None:
-    """The integer below a typedef, None if it is wider than what can be printed."""
-    try:
-        ctype = cdecl.parse_type(name)
-    except InputError:
-        return None
-    return ctype if ctype.lengths else None
+    """Return the integer below a typedef, None if it is wider than what can be printed."""
+    ctype = _type(name)
+    return ctype if ctype and ctype.lengths else None

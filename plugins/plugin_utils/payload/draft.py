@@ -30,11 +30,7 @@ def module_name(functions: Sequence[str]) -> str:
 def write(
     preamble: Preamble, functions: Sequence[Described], headers: Mapping[str, str], refused: Mapping[str, str]
 ) -> str:
-    """Return a data file for functions.
-
-    ``headers`` names the header of each symbol for which one is known. ``refused`` says of other functions why they
-    are not described.
-    """
+    """Return a data file. ``headers`` has the header of each symbol if it is known, ``refused`` says why not."""
     lines = _start(preamble)
     lines += [f"# Not described: {name}: {reason}" for name, reason in refused.items()]
     unknown = [one.symbol for one in functions if one.symbol not in headers]

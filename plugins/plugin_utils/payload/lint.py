@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every mistake of payload descriptions that are to be loaded together, for people, editors and programs.
 
-Needs nothing but Python itself. Paths in, problems out; `main` is the command kedr-lint.
+Needs nothing but Python itself. Paths in, problems out; ``main`` is the command kedr-lint.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..base.foreign import plain
+from ..base.output import write_all
 from .model import Problem
 from .together import read_together
 
@@ -84,10 +85,3 @@ def main(program: str, arguments: Sequence[str]) -> int:
         write_all(2, os.fsencode(f"{program}: error: cannot write the output: {error.strerror}\n"))
         return 2
     return (1 if problems else 0) if readable else 2
-
-
-def write_all(handle: int, data: bytes) -> None:
-    """Write all bytes to a file descriptor; OSError if that fails."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]

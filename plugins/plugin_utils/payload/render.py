@@ -18,7 +18,7 @@ from ..ctypes.cdecl import escape
 from .kinds.registry import KINDS
 from .mist_sets import render_set, template_sets
 from .model import ResolvedFunction, ResolvedPayload
-from .replacement import Part, name_of
+from .replacement import name_of
 
 TEMPLATES = os.path.join(paths.ROOT, "kernel", "templates")
 """The directory of the collection's own templates."""
@@ -125,7 +125,7 @@ def _view(resolved: ResolvedPayload) -> dict[str, Any]:
         "source": escape(payload.basename),
         "comment": _comment(payload.basename),
         "here": _HERE,
-        "headers": [Part(code.line, code.text) for code in payload.headers],
+        "headers": list(payload.headers),
         "functions": [KINDS[payload.kind].view(one) for one in resolved.functions],
     }
 

@@ -6,20 +6,12 @@ Needs nothing but Python itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from ..ctypes import cdecl
 from ..ctypes.cdecl import declare
 from .model import RETURN_VALUE, Code, Function, ResolvedFunction
-
-
-@dataclass(frozen=True)
-class Part:
-    """C code of the user between two #line directives."""
-
-    line: int
-    text: str
 
 
 def replacement(one: ResolvedFunction) -> dict[str, Any]:
@@ -65,14 +57,14 @@ def passed(one: ResolvedFunction) -> list[tuple[str, str]]:
     ]
 
 
-def _part(code: Code | None) -> Part | None:
+def _part(code: Code | None) -> SimpleNamespace | None:
     """Return the user's code indented as the body of a function; its lines stay lines."""
     if code is None:
         return None
     text = code.text.rstrip()
     if "\\\n" not in text:  # a continued line may be inside a string or a macro
         text = "\n".join(_indented(text.split("\n")))
-    return Part(code.line, text)
+    return SimpleNamespace(line=code.line, text=text)
 
 
 def _indented(lines: list[str]) -> list[str]:

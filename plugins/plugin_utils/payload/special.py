@@ -27,17 +27,17 @@ class _Special:
 
 
 def denied(name: str) -> str:
-    """Why a function cannot be replaced; '' when it can."""
+    """Return why a function cannot be replaced; '' when it can."""
     return next((reason for pattern, reason in _special().denied if pattern.match(name)), "")
 
 
 def never_returns(name: str) -> bool:
-    """Is it a function that does not come back to its caller?"""
+    """Return whether a function does not come back to its caller."""
     return name in _special().noreturn
 
 
 def gives_away(name: str) -> bool:
-    """Does a function give away what another thread may take before it has returned?"""
+    """Return whether a function gives away what another thread may take before it has returned?"""
     return _special().before.match(name) is not None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from ...base.errors import InputError
@@ -125,7 +126,7 @@ def _check_name(values: Values, param: Param, scope: _Scope) -> None:
 
 
 def _check_classes(values: Values, params: Iterable[Param], function: Function) -> None:
-    """C makes no pointer of an integer, nor an integer of a pointer, without a cast."""
+    """Complain about values that C does not convert without a cast: pointer and integer."""
     there = {one.name: one.ctype for one in function.arguments}
     if function.returns:
         there[RETURN_VALUE] = function.returns
@@ -197,33 +198,6 @@ def _misfits(found: tuple[Conversion, ...], params: tuple[Param, ...]) -> Iterat
 # What the templates are given
 
 
-@dataclass(frozen=True)
-class _Field:
-    """A trace parameter in the places of its event: prototype, record, assignment, text.
-
-    ``typedef`` declares its type by the name that the event's prototype uses, '' for a type of the generated code.
-    """
-
-    typedef: str
-    line: int
-    prototype: str
-    argument: str
-    entry: str
-    assign: str
-    printed: str
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """A string that is copied to the stack, for the record to be made of the copy; ``line`` is that of its type."""
-
-    line: int
-    pointer: str
-    value: str
-    copy: str
-    size: int
-
-
 def view(one: ResolvedFunction) -> dict[str, Any]:
     """Return what the templates may name of a function: its replacement, the copies of its strings and its event."""
     function = one.function
@@ -253,11 +227,14 @@ def _traced(function: Function) -> list[tuple[Param, Conversion]]:
     return list(zip(function.own.params, function.own.conversions, strict=True))
 
 
-def _copies(function: Function) -> list[_Copy]:
-    """Return the trace parameters that are recorded as text."""
+def _copies(function: Function) -> list[SimpleNamespace]:
+    """Return the strings that are copied to the stack, for the record to be made of the copies."""
     pointer = f"{cdecl.OWN_PREFIX}from"
     return [
-        _Copy(param.type_line, declare(param.ctype.text, pointer), param.name, _copy_of(param), conversion.text_size)
+        SimpleNamespace(
+            line=param.type_line, pointer=declare(param.ctype.text, pointer), value=param.name, copy=_copy_of(param),
+            size=conversion.text_size,
+        )
         for param, conversion in _traced(function)
         if conversion.text_size
     ]
@@ -284,24 +261,34 @@ def _copy_of(param: Param) -> str:
 def _event(function: Function) -> dict[str, Any]:
     """Return the trace event of a function. It must have a field, so one without parameters gets an empty one."""
     text = function.own.format.replace("??", "?\\?")  # the compiler warns of trigraphs
-    if not function.own.params:
-        name = f"{cdecl.OWN_PREFIX}nothing"
-        nothing = _Field("", 0, f"int {name}", name, f"__field(int, {name})", f"__entry->{name} = {name};", '""')
-        return {"fields": [nothing], "format": f"{text}%s"}
-    return {"fields": [_field(event(function), *pair) for pair in _traced(function)], "format": text}
+    if function.own.params:
+        return {"fields": [_field(event(function), *pair) for pair in _traced(function)], "format": text}
+    name = f"{cdecl.OWN_PREFIX}nothing"
+    nothing = SimpleNamespace(
+        typedef="", line=0, prototype=f"int {name}", argument=name, entry=f"__field(int, {name})",
+        assign=f"__entry->{name} = {name};", printed='""',
+    )  # fmt: skip
+    return {"fields": [nothing], "format": f"{text}%s"}
 
 
-def _field(event_name: str, param: Param, conversion: Conversion) -> _Field:
-    """Return how one trace parameter is recorded: text with as many bytes as it has, anything else as its value."""
+def _field(event_name: str, param: Param, conversion: Conversion) -> SimpleNamespace:
+    """Return one trace parameter in the places of its event: text with as many bytes as it has, or a value.
+
+    ``typedef`` declares its type by the name that the prototype uses, '' for a type of the generated code.
+    """
     name, ctype = param.name, param.ctype
     passed = f"{cdecl.OWN_PREFIX}{name}"  # the kernel's macros have variables of their own in the same scope
     own_type = f"{cdecl.OWN_PREFIX}{event_name}_{name}_t"
-    typedef = f"typedef {declare(ctype.text, own_type)}"
+    field = SimpleNamespace(typedef=f"typedef {declare(ctype.text, own_type)}", line=param.type_line, argument=passed)
     if conversion.text_size:
         size = f"__kedr_text_size({passed}, {conversion.text_size})"
-        prototype = declare("const char *", passed)
-        entry = f"__dynamic_array(char, {name}, {size})"
-        assign = f"__kedr_text_copy(__get_dynamic_array({name}), {size}, {passed});"
-        return _Field(typedef, param.type_line, prototype, passed, entry, assign, f"__get_str({name})")
-    entry, assign = f"__field({ctype.field}, {name})", f"__entry->{name} = {ctype.cast}{passed};"
-    return _Field(typedef, param.type_line, declare(own_type, passed), passed, entry, assign, f"__entry->{name}")
+        field.prototype = declare("const char *", passed)
+        field.entry = f"__dynamic_array(char, {name}, {size})"
+        field.assign = f"__kedr_text_copy(__get_dynamic_array({name}), {size}, {passed});"
+        field.printed = f"__get_str({name})"
+    else:
+        field.prototype = declare(own_type, passed)
+        field.entry = f"__field({ctype.field}, {name})"
+        field.assign = f"__entry->{name} = {ctype.cast}{passed};"
+        field.printed = f"__entry->{name}"
+    return field

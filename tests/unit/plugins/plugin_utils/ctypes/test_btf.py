@@ -198,7 +198,7 @@ def good() -> bytes:
     ("data", "words"),
     [
         (b"", "too short"),
-        (b"x" * 30, "it is no BTF"),
+        (b"x" * 30, "it is not BTF"),
         (b"\x9f\xeb\x02" + good()[3:], "of version 2"),
         (good()[:-1], "cut off"),
         (good()[:-1] + b"x", "strings have no end"),
@@ -283,7 +283,7 @@ def test_a_module_with_a_base_of_its_own_needs_no_kernel(tmp_path: Path) -> None
     [
         (b"text", "not compressed with"),
         (elf({".text": b""}), "has no BTF; it was built without CONFIG_DEBUG_INFO_BTF"),
-        (KERNEL[:100], "no ELF file that can be read|has no BTF"),
+        (KERNEL[:100], "not an ELF file that can be read|has no BTF"),
         (lzma.compress(KERNEL)[:-9], "cut off"),
         (b"\xfd7zXZ\0junkjunkjunk", "damaged"),
         (gzip.compress(KERNEL)[:-9], "cut off"),

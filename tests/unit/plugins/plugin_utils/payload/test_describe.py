@@ -319,7 +319,7 @@ def test_exports_are_read_with_their_module_and_namespace(tree: Path) -> None:
 
 
 def test_a_directory_without_headers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ForeignError, match="is no build tree of a kernel"):
+    with pytest.raises(ForeignError, match="is not a kernel's build tree"):
         Tree(str(tmp_path))
 
 
@@ -464,7 +464,7 @@ def test_a_device_that_is_full_is_told() -> None:
         (["f", "--vmlinux", "."], ".: cannot be read: Is a directory"),
         (["f", "--vmlinux", "/dev/null"], "/dev/null: it is neither BTF nor an ELF file"),
         (["f", "--vmlinux", "vmlinux", "--btf", "."], "a directory of modules needs --headers"),
-        (["f", "--vmlinux", "vmlinux", "--headers", "."], "is no build tree of a kernel"),
+        (["f", "--vmlinux", "vmlinux", "--headers", "."], "is not a kernel's build tree"),
         (["f", "--vmlinux", "vmlinux", "--functions", "none"], "none: cannot be read"),
         (["f", "--headers", "."], "--headers and --functions need the kernel's types"),
         (["f", "--functions", "none"], "give them with --vmlinux"),
