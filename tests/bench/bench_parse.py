@@ -27,8 +27,7 @@ ROUNDS = 3
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import trace_dat
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import pages as ringbuffer
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, pages, rows
 
 
 class Way(NamedTuple):
@@ -47,14 +46,14 @@ def cpu_seconds() -> float:
 
 def make_pages(host: Path, copies: int) -> int:
     """Repeat the sample's pages; returns their size."""
-    layout = ringbuffer.parse_header_page((SAMPLE / "header.txt").read_text())
+    layout = pages.parse_header_page((SAMPLE / "header.txt").read_text())
     raw = (SAMPLE / "raw" / "cpu0.pages").read_bytes()
-    pages = [raw[at : at + layout.size] for at in range(0, len(raw), layout.size)]
-    first, last = (struct.unpack_from("<Q", pages[index])[0] for index in (0, -1))
-    span = (last - first) * len(pages) // (len(pages) - 1)
+    whole = [raw[at : at + layout.size] for at in range(0, len(raw), layout.size)]
+    first, last = (struct.unpack_from("<Q", whole[index])[0] for index in (0, -1))
+    span = (last - first) * len(whole) // (len(whole) - 1)
     with open(host / "raw" / "cpu0.pages", "wb") as out:
         for copy in range(copies):
-            for page in pages:
+            for page in whole:
                 out.write(struct.pack("<Q", struct.unpack_from("<Q", page)[0] + copy * span) + page[8:])
     return copies * len(raw)
 
@@ -85,10 +84,10 @@ def ways(top: Path, copies: int) -> Iterator[Way]:
     size, dat = make_pages(binary, copies), top / "trace.dat"
 
     def walk() -> int:
-        layout, found = ringbuffer.parse_header_page((binary / "header.txt").read_text()), 0
+        layout, found = pages.parse_header_page((binary / "header.txt").read_text()), 0
         with open(binary / "raw" / "cpu0.pages", "rb") as stream:
             while data := stream.read(accounts.CHUNK):
-                found += len(ringbuffer.walk(data, layout).at)
+                found += len(pages.walk(data, layout).at)
         return found
 
     yield Way("pages -> records", walk, size)

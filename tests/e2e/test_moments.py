@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import parse_formats
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record, TraceReader
 from guests import DATA, ROOT, Lab, playbook, start_lab, stop_lab
 
 HOST = "pair"
@@ -71,7 +72,7 @@ def build(lab: Lab, directory: pathlib.Path) -> dict[str, pathlib.Path]:
     return {path.stem: path for path in (directory / HOST / "modules").glob("*.ko")}
 
 
-def hand_over(lab: Lab, modules: dict[str, pathlib.Path], payload: str) -> tuple[trace.TraceReader, list[trace.Record]]:
+def hand_over(lab: Lab, modules: dict[str, pathlib.Path], payload: str) -> tuple[TraceReader, list[Record]]:
     """Watch the two threads through one payload; returns what was recorded."""
 
     def insmod(name: str, parameters: str = "") -> None:
@@ -101,11 +102,11 @@ def hand_over(lab: Lab, modules: dict[str, pathlib.Path], payload: str) -> tuple
         for name in ("called_down", "called_up")
     )
     lab.ssh(HOST, f"rmdir {INSTANCE}; rmmod {payload} cp_controller")
-    reader = trace.TraceReader(text.encode().splitlines(keepends=True), trace.parse_formats(formats))
+    reader = TraceReader(text.encode().splitlines(keepends=True), parse_formats(formats))
     return reader, list(reader)
 
 
-def out_of_order(records: list[trace.Record]) -> tuple[int, int]:
+def out_of_order(records: list[Record]) -> tuple[int, int]:
     """How often one thread took the semaphore after the other, and how often it had two holders by the trace."""
     downs = [record for record in records if record.event == "called_down"]
     handed = sum(one.pid != two.pid for one, two in itertools.pairwise(downs))

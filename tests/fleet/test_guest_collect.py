@@ -21,7 +21,7 @@ import pyarrow.dataset
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export as kedr_export
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
 from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
 
 LIMIT = 300
@@ -123,7 +123,7 @@ def snapshot(collect: Collect, streamed: dict[str, str]) -> subprocess.Completed
 
 def accounts(collect: Collect, run: str) -> tuple[int, int, int]:
     """Records that came, calls that the payloads counted, records that the ring buffer says were read."""
-    stats = trace.parse_stats((collect.host(run) / "stats.txt").read_text())
+    stats = parse_stats((collect.host(run) / "stats.txt").read_text())
     assert all(one.lost == 0 and one.entries == 0 for one in stats.values()), stats
     came = sum(collect.read(run, "stream.json")["records"].values())
     return came, sum(collect.read(run, "calls.json").values()), sum(one.read or 0 for one in stats.values())

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
 from fleet import HERE, Fleet, SimulatedHost
 from running import ENVIRONMENT, MakeFleet, MakeWriter, Writer, streams
 from writer import read_records
@@ -126,7 +126,7 @@ def test_a_hundred_hosts_of_which_some_have_mishaps(
 
 def expect_all(host: stream.Host, place: pathlib.Path, counts: dict[str, list[int]]) -> None:
     """All records came, each once and in order, and the kernel's counts say the same."""
-    stats = text.parse_stats((place / host.name / "stats.txt").read_text())
+    stats = parse_stats((place / host.name / "stats.txt").read_text())
     for number, (cpu, (generated, overrun)) in enumerate(sorted(counts.items())):
         found = numbers(place, host.name, cpu)
         assert overrun == 0, host.name
@@ -200,7 +200,7 @@ def test_a_stopped_control_node_leads_to_counted_loss_and_nothing_else(
         control.kill()
         control.wait()
     for host in fleet.hosts:
-        stats = text.parse_stats((place / host.name / "stats.txt").read_text())
+        stats = parse_stats((place / host.name / "stats.txt").read_text())
         for number, (cpu, (generated, overrun)) in enumerate(sorted(writer.counts[host.name].items())):
             found = numbers(place, host.name, cpu)
             assert overrun > 0

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
 from running import ENVIRONMENT
 
 TRACING = pathlib.Path("/sys/kernel/tracing")
@@ -87,7 +87,7 @@ def here(instance: pathlib.Path, place: pathlib.Path, environment: tuple[str, ..
 
 def counts(place: pathlib.Path) -> tuple[int, int, int]:
     """Records that were read, that were lost, and that were left, of all CPUs, as the kernel counts them."""
-    each = trace.parse_stats((place / "stats.txt").read_text()).values()
+    each = parse_stats((place / "stats.txt").read_text()).values()
     return sum(one.read or 0 for one in each), sum(one.lost for one in each), sum(one.entries for one in each)
 
 

@@ -34,7 +34,10 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud, image
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import read as payload_read
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, pages, rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import TraceError, parse_formats
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.layouts import parse_layouts
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import TraceReader, thread_names
 from bombs import MOST, ROOT
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -48,7 +51,7 @@ POLICY = load_policy(str(ROOT / "data" / "splats.yml"))
 NAMES = ("formats.txt", "stats.txt", "trace.txt", "comms.txt", "header.txt", "facts.json", "raw/cpu0.pages")
 FILES = {name: (DATA / name).read_bytes() for name in NAMES}
 LAYOUT = pages.parse_header_page(FILES["header.txt"].decode())
-FORMATS = trace.parse_formats(FILES["formats.txt"].decode())
+FORMATS = parse_formats(FILES["formats.txt"].decode())
 ANSWER = (
     b"kedr-begin n\nv release 6.1\nv machine x86_64\nv taint 4096\nv cpus 2\nv tool gcc yes\nv lacks make\n"
     b"v lockdown none [integrity]\nv left_module a\nv left_instance b\nv ended_program /tmp/kedr-0a1b\nv status 0\n"
@@ -125,26 +128,26 @@ def untarred(data: bytes) -> None:
 
 def traced(data: bytes) -> None:
     lines = data.splitlines(keepends=True)
-    reader = trace.TraceReader(iter(lines), FORMATS)
+    reader = TraceReader(iter(lines), FORMATS)
     for batch in rows.text_batches(reader, FORMATS, rows.Origin("h", "6.1", {})):
         batch.validate(full=True)
 
 
 def formatted(data: bytes) -> None:
-    formats = trace.parse_formats(data.decode("utf-8", "replace"))
-    for _record in trace.TraceReader(iter(FILES["trace.txt"][:20000].splitlines(keepends=True)), formats):
+    formats = parse_formats(data.decode("utf-8", "replace"))
+    for _record in TraceReader(iter(FILES["trace.txt"][:20000].splitlines(keepends=True)), formats):
         pass
 
 
 def paged(data: bytes) -> None:
     found = pages.walk(data, LAYOUT)
-    layouts = rows.parse_layouts(FILES["formats.txt"].decode())
+    layouts = parse_layouts(FILES["formats.txt"].decode())
     rows.batch(found, 0, layouts, {}, rows.Origin("h", "6.1", {})).validate(full=True)
     pages.count(data, LAYOUT)
 
 
 def laid_out(data: bytes) -> None:
-    layouts = rows.parse_layouts(data.decode("utf-8", "replace"))
+    layouts = parse_layouts(data.decode("utf-8", "replace"))
     found = pages.walk(FILES["raw/cpu0.pages"][:8192], LAYOUT)
     rows.batch(found, 0, layouts, {}, rows.Origin("h", "6.1", {})).validate(full=True)
 
@@ -177,10 +180,10 @@ READERS: dict[str, tuple[Callable[[bytes], Any], tuple[type[Exception], ...]]] =
     "payload": (lambda data: payload_read.read_payload(data, "x"), ()),
     "c": (lambda data: (cdecl.unbalanced(text(data)), cdecl.words(text(data))), ()),
     "explained": (lambda data: (image.explain(text(data)), ssh_legacy.explain(text(data), "false")), ()),
-    "formats.txt": (formatted, (trace.TraceError,)),
+    "formats.txt": (formatted, (TraceError,)),
     "header.txt": (lambda data: pages.parse_header_page(text(data)), (ForeignError,)),
-    "stats.txt": (lambda data: trace.parse_stats(text(data)), (trace.TraceError,)),
-    "comms.txt": (trace.thread_names, ()),
+    "stats.txt": (lambda data: parse_stats(text(data)), (TraceError,)),
+    "comms.txt": (thread_names, ()),
     "trace.txt": (traced, ()),
     "pages": (paged, (ForeignError,)),
 }
@@ -234,7 +237,7 @@ def test_a_reader_takes_any_bytes_or_refuses_them_with_its_own_error(name: str, 
 @given(data=st.data())
 def test_formats_that_lie_about_pages_are_read_or_refused(data: st.DataObject) -> None:
     content = data.draw(changed(SEEDS["formats.txt"]))
-    with no_hang(), contextlib.suppress(trace.TraceError, ForeignError):
+    with no_hang(), contextlib.suppress(TraceError, ForeignError):
         laid_out(content)
 
 

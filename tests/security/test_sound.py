@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace as kedr_trace
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 from playing import play
 
 TEXTS = (
@@ -56,7 +56,7 @@ def test_names_that_hosts_give_stay_texts_in_questions(
 ) -> None:
     name = text.format(canary=tmp_path / "canary")
     fields: dict[str, int | str] = {name: 1, "returnValue": -12, "in_init": 0}
-    made = [trace.Record(0, name, 7, 0, "", time, "p", f"called_{name}", fields) for time in (1, 2)]
+    made = [Record(0, name, 7, 0, "", time, "p", f"called_{name}", fields) for time in (1, 2)]
     dataset.write(str(tmp_path / "t"), "r1", name, name, rows.text_batches(made, {}, rows.Origin(name, name, {})))
     asked = [word.format(name=name) for word in words]
     asked += [str(tmp_path / "t"), "--where", f"comm={name}", "--format", "json"]

@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.ask import asking
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace as kedr_trace
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline_data
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 SPILLING = (
@@ -39,7 +40,7 @@ def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A table with one record."""
-    call = text.Record(0, "sh", 7, 0, "", 1, "p", "called_kfree", {"p": 16})
+    call = Record(0, "sh", 7, 0, "", 1, "p", "called_kfree", {"p": 16})
     batches = rows.text_batches([call], {}, rows.Origin("web1", "6.12", {}, {}))
     dataset.write(str(tmp_path / "table"), "r1", "Debian 13", "web1", batches)
     return tmp_path / "table"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.ask import asking
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import host_records
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, text
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import rows as records
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 from pyspark.sql import SparkSession
 
 SAMPLE = Path(__file__).parents[1] / "unit" / "data" / "host"
@@ -42,11 +42,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = host_records.find(str(host), name)
         dataset.write(str(top), run, found.system, name, found.batches())
     edges = [
-        text.Record(0, "é", 1, 0, "", 1, "p", "called_edge", {"n": n, "returnValue": n, "in_init": 1, "name": f"é{n}"})
+        Record(0, "é", 1, 0, "", 1, "p", "called_edge", {"n": n, "returnValue": n, "in_init": 1, "name": f"é{n}"})
         for n in EDGES
     ]
-    origin = records.Origin("edges", "6.12", {"called_edge": "ext4:core+0x10"})
-    dataset.write(str(top), "edges", "a system/with=odd %signs", "edges", records.text_batches(edges, {}, origin))
+    origin = rows.Origin("edges", "6.12", {"called_edge": "ext4:core+0x10"})
+    dataset.write(str(top), "edges", "a system/with=odd %signs", "edges", rows.text_batches(edges, {}, origin))
     return top
 
 

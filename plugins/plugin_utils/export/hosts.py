@@ -12,7 +12,7 @@ from ..base import sums
 from ..base.errors import InputError, about
 from ..base.files import read_file
 from ..trace import clocks, dataset
-from ..trace import text as trace
+from ..trace.stats import parse_stats
 
 _SIGNS = ("raw", "stream.json", "clocks.jsonl", "trace.txt", "stats.txt")
 """What of a host's directory tells that something was collected from it."""
@@ -91,6 +91,6 @@ def _lost(host: Host) -> str:
     if not os.path.exists(path):
         return "; whether records were lost is not known: stats.txt is missing"
     with about(path):
-        found = trace.parse_stats(read_file(path, MAX_STATS).decode("utf-8", "replace"))
+        found = parse_stats(read_file(path, MAX_STATS).decode("utf-8", "replace"))
     lost = [f"CPU {cpu}: {stats.lost}" for cpu, stats in sorted(found.items()) if stats.lost]
     return f"; lost on the host: {', '.join(lost)}" if lost else ""

@@ -17,8 +17,9 @@ from typing import BinaryIO
 
 from ..base.errors import ForeignError
 from ..base.foreign import plain
-from ..trace import pages as ringbuffer
-from ..trace import text as trace
+from ..trace.formats import blocks
+from ..trace.pages import parse_header_page
+from ..trace.text import thread_names
 
 MAX_CPUS = 1 << 14
 """CPUs that a file may have: a number above it is taken for damage."""
@@ -32,9 +33,9 @@ def write(stream: BinaryIO, texts: Mapping[str, str], pages: Mapping[int, str], 
 
     ``texts`` has ``header.txt``, ``formats.txt``, and as far as they are there ``comms.txt`` and ``stats.txt``;
     ``pages`` the path of the file of pages by CPU; ``uname`` and ``clock`` may be empty.  A last page that is cut
-    short is left out.  Raises ForeignError, trace.TraceError, ForeignError, OSError.
+    short is left out.  Raises ForeignError and OSError.
     """
-    layout = ringbuffer.parse_header_page(texts["header.txt"])
+    layout = parse_header_page(texts["header.txt"])
     if pages and max(pages) >= MAX_CPUS:
         raise ForeignError(f"there is a file of CPU {max(pages)}; at most {MAX_CPUS} CPUs are known here")
     cpus = max(pages, default=-1) + 1
@@ -55,14 +56,14 @@ def _named(stream: BinaryIO, name: bytes, content: bytes) -> None:
 
 def _names(text: str) -> bytes:
     """Names of threads, one on each line, as trace-cmd wants them: what is not printable is spelled out."""
-    names = trace.thread_names(text.encode("utf-8", "surrogateescape"))
+    names = thread_names(text.encode("utf-8", "surrogateescape"))
     return "".join(f"{pid} {plain(name)}\n" for pid, name in names.items()).encode()
 
 
 def _formats(stream: BinaryIO, text: str) -> None:
     """Formats of the tracers first, then those of the events, by system."""
     systems: dict[str, list[bytes]] = {}
-    for line, name, block in trace.blocks(text):
+    for line, name, block in blocks(text):
         if not _EVENT.fullmatch(name):
             raise ForeignError(f"formats.txt: line {line}: {name[:80]!a} names no event; system/event is expected")
         systems.setdefault(name.partition("/")[0], []).append(block.encode("utf-8", "surrogateescape"))
@@ -80,7 +81,7 @@ def _formats(stream: BinaryIO, text: str) -> None:
 def _options(stream: BinaryIO, stats: str, uname: str, clock: str) -> None:
     """What is worth knowing beside the records: counts of each CPU, the kernel, the clock."""
     options = [
-        (_CPUSTAT, f"CPU: {name.removeprefix('cpu')}\n{block.rstrip()}\n") for _line, name, block in trace.blocks(stats)
+        (_CPUSTAT, f"CPU: {name.removeprefix('cpu')}\n{block.rstrip()}\n") for _line, name, block in blocks(stats)
     ]
     options += [(_UNAME, uname)] if uname else []
     options += [(_TRACECLOCK, f"[{clock}]")] if clock else []

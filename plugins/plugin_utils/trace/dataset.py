@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from ..base.errors import ForeignError
 from ..base.files import whole_file
-from . import rows as records
+from .rows import schema
 
 try:
     import pyarrow as pa
@@ -61,7 +61,7 @@ def write(top: str, run: str, system: str, host: str, batches: Iterable[pa.Recor
         os.makedirs(made, mode=0o700, exist_ok=True)
     path = os.path.join(directory, f"{quoted(host)}.parquet")
     rows = 0
-    with whole_file(path) as stream, pq.ParquetWriter(stream, records.schema(), **_options()) as writer:
+    with whole_file(path) as stream, pq.ParquetWriter(stream, schema(), **_options()) as writer:
         for table in _groups(batches):
             writer.write_table(table)
             rows += table.num_rows
@@ -82,7 +82,7 @@ def _options() -> dict[str, Any]:
 
     That names are dictionaries in memory is not stored: Arrow cannot read those of maps back in more than one piece.
     """
-    plain = [one.name for one in records.schema() if one.name not in ("time_ns", "ints", "texts")]
+    plain = [one.name for one in schema() if one.name not in ("time_ns", "ints", "texts")]
     maps = [f"{name}.key_value.{part}" for name in ("ints", "texts") for part in ("key", "value")]
     return {
         "compression": "zstd",

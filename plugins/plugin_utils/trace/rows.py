@@ -26,7 +26,6 @@ The run and the system are partitions: names of directories, ``run=â€¦/system=â€
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -34,8 +33,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..base.errors import ForeignError
-from . import pages as ringbuffer
-from . import text as trace
+from . import pages
+from .formats import EventFormat
+from .layouts import UNKNOWN, Column, Layout
+from .text import Record
 
 try:
     import numpy as np
@@ -48,97 +49,9 @@ except ImportError as import_error:  # pragma: no cover - the requirement is ins
 TEXT_ROWS = 1 << 16
 """Rows of one batch that is made of printed records."""
 
-_ID = re.compile(r"^ID: *(\d{1,5})$", re.M)
 _NAMED = ("in_init", "returnValue")
 """Fields of our events that have a column of their own."""
-_NUMBERS = (1, 2, 4, 8)
-"""Sizes of numbers in bytes."""
-_MAX_FIELDS, _MAX_SIZE = 128, 1 << 16
-"""Fields that an event may have, and bytes of them all: more than the kernel ever writes, since no page is so long."""
-_MAX_UNKNOWN = 256
-"""Bytes of a record of an unknown event that are kept."""
 _MAX_ERRNO = 4095
-
-
-class Column(NamedTuple):
-    """One field of an event.
-
-    ``kind`` is a type of numpy for numbers, else ``text`` or ``bytes`` (no text).  ``located`` is for fields whose
-    content stands elsewhere in the record, at 16 bits of offset, 16 bits of length: the offset counts from
-    the record's start (``__data_loc``) or from the field's end (``__rel_loc``).
-    """
-
-    name: str
-    kind: str
-    offset: int
-    size: int
-    located: str = ""
-    pointer: bool = False
-    endless: bool = False
-    """A located text has no length and goes on to its NUL: so it was in 2.6.31."""
-
-    @property
-    def is_number(self) -> bool:
-        """Does it go into the column ``ints``, ``in_init`` or ``result``?"""
-        return self.kind not in ("text", "bytes")
-
-
-class Layout(NamedTuple):
-    """One event: its number in records, its name, its own fields (without the common ones)."""
-
-    number: int
-    system: str
-    event: str
-    fields: tuple[Column, ...]
-    pid: Column
-
-    @property
-    def size(self) -> int:
-        """Bytes that a record has at least."""
-        return max((column.offset + column.size for column in (*self.fields, self.pid)), default=0)
-
-
-_PID = Column("common_pid", "<i4", 4, 4)
-_UNKNOWN = Layout(-1, "", "unknown", (Column("number", "<u2", 0, 2), Column("bytes", "bytes", 0, _MAX_UNKNOWN)), _PID)
-"""What is read of a record that no format describes: the number of its event, and its bytes."""
-
-
-def parse_layouts(text: str) -> dict[int, Layout]:
-    """Read blocks ``== system/event`` with format files; returns the events by their number.
-
-    Raises ForeignError naming the event when it has no number or no pid, too many fields, or one behind any page.
-    """
-    layouts: dict[int, Layout] = {}
-    for _line, name, block in trace.blocks(text):
-        system, _slash, event = name.partition("/")
-        number = _ID.search(block)
-        endless = "signed:" not in block
-        columns = [_column(one, endless) for one in trace.parse_fields(block)]
-        pid = next((one for one in columns if one.name == "common_pid" and one.kind == "<i4"), None)
-        if number is None or pid is None:
-            raise ForeignError(f"format of {name[:80]}: no number ('ID:') or no common_pid of 4 bytes")
-        own = tuple(one for one in columns if not one.name.startswith("common_"))
-        layout = Layout(int(number[1]), system, event, own, pid)
-        if len(own) > _MAX_FIELDS or sum(one.size for one in own) > _MAX_SIZE or layout.size > _MAX_SIZE:
-            raise ForeignError(
-                f"format of {name[:80]}: {len(own)} fields that end at byte {layout.size}; at most {_MAX_FIELDS} "
-                f"fields and {_MAX_SIZE} bytes are known here"
-            )
-        layouts[layout.number] = layout
-    return layouts
-
-
-def _column(one: trace.Field, endless: bool) -> Column:
-    """How a field of a format file is read."""
-    located = next((word for word in ("__data_loc", "__rel_loc") if one.ctype.startswith(word)), "")
-    if located and one.size != 4:
-        located = ""
-    if located or one.kind == "str" or one.size not in _NUMBERS or "[" in one.ctype:
-        kind = "text" if re.search(r"\bchar ?\[", one.ctype) and "unsigned char" not in one.ctype else "bytes"
-        return Column(one.name, kind, one.offset, one.size, located, endless=endless and kind == "text")
-    pointer = one.kind == "pointer"
-    sign = "i" if one.signed and not pointer else "u"
-    return Column(one.name, f"<{sign}{one.size}", one.offset, one.size, pointer=pointer)
 
 
 class Origin(NamedTuple):
@@ -189,26 +102,26 @@ class _Group(NamedTuple):
 
 
 def batch(
-    pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout], comms: Mapping[int, str], origin: Origin
+    walk: pages.Walk, cpu: int, layouts: Mapping[int, Layout], comms: Mapping[int, str], origin: Origin
 ) -> pa.RecordBatch:
     """The rows of some pages of one CPU, in the order of the records, which is that of their time.
 
     Raises ForeignError when a record is shorter than its event's fields.
     """
-    count = len(pages.at)
-    groups = _groups(pages, cpu, layouts)
+    count = len(walk.at)
+    groups = _groups(walk, cpu, layouts)
     pids = np.zeros(count, dtype=np.int32)
     which = np.zeros(count, dtype=np.int32)
     in_init, has_init = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     result, has_result = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=bool)
     for index, group in enumerate(groups):
         which[group.rows] = index
-        pids[group.rows] = _load(pages.data, group.at, group.layout.pid)
+        pids[group.rows] = _load(walk.data, group.at, group.layout.pid)
         for column in group.layout.fields:
             if column.name == "in_init" and column.is_number:
-                in_init[group.rows], has_init[group.rows] = _load(pages.data, group.at, column) != 0, True
+                in_init[group.rows], has_init[group.rows] = _load(walk.data, group.at, column) != 0, True
             elif column.name == "returnValue" and column.is_number:
-                result[group.rows], has_result[group.rows] = _result(_load(pages.data, group.at, column), column), True
+                result[group.rows], has_result[group.rows] = _result(_load(walk.data, group.at, column), column), True
     events = [group.layout.event for group in groups]
     return pa.RecordBatch.from_arrays(
         [
@@ -217,11 +130,11 @@ def batch(
             pa.array(np.full(count, cpu, dtype=np.int16)),
             pa.array(pids),
             _comms(pids, comms),
-            pa.array(pages.time.astype(np.int64)),
+            pa.array(walk.time.astype(np.int64)),
             _names(events, which),
             pa.array(in_init, mask=~has_init),
-            _ints(pages.data, groups, count),
-            _texts(pages.data, groups, count),
+            _ints(walk.data, groups, count),
+            _texts(walk.data, groups, count),
             pa.array(result, mask=~has_result),
             _names([origin.sites.get(event) for event in events], which),
             _names([origin.moments.get(event) for event in events], which),
@@ -230,24 +143,24 @@ def batch(
     )
 
 
-def _groups(pages: ringbuffer.Walk, cpu: int, layouts: Mapping[int, Layout]) -> list[_Group]:
+def _groups(walk: pages.Walk, cpu: int, layouts: Mapping[int, Layout]) -> list[_Group]:
     """The records sorted by event; those that no format describes are one group."""
-    end = pages.at + pages.length
-    if len(pages.length) and int(pages.length.min()) < 8:
-        raise ForeignError(f"cpu{cpu}: a record has {int(pages.length.min())} bytes; the common fields alone have 8")
-    kinds = _load(pages.data, pages.at, Column("common_type", "<u2", 0, 2)).astype(np.uint16)
+    end = walk.at + walk.length
+    if len(walk.length) and int(walk.length.min()) < 8:
+        raise ForeignError(f"cpu{cpu}: a record has {int(walk.length.min())} bytes; the common fields alone have 8")
+    kinds = _load(walk.data, walk.at, Column("common_type", "<u2", 0, 2)).astype(np.uint16)
     known = np.zeros(1 << 16, dtype=bool)
     known[[number for number in layouts if number < len(known)]] = True
     unknown = np.flatnonzero(~known[kinds])
     order = np.argsort(kinds, kind="stable")
     numbers = np.flatnonzero((np.bincount(kinds, minlength=len(known)) > 0) & known)
     begins, ends = (np.searchsorted(kinds[order], numbers, side) for side in ("left", "right"))
-    groups = [_Group(_UNKNOWN, unknown, pages.at[unknown], end[unknown])] if len(unknown) else []
+    groups = [_Group(UNKNOWN, unknown, walk.at[unknown], end[unknown])] if len(unknown) else []
     for number, first, last in zip(numbers.tolist(), begins.tolist(), ends.tolist(), strict=True):
         layout, rows = layouts[number], order[first:last]
-        if int(pages.length[rows].min()) < layout.size:
+        if int(walk.length[rows].min()) < layout.size:
             raise ForeignError(f"cpu{cpu}: a record of {layout.event} is shorter than its {layout.size} bytes")
-        groups.append(_Group(layout, rows, pages.at[rows], end[rows]))
+        groups.append(_Group(layout, rows, walk.at[rows], end[rows]))
     return groups
 
 
@@ -386,9 +299,9 @@ def _strings(data: np.ndarray, nuls: np.ndarray, group: _Group, column: Column) 
 
 
 def text_batches(
-    reader: Iterable[trace.Record], formats: Mapping[str, list[trace.EventFormat]], origin: Origin
+    reader: Iterable[Record], formats: Mapping[str, list[EventFormat]], origin: Origin
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of records that ``trace`` has read, in their order, ``TEXT_ROWS`` at a time.
+    """The rows of records that ``text`` has read, in their order, ``TEXT_ROWS`` at a time.
 
     The text has what the kernel prints: microseconds (nanoseconds end in 000), and no value of a pointer that
     it hides.
@@ -405,7 +318,7 @@ def text_batches(
         yield _text_batch(rows, pointers, origin)
 
 
-def _text_batch(rows: Sequence[trace.Record], pointers: set[tuple[str, str]], origin: Origin) -> pa.RecordBatch:
+def _text_batch(rows: Sequence[Record], pointers: set[tuple[str, str]], origin: Origin) -> pa.RecordBatch:
     in_init, results, ints, texts = [], [], [], []
     for row in rows:
         flag, result = row.fields.get("in_init"), row.fields.get("returnValue")

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 
 RUN = "20260131T120000Z-1"
 CLOCK = {"clock": "boot", "pairs": 3, "offset_ns": 1_769_860_000_000_000_000, "drift_ns": 0, "bound_ns": 10_000,
@@ -18,9 +19,9 @@ CLOCK = {"clock": "boot", "pairs": 3, "offset_ns": 1_769_860_000_000_000_000, "d
 
 def call(
     time_ns: int, event: str, *, cpu: int = 0, comm: str = "dd", pid: int = 7, **fields: int | str
-) -> text.Record:
+) -> Record:
     """One record; ``fields`` as an event has them, with in_init and returnValue."""
-    return text.Record(0, comm, pid, cpu, "", time_ns, "p", event, fields)
+    return Record(0, comm, pid, cpu, "", time_ns, "p", event, fields)
 
 
 def cpu(number: int, decoded: int, **more: Any) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def host(name: str, *cpus: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**entry, **more}
 
 
-def collection(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[text.Record]]) -> Path:
+def collection(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[Record]]) -> Path:
     """Write a run directory; returns it."""
     run.mkdir(parents=True, exist_ok=True)
     judged = {"run_id": RUN, "targets": ["cp_target"], "hosts": hosts}

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows, text
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 
 
 class Call(NamedTuple):
@@ -30,7 +31,7 @@ def write(
     moments: dict[str, str] | None = None,
 ) -> Path:
     """Write the file of one host; returns ``top``."""
-    made = [text.Record(0, one.comm, one.pid, 0, "", one.time_ns, "p", one.event, dict(one.fields)) for one in calls]
+    made = [Record(0, one.comm, one.pid, 0, "", one.time_ns, "p", one.event, dict(one.fields)) for one in calls]
     batches = rows.text_batches(made, {}, rows.Origin(host, kernel, sites or {}, moments or {}))
     dataset.write(str(top), run, system, host, batches)
     return top

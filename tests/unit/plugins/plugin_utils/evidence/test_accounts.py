@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import rows as records
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import thread_names
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ..host_dir import EVENTS, PAIRS, SECOND, HostDir, pages, stats
 
-ORIGIN = records.Origin("one", "6.12")
+ORIGIN = rows.Origin("one", "6.12")
 KFREE, UP = EVENTS
 
 
@@ -153,15 +153,15 @@ def test_a_page_that_is_earlier_than_the_one_before_is_missing_evidence(host: Ho
 )
 def test_names_of_threads_may_hold_anything(names: dict[int, bytes]) -> None:
     written = b"".join(b"%d %b\n" % item for item in names.items())
-    assert trace.thread_names(written) == {pid: name.decode("utf-8", "replace") for pid, name in names.items()}
+    assert thread_names(written) == {pid: name.decode("utf-8", "replace") for pid, name in names.items()}
 
 
 def test_a_name_that_looks_like_the_next_line_names_nobody() -> None:
-    assert trace.thread_names(b"12 bash\n500 a\n12 b\n13 c\n") == {500: "a", 13: "c"}
+    assert thread_names(b"12 bash\n500 a\n12 b\n13 c\n") == {500: "a", 13: "c"}
 
 
 def test_what_is_too_long_for_a_name_is_not_one() -> None:
-    assert trace.thread_names(b"lost\n1 abcdefg\nhijklmn\nopq\n2 b\n") == {1: "abcdefg\nhijklmn", 2: "b"}
+    assert thread_names(b"lost\n1 abcdefg\nhijklmn\nopq\n2 b\n") == {1: "abcdefg\nhijklmn", 2: "b"}
 
 
 def test_a_name_with_a_line_end_is_the_same_in_pages_and_in_text(host: HostDir) -> None:

@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record, Value
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import Value
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 from hypothesis import given
 from hypothesis import strategies as st
 

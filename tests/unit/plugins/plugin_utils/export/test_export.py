@@ -28,8 +28,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import merged as export_merged
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import perfetto
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, dataset
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import pages as ringbuffer
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, dataset, pages
 from hypothesis import given
 from hypothesis import strategies as st
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2
@@ -280,8 +279,8 @@ def test_perfetto_has_every_record_with_its_time_to_the_nanosecond(run: Path, tm
     found = [packet for packet in trace.packet if packet.HasField("track_event")]
     counted = Counter(events[packet.track_event.name_iid] for packet in found)
     assert counted == Counter(line[7] for line in kernel_lines())
-    layout = ringbuffer.parse_header_page((COLLECTED / "header.txt").read_text())
-    walk = ringbuffer.walk((COLLECTED / "raw" / "cpu0.pages").read_bytes(), layout)
+    layout = pages.parse_header_page((COLLECTED / "header.txt").read_text())
+    walk = pages.walk((COLLECTED / "raw" / "cpu0.pages").read_bytes(), layout)
     assert sorted(packet.timestamp for packet in found) == walk.time.tolist()
     tracks = {p.track_descriptor.uuid: p.track_descriptor for p in trace.packet if p.HasField("track_descriptor")}
     assert {tracks[packet.track_event.track_uuid].name for packet in found} == {"CPU 0"}

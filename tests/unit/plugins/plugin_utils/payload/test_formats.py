@@ -13,7 +13,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import Payl
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import render
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import EventFormat, parse_format
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import EventFormat, parse_format
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 

@@ -12,8 +12,7 @@ import pyarrow.dataset as arrow
 import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import rows as records
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +44,7 @@ def test_a_host_that_is_written_again_replaces_its_file_under_whatever_system(tm
 def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
     write(tmp_path, UP)
 
-    def broken() -> Iterator[records.pa.RecordBatch]:
+    def broken() -> Iterator[rows.pa.RecordBatch]:
         yield from pq.read_table(dataset.files([str(tmp_path)])[0], partitioning=None).to_batches()
         raise ForeignError("cut off")
 
@@ -56,7 +55,7 @@ def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_row_groups_of_batches_with_other_names_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "TEXT_ROWS", 2)
+    monkeypatch.setattr(rows, "TEXT_ROWS", 2)
     monkeypatch.setattr(dataset, "GROUP_ROWS", 4)
     calls = [Call(time, f"event{time}", {f"arg{time}": time}, f"comm{time}") for time in range(10)]
     write(tmp_path, *calls)
@@ -71,7 +70,7 @@ def test_no_name_leaves_its_directory_and_every_name_comes_back(name: str) -> No
     path = dataset.partition("/top", name, name)
     top, run, system = path.rsplit("/", 2)
     assert top == "/top"
-    part = arrow.HivePartitioning(records.pa.schema([("run", "string"), ("system", "string")]))
+    part = arrow.HivePartitioning(rows.pa.schema([("run", "string"), ("system", "string")]))
     assert arrow.get_partition_keys(part.parse(f"/{run}/{system}/x.parquet")) == {"run": name, "system": name}
     assert not dataset.quoted(name).startswith(("_", "."))
 
@@ -120,7 +119,7 @@ def test_rows_become_lines_of_json(tmp_path: Path) -> None:
 
 
 def test_json_of_several_pieces_has_every_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "TEXT_ROWS", 3)
+    monkeypatch.setattr(rows, "TEXT_ROWS", 3)
     monkeypatch.setattr(dataset, "GROUP_ROWS", 7)
     monkeypatch.setattr(dataset, "JSON_ROWS", 2)
     calls = [Call(n, f"e{n % 3}", {f"arg{k}": n * k for k in range(n % 4)} | {"t": f"text {n}"}) for n in range(20)]
@@ -131,8 +130,8 @@ def test_json_of_several_pieces_has_every_row_once(tmp_path: Path, monkeypatch: 
 
 
 def test_json_of_a_part_of_a_column_is_that_of_the_part() -> None:
-    rows = [[("a", 1)], [("b", 2), ("c", None)], [], [("d", 4)]]
-    whole = records.pa.array(rows, records.pa.map_("string", "int64"))
+    pairs = [[("a", 1)], [("b", 2), ("c", None)], [], [("d", 4)]]
+    whole = rows.pa.array(pairs, rows.pa.map_("string", "int64"))
     assert dataset._words(whole.slice(1, 2)) == ['{"b": 2, "c": null}', "{}"]
 
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import pages
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import rows as records
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import pages, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import TraceError, parse_formats
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.layouts import parse_layouts
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import TraceReader
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ..ring_pages import HEADER, SIZE, Page
 
 LAYOUT = pages.parse_header_page(HEADER)
-ORIGIN = records.Origin("web1", "6.12.117")
+ORIGIN = rows.Origin("web1", "6.12.117")
 COMMON = [
     "unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;",
     "unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;",
@@ -55,22 +56,22 @@ def content(number: int, pid: int, body: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
-def rows(page: Page, formats: str, comms: dict[int, str] | None = None, origin: Any = ORIGIN) -> list[dict[str, Any]]:
+def table(page: Page, formats: str, comms: dict[int, str] | None = None, origin: Any = ORIGIN) -> list[dict[str, Any]]:
     walked = pages.walk(page.bytes(), LAYOUT)
-    batch = records.batch(walked, 3, records.parse_layouts(formats), comms or {}, origin)
+    batch = rows.batch(walked, 3, parse_layouts(formats), comms or {}, origin)
     batch.validate(full=True)
     return batch.to_pylist(maps_as_pydicts="strict")
 
 
 def one(formats: str, body: bytes) -> dict[str, Any]:
-    (row,) = rows(Page(100).record(content(7, 1, body)), formats)
+    (row,) = table(Page(100).record(content(7, 1, body)), formats)
     return row
 
 
 def test_a_record_is_a_row_of_typed_columns() -> None:
     page = Page(1000).record(content(7, 42, struct.pack("<QIiQ", 96, 0xDC0, 1, 0xFFFF888012345678)), 5)
     origin = ORIGIN._replace(sites={"called_kmalloc": "ext4:core+0x10"}, moments={"called_kmalloc": "after"})
-    assert rows(page, KMALLOC, {42: "modprobe"}, origin) == [
+    assert table(page, KMALLOC, {42: "modprobe"}, origin) == [
         {
             "host": "web1",
             "kernel": "6.12.117",
@@ -94,7 +95,7 @@ def test_rows_of_different_events_stay_in_the_order_of_their_time() -> None:
     for step in range(6):
         body = struct.pack("<QIiQ", step, 0, 0, step) if step % 2 else struct.pack("<Q", step)
         page.record(content(7 if step % 2 else 8, step, body), 1)
-    found = rows(page, KMALLOC + KFREE, {1: "a", 2: "b"})
+    found = table(page, KMALLOC + KFREE, {1: "a", 2: "b"})
     assert [row["time_ns"] for row in found] == [11, 12, 13, 14, 15, 16]
     assert [row["event"] for row in found] == ["called_kfree", "called_kmalloc"] * 3
     assert [row["ints"].get("p", row["ints"].get("size")) for row in found] == [0, 1, 2, 3, 4, 5]
@@ -174,13 +175,13 @@ def test_a_located_text_of_2_6_31_has_no_length_and_ends_at_its_nul() -> None:
 def test_a_located_text_does_not_leave_its_record(word: int) -> None:
     text = form(7, "called_f", "__data_loc char[] a;\toffset:8;\tsize:4;\tsigned:1;")
     page = Page(1).record(content(7, 1, struct.pack("<I", word) + b"mine")).record(content(7, 1, b"\0" * 4 + b"next"))
-    assert rows(page, text)[0]["texts"]["a"] in ("", "mine", "\x07")
+    assert table(page, text)[0]["texts"]["a"] in ("", "mine", "\x07")
 
 
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
     text = form(7, "called_f", "char a[4];\toffset:8;\tsize:4;\tsigned:1;")
     page = Page(1).record(content(7, 1, b"\xc3\xa9\xff\0")).record(content(7, 1, b"ab\0\0"))
-    assert [row["texts"]["a"] for row in rows(page, text)] == ["é\ufffd", "ab"]
+    assert [row["texts"]["a"] for row in table(page, text)] == ["é\ufffd", "ab"]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_common_fields_of_other_kernels_are_no_arguments() -> None:
 
 def test_a_record_of_an_unknown_event_is_a_row_with_its_bytes() -> None:
     page = Page(1).record(content(99, 5, b"abcd")).record(content(8, 5, struct.pack("<Q", 1)))
-    unknown, known = rows(page, KFREE)
+    unknown, known = table(page, KFREE)
     assert (unknown["event"], unknown["pid"], unknown["ints"]) == ("unknown", 5, {"number": 99})
     assert unknown["texts"] == {"bytes": content(99, 5, b"abcd").hex()}
     assert (known["event"], known["ints"]) == ("called_kfree", {"p": 1})
@@ -224,9 +225,9 @@ def test_a_record_that_is_longer_than_small_ones_is_read_like_them() -> None:
 
 def test_a_record_that_is_too_short_is_refused() -> None:
     with pytest.raises(ForeignError, match="cpu3: a record of called_kfree is shorter than its 16 bytes"):
-        rows(Page(1).record(content(8, 1, b"abcd")), KFREE)
+        table(Page(1).record(content(8, 1, b"abcd")), KFREE)
     with pytest.raises(ForeignError, match="the common fields alone have 8"):
-        rows(Page(1).record(b"\7\0\0\0"), KFREE)
+        table(Page(1).record(b"\7\0\0\0"), KFREE)
 
 
 @pytest.mark.parametrize(
@@ -243,11 +244,11 @@ def test_a_record_that_is_too_short_is_refused() -> None:
 )
 def test_a_format_that_does_not_describe_records_is_refused(change: tuple[str, str], reason: str) -> None:
     with pytest.raises(ForeignError, match=f"called_kfree.*{reason}"):
-        records.parse_layouts(KFREE.replace(*change))
+        parse_layouts(KFREE.replace(*change))
 
 
 def test_an_empty_page_makes_an_empty_table() -> None:
-    assert rows(Page(1), KFREE) == []
+    assert table(Page(1), KFREE) == []
 
 
 @given(
@@ -268,7 +269,7 @@ def test_every_number_comes_back(calls: list[tuple[int, int, int, int]]) -> None
         whole = size - (1 << 64) if size >> 63 else size
         wanted.append((pid, whole, flag != 0, whole, page.time))
     found = [
-        (row["pid"], row["ints"]["size"], row["in_init"], row["result"], row["time_ns"]) for row in rows(page, KMALLOC)
+        (row["pid"], row["ints"]["size"], row["in_init"], row["result"], row["time_ns"]) for row in table(page, KMALLOC)
     ]
     assert found == wanted
 
@@ -277,12 +278,12 @@ def test_every_number_comes_back(calls: list[tuple[int, int, int, int]]) -> None
 def test_random_pages_make_rows_or_are_refused(front: bytes, rest: int) -> None:
     start = struct.pack("<QQ", 1, 512)
     data = start + front + bytes([rest]) * (SIZE - len(start) - len(front))
-    layouts = records.parse_layouts(
+    layouts = parse_layouts(
         KMALLOC + KFREE + form(0, "any", "__data_loc char[] a;\toffset:8;\tsize:4;\tsigned:1;")
     )
     try:
         walked = pages.walk(data, LAYOUT)
-        batch = records.batch(walked, 0, layouts, {}, ORIGIN)
+        batch = rows.batch(walked, 0, layouts, {}, ORIGIN)
     except ForeignError:
         return
     batch.validate(full=True)
@@ -294,8 +295,8 @@ def test_random_pages_make_rows_or_are_refused(front: bytes, rest: int) -> None:
 def test_random_formats_are_read_or_refused(text: str, place: int) -> None:
     changed = KMALLOC[:place] + text + KMALLOC[place + len(text) // 2 :]
     try:
-        layouts = records.parse_layouts(changed)
-    except (ForeignError, trace.TraceError) as error:
+        layouts = parse_layouts(changed)
+    except (ForeignError, TraceError) as error:
         assert str(error)
         return
     assert all(0 <= layout.size <= 1 << 16 for layout in layouts.values())
@@ -305,14 +306,14 @@ def test_random_formats_are_read_or_refused(text: str, place: int) -> None:
 
 
 def printed(formats: str, *lines: str) -> list[dict[str, Any]]:
-    known = trace.parse_formats(formats)
-    reader = trace.TraceReader(
+    known = parse_formats(formats)
+    reader = TraceReader(
         io.BytesIO("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")), known
     )
     found = []
-    for batch in records.text_batches(reader, known, ORIGIN):
+    for batch in rows.text_batches(reader, known, ORIGIN):
         batch.validate(full=True)
-        assert batch.schema == records.schema()
+        assert batch.schema == rows.schema()
         found += batch.to_pylist(maps_as_pydicts="strict")
     return found
 
@@ -324,7 +325,7 @@ def test_a_printed_record_makes_the_same_row_as_a_binary_one() -> None:
         "kmalloc(96, dc0), in init: 1, result: ffff888012345678",
     )
     page = Page(5169188503000).record(content(7, 42, struct.pack("<QIiQ", 96, 0xDC0, 1, 0xFFFF888012345678)))
-    assert [row] == rows(page, KMALLOC, {42: "modprobe"})
+    assert [row] == table(page, KMALLOC, {42: "modprobe"})
 
 
 def test_a_printed_error_of_32_bits_is_negative_too() -> None:

@@ -7,7 +7,18 @@ import io
 import re
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import text as trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import (
+    Value,
+    parse_formats,
+)
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import (
+    MAX_KEPT,
+    NAME_WIDTH,
+    Record,
+    TraceReader,
+    _Lines,
+    read_lines,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,11 +49,11 @@ NAMED = form(
     "\tfield:unsigned char byte;\toffset:24;\tsize:1;\tsigned:0;\n",
     '"name="%s", 100%% %ld %-4u|%#lx", __get_str(name), (long)REC->error, REC->byte, REC->error',
 )
-FORMATS = trace.parse_formats(KMALLOC + KFREE + NAMED)
+FORMATS = parse_formats(KMALLOC + KFREE + NAMED)
 
 
-def read(text: bytes, formats: dict | None = None) -> tuple[trace.TraceReader, list[trace.Record]]:
-    reader = trace.TraceReader(trace.read_lines(io.BytesIO(text)), FORMATS if formats is None else formats)
+def read(text: bytes, formats: dict | None = None) -> tuple[TraceReader, list[Record]]:
+    reader = TraceReader(read_lines(io.BytesIO(text)), FORMATS if formats is None else formats)
     return reader, list(reader)
 
 
@@ -61,7 +72,7 @@ def line(
 
 def test_a_record_has_typed_fields() -> None:
     reader, (record,) = read(line("called___kmalloc", "__kmalloc(184, d0), in init: 1, result: 00000000da01e900"))
-    assert record == trace.Record(
+    assert record == Record(
         1,
         "insmod",
         3588,
@@ -173,134 +184,16 @@ def test_an_unreadable_line_is_counted_with_its_number(text: bytes, reason: str)
 
 def test_only_some_unreadable_lines_are_kept_and_all_are_counted() -> None:
     reader, _records = read(b"rubbish\n" * 1000)
-    assert (reader.malformed_count, len(reader.malformed)) == (1000, trace.MAX_KEPT)
+    assert (reader.malformed_count, len(reader.malformed)) == (1000, MAX_KEPT)
 
 
 def test_two_systems_may_have_an_event_of_one_name() -> None:
     other = form("called_kfree", "\tfield:int n;\toffset:8;\tsize:4;\tsigned:1;\n", '"freed %d"', "other")
     other = other.replace('"freed %d"', '"freed %d", REC->n')
     _reader, records = read(
-        line("called_kfree", "freed 3") + line("called_kfree", "kfree(3)"), trace.parse_formats(KFREE + other)
+        line("called_kfree", "freed 3") + line("called_kfree", "kfree(3)"), parse_formats(KFREE + other)
     )
     assert [(record.system, record.fields) for record in records] == [("other", {"n": 3}), ("my_payload1", {"p": 3})]
-
-
-@pytest.mark.parametrize(
-    ("text", "line_number", "reason"),
-    [
-        ("hello\n", 1, "before the first"),
-        ('== kfree\nprint fmt: "x"\n', 1, "does not name an event"),
-        ("== a/b\nname: b\n", 1, "no 'print fmt:'"),
-        ('== a/b\nprint fmt: "%d"\n', 2, "more conversions"),
-        ('== a/b\nprint fmt: "x", REC->y\n', 2, "0 conversions for 1 arguments"),
-        ('== a/b\nprint fmt: "%*d", REC->y\n', 2, "not supported"),
-        ("== a/b\nprint fmt: REC->y\n", 2, "does not begin with a string"),
-        ("== a/b\nfield:\n", 2, "no field description"),
-    ],
-)
-def test_a_format_file_that_cannot_be_understood_is_named_by_line(text: str, line_number: int, reason: str) -> None:
-    with pytest.raises(trace.TraceError) as caught:
-        trace.parse_formats(text)
-    assert reason in caught.value.reason
-    assert caught.value.line == line_number
-
-
-def test_expressions_are_named_by_the_field_that_they_use() -> None:
-    known = trace.parse_format(
-        COMMON
-        + 'print fmt: "%s; %pS %d", __print_symbolic(REC->state, { 1, "a, b" }), (void *)REC->ip, REC->a ? 1 : 0',
-        "s",
-        "e",
-    )
-    assert known.names == ("state", "ip", "a")
-    assert known.parse("a, b; func+0x1/0x2 1") == {"state": "a, b", "ip": "func+0x1/0x2", "a": 1}
-
-
-ARGUMENTS = (
-    "REC->a",
-    "__get_str(name)",
-    '__print_flags(REC->f, "|", { 1, "a\\"," }, { 2, "b" })',
-    'REC->b ? "yes" : "no"',
-    "(REC->x + REC->y)",
-)
-
-
-@given(
-    st.lists(
-        st.tuples(st.text(st.sampled_from('ab",;:= \\(){}\n\t')), st.sampled_from(ARGUMENTS)), min_size=1, max_size=5
-    ),
-    st.text(st.sampled_from('ab",;:= \\(){}\n\t')),
-)
-def test_any_text_of_a_format_is_read_as_the_kernel_writes_it(parts: list[tuple[str, str]], end: str) -> None:
-    """The kernel writes the text without escapes: what is a quote there is a quote in what it prints."""
-    text = "".join(f"{before}%s" for before, _argument in parts).replace("%s%s%s", "%s%s;%s") + end
-    text = text.replace("%s%s", "%s;%s")
-    written = COMMON + f'\nprint fmt: "{text}", ' + ", ".join(argument for _before, argument in parts) + "\n"
-    known = trace.parse_format(written, "s", "e")
-    assert known.fmt == text.rstrip("\n")
-    assert len(known.names) == len(parts)
-
-
-def test_text_that_could_be_the_beginning_of_arguments_is_text() -> None:
-    """It is in brackets of one kind that end in another, and leaves a backslash outside of strings."""
-    argument = '__print_flags(REC->f, "|", { 1, "a\\"," }, { 2, "b" })'
-    assert trace.parse_format(COMMON + f'print fmt: "%s",((", {argument}\n', "s", "e").fmt == '%s",(('
-
-
-def test_a_backslash_in_a_format_is_printed_as_one() -> None:
-    written = COMMON + 'print fmt: "a\\nb\\x41 "%d"", REC->a\n'
-    assert trace.parse_format(written, "s", "e").parse('a\\nb\\x41 "7"') == {"a": 7}
-
-
-@pytest.mark.parametrize(
-    ("common", "system"), [(COMMON, "ftrace"), (COMMON.replace("\tsigned:1;", "").replace("\tsigned:0;", ""), "s")]
-)
-def test_formats_that_the_kernel_writes_as_in_c_are_read_so(common: str, system: str) -> None:
-    written = common + 'print fmt: "a\\t" "\\"%d\\"\\x41", REC->a\n'
-    assert trace.parse_format(written, system, "e").parse('a\t"7"A') == {"a": 7}
-
-
-@pytest.mark.parametrize(
-    ("printed", "reason"),
-    [('"%d", f(REC->a', "more conversions"), ('"' + '",' * 65, "65 places"), ('"%d', "more conversions")],
-)
-def test_a_format_whose_text_does_not_end_is_refused(printed: str, reason: str) -> None:
-    with pytest.raises(trace.TraceError, match=reason):
-        trace.parse_format(COMMON + f"print fmt: {printed}\n", "s", "e")
-
-
-def printed(fmt: str, count: int) -> trace.EventFormat:
-    """A format with so many values, all of one field."""
-    return trace.parse_format(COMMON + f'print fmt: "{fmt}"' + ", REC->a" * count, "s", "e")
-
-
-@pytest.mark.parametrize(
-    ("fmt", "count", "text"),
-    [
-        ("%s," * 8 + "!", 8, "," * 4000),
-        ("%-5d " * 30 + "!", 30, "1" + " " * 4000),
-        ("%d1" * 20 + "!", 20, "1" * 400),
-        ("%s%s," * 4 + "!", 8, "," * 400),
-    ],
-)
-def test_a_line_that_fits_nearly_is_refused_before_the_end_of_days(fmt: str, count: int, text: str) -> None:
-    """A host may send any format and any text; the time must not be a power of their lengths."""
-    assert printed(fmt, count).parse(text) is None
-
-
-def test_values_with_nothing_between_are_read_by_pairs_only() -> None:
-    assert printed("%s%c|%d%%%d", 4).parse("ab|1%2") == {"a": "a", "a#2": "b", "a#3": 1, "a#4": 2}
-    with pytest.raises(trace.TraceError, match="three conversions follow each other"):
-        printed("%s%s%s", 3)
-
-
-def test_text_may_hold_what_stands_behind_it() -> None:
-    assert printed("'%s', %d", 2).parse("'a', b', 3") == {"a": "a', b", "a#2": 3}
-
-
-def test_a_format_file_longer_than_any_is_refused() -> None:
-    with pytest.raises(trace.TraceError, match="at most 65536 are read"):
-        printed("%s" + "(" * (1 << 20), 1)
 
 
 # -- what is printed is read back --------------------------------------------------------------------
@@ -333,7 +226,7 @@ def test_a_printed_record_is_read_back(
     seconds = f"{micro // 10**6:5d}.{micro % 10**6:06d}"
     reader, records = read(line("called___kmalloc", text, comm, pid, cpu, "d..1. ", seconds))
     assert reader.malformed_count == 0
-    fields: dict[str, trace.Value] = {
+    fields: dict[str, Value] = {
         "size": size,
         "flags": flags,
         "in_init": in_init,
@@ -341,7 +234,7 @@ def test_a_printed_record_is_read_back(
     }
     name = comm.decode("utf-8", "surrogateescape")
     assert records == [
-        trace.Record(1, name, pid, cpu, "d..1.", micro * 1000, "my_payload1", "called___kmalloc", fields)
+        Record(1, name, pid, cpu, "d..1.", micro * 1000, "my_payload1", "called___kmalloc", fields)
     ]
 
 
@@ -384,12 +277,12 @@ def test_a_record_is_read_after_any_lines(lines: list[bytes]) -> None:
 @pytest.mark.parametrize("below", [b" \n", b"\n", b"x\n", b" " * 16 + b"\n"])
 def test_unreadable_lines_take_time_in_proportion(monkeypatch: pytest.MonkeyPatch, below: bytes) -> None:
     """A line is looked at a bounded number of times, whatever stands above and below it."""
-    looked, peek = [], trace._Lines.peek
-    monkeypatch.setattr(trace._Lines, "peek", lambda lines, index: looked.append(index) or peek(lines, index))
+    looked, peek = [], _Lines.peek
+    monkeypatch.setattr(_Lines, "peek", lambda lines, index: looked.append(index) or peek(lines, index))
     text = (line("called_named", 'name="') + below * 500) * 20
     reader, records = read(text)
     assert (records, reader.malformed_count) == ([], 20 * 501)
-    assert len(looked) < 2 * (trace.NAME_WIDTH + 1) * 20 * 501
+    assert len(looked) < 2 * (NAME_WIDTH + 1) * 20 * 501
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=4))
@@ -401,7 +294,7 @@ def test_a_printed_text_may_have_several_lines(values: list[str]) -> None:
     assert reader.malformed_count == 0
 
 
-OPEN = trace.parse_formats(
+OPEN = parse_formats(
     form("called_open", "\tfield:char name[9];\toffset:8;\tsize:9;\tsigned:0;\n", '"open %s", REC->name')
     + form("called_two", "\tfield:char name[9];\toffset:8;\tsize:9;\tsigned:0;\n", '"%s: %s", REC->name, REC->name')
     + form("called_flags", "\tfield:int f;\toffset:8;\tsize:4;\tsigned:1;\n", '"%s", REC->f ? "yes" : "no"')
@@ -430,39 +323,3 @@ def test_a_text_at_the_end_takes_no_line_that_may_not_be_its_own(
 def test_every_line_is_a_record_or_counted(lines: list[bytes]) -> None:
     reader, records = read(b"".join(raw + b"\n" for raw in lines))
     assert len(records) + reader.malformed_count == len(lines)
-
-
-# -- statistics --------------------------------------------------------------------------------------
-
-STATS = """== cpu0
-entries: 12
-overrun: 1
-commit overrun: 2
-bytes: 880
-oldest event ts:  5169.188503
-now ts:  5170.000000
-dropped events: 4
-read events: 3
-"""
-
-
-def test_loss_is_the_sum_of_all_that_cannot_be_read_any_more() -> None:
-    stats = trace.parse_stats(STATS + "== cpu1\nentries: 0\noverrun: 0\ncommit overrun: 0\n")
-    times = (5_169_188_503_000, 5_170_000_000_000)
-    assert stats == {0: trace.CpuStats(12, 1, 2, 4, 3, *times), 1: trace.CpuStats(0, 0, 0, None, None)}
-    assert (stats[0].lost, stats[1].lost) == (7, 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("== cpu0\nentries: 1\noverrun: 0\n", "no count 'commit overrun'"),
-        ("== cpu0\nentries: x\n", "holds no count"),
-        ("== cpu\n", "does not name a CPU"),
-        ("entries: 1\n", "before the first"),
-        (STATS + STATS, "line 10: cpu0 stands twice"),
-    ],
-)
-def test_statistics_that_lack_a_count_or_say_two_things_are_refused(text: str, reason: str) -> None:
-    with pytest.raises(trace.TraceError, match=reason):
-        trace.parse_stats(text)
