@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from ..base.errors import ForeignError, InputError
 from ..base.near import did_you_mean, near
-from ..trace import dataset
-from ..trace import rows as records
+from ..trace import dataset, rows
 from . import questions
 
 try:
@@ -32,7 +31,7 @@ class Answer(NamedTuple):
 
 def check_libraries() -> None:
     """Raise InputError when one is missing."""
-    missing = records.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
+    missing = rows.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
     if missing:
         raise InputError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
 

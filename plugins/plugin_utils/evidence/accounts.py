@@ -20,7 +20,10 @@ from typing import BinaryIO, NamedTuple
 from ..base import sums
 from ..base.errors import about
 from ..trace import pages, rows
-from ..trace import text as trace
+from ..trace.formats import EventFormat, parse_formats
+from ..trace.layouts import Layout, parse_layouts
+from ..trace.stats import CpuStats, parse_stats
+from ..trace.text import MAX_LINE, Malformed, Record, TraceReader, read_lines, thread_names
 from . import counters
 
 try:
@@ -73,7 +76,7 @@ class Cpu:
     losses: list[Loss] = field(default_factory=list)
     first_ns: int | None = None
     last_ns: int | None = None
-    stats: trace.CpuStats | None = None
+    stats: CpuStats | None = None
     backwards: int = 0
     turned_ns: tuple[int, int] = (0, 0)
 
@@ -152,11 +155,11 @@ class Collected:
     form: str
     cpus: dict[int, Cpu]
     layout: pages.PageLayout | None = None
-    layouts: dict[int, rows.Layout] = field(default_factory=dict)
-    formats: dict[str, list[trace.EventFormat]] = field(default_factory=dict)
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    formats: dict[str, list[EventFormat]] = field(default_factory=dict)
     comms: dict[int, str] = field(default_factory=dict)
     recorded: Counter[str] = field(default_factory=Counter)
-    unreadable: list[trace.Malformed] = field(default_factory=list)
+    unreadable: list[Malformed] = field(default_factory=list)
     text_whole: bool = False
 
     @property
@@ -224,11 +227,11 @@ class Collected:
             name = f"{layout.system}/{layout.event}" if layout else f"unknown_{number}"
             self.recorded[name] += int(count)
 
-    def _lines(self) -> Iterator[trace.Record]:
+    def _lines(self) -> Iterator[Record]:
         """The records of the kernel's text; holes and lines that are not records are written down."""
         path = os.path.join(self.directory, "raw", _TEXT + ("" if self.text_whole else ".part"))
         with about(path), open(path, "rb") as stream:
-            reader = trace.TraceReader(self._text_lines(stream), self.formats)
+            reader = TraceReader(self._text_lines(stream), self.formats)
             for record in reader:
                 cpu = self._cpu(record.cpu)
                 for lost in reader.holes.pop(record.cpu, ()):
@@ -250,8 +253,8 @@ class Collected:
 
     def _text_lines(self, stream: BinaryIO) -> Iterator[bytes]:
         """Lines of the text, without the last one of a stream that was cut off."""
-        for line in trace.read_lines(stream):
-            if line.endswith(b"\n") or len(line) >= trace.MAX_LINE or self.text_whole:
+        for line in read_lines(stream):
+            if line.endswith(b"\n") or len(line) >= MAX_LINE or self.text_whole:
                 yield line
 
 
@@ -267,14 +270,14 @@ def read(directory: str) -> Collected:
         # Of a CPU without a record there is no file.
         found.cpus.setdefault(number, Cpu(number, whole=True)).stats = counts
     if os.path.exists(os.path.join(directory, "comms.txt")):
-        found.comms = trace.thread_names(_content(directory, "comms.txt"))
+        found.comms = thread_names(_content(directory, "comms.txt"))
     found.cpus = dict(sorted(found.cpus.items()))
     return found
 
 
 def _read_pages(directory: str, names: Sequence[str]) -> Collected:
     layout = pages.parse_header_page(_text(directory, "header.txt"))
-    layouts = rows.parse_layouts(_text(directory, "formats.txt"))
+    layouts = parse_layouts(_text(directory, "formats.txt"))
     cpus: dict[int, Cpu] = {}
     for name in names:
         found = _PAGES.fullmatch(name)
@@ -285,16 +288,16 @@ def _read_pages(directory: str, names: Sequence[str]) -> Collected:
 
 def _read_text(directory: str, names: Sequence[str]) -> Collected:
     with about("formats.txt"):
-        formats = trace.parse_formats(_text(directory, "formats.txt"))
+        formats = parse_formats(_text(directory, "formats.txt"))
     return Collected(directory, "text", {}, formats=formats, text_whole=_TEXT in names)
 
 
-def _stats(directory: str) -> dict[int, trace.CpuStats]:
+def _stats(directory: str) -> dict[int, CpuStats]:
     """The counts of the ring buffer; nothing when the host did not come to tell them."""
     if not os.path.exists(os.path.join(directory, "stats.txt")):
         return {}
     with about("stats.txt"):
-        return trace.parse_stats(_text(directory, "stats.txt"))
+        return parse_stats(_text(directory, "stats.txt"))
 
 
 def _text(directory: str, name: str) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 
 from ..base.errors import ForeignError, about
 from ..base.files import read_file, read_json
-from ..trace import rows, text
+from ..trace import rows
+from ..trace.formats import parse_formats
+from ..trace.text import TraceReader, read_lines
 from . import accounts
 from .patched import parse_report
 
@@ -52,9 +54,9 @@ class HostRecords:
         yield from accounts.read(self.directory).batches(origin)
 
     def _text(self, origin: rows.Origin) -> Iterator[rows.pa.RecordBatch]:
-        formats = text.parse_formats(_read(self.directory, "formats.txt"))
+        formats = parse_formats(_read(self.directory, "formats.txt"))
         with open(os.path.join(self.directory, self.printed), "rb") as stream:
-            reader = text.TraceReader(text.read_lines(stream), formats)
+            reader = TraceReader(read_lines(stream), formats)
             yield from rows.text_batches(reader, formats, origin)
         if reader.malformed_count:
             bad = reader.malformed[0]

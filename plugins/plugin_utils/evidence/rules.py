@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..base.datafile import Node
-from ..trace.text import Record, Value
+from ..trace.formats import Value
+from ..trace.text import Record
 
 MAX_NAMED = 5
 """How many offending records a sentence names."""

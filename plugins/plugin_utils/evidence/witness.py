@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..trace.text import EventFormat, Record
+from ..trace.formats import EventFormat
+from ..trace.text import Record
 
 EVENTS = (
     "kmem:kmalloc",

@@ -31,7 +31,9 @@ from ..evidence.expect import Expect
 from ..evidence.patched import parse_report
 from ..evidence.relocations import expected_sites
 from ..evidence.rules import Check, Rule, Selector
-from ..trace import text as trace
+from ..trace.formats import EventFormat, parse_formats
+from ..trace.stats import CpuStats, parse_stats
+from ..trace.text import TraceReader, read_lines
 
 STEPS = (
     "facts",
@@ -517,9 +519,9 @@ def _console_tail(host: Host) -> list[str]:
 # -- the trace ---------------------------------------------------------------------------------------
 
 
-def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
+def _judge_stats(host: Host) -> dict[int, CpuStats]:
     with about("stats.txt"):
-        stats = trace.parse_stats(read_file(host, "stats.txt"))
+        stats = parse_stats(read_file(host, "stats.txt"))
     cpus = host.facts.get("cpus")
     if not isinstance(cpus, int) or isinstance(cpus, bool) or cpus < 1:
         raise ForeignError("no number 'cpus': it is not known of how many CPUs there must be records", "facts.json")
@@ -542,9 +544,9 @@ def _judge_stats(host: Host) -> dict[int, trace.CpuStats]:
     return stats
 
 
-def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, trace.CpuStats] | None) -> None:
+def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, CpuStats] | None) -> None:
     with about("formats.txt"):
-        formats = trace.parse_formats(read_file(host, "formats.txt"))
+        formats = parse_formats(read_file(host, "formats.txt"))
     absent = [event for event in _planned(host) if event not in formats]
     if absent:
         raise ForeignError(f"no format of {', '.join(absent[:MAX_NAMED])}", "formats.txt")
@@ -552,7 +554,7 @@ def _judge_trace(host: Host, expect: Expect, stats: Mapping[int, trace.CpuStats]
         return
     checks = [(rule, rule.begin()) for rule in expect.rules]
     with _open(host, "trace.txt") as stream:
-        reader = trace.TraceReader(trace.read_lines(stream), formats)
+        reader = TraceReader(read_lines(stream), formats)
         _feed(host, reader, checks)
     if _whole(host, reader, stats):
         for rule, check in checks:
@@ -582,7 +584,7 @@ def _place(rule: Rule) -> str:
     return f"[{os.path.basename(rule.place.path)}:{rule.place.line}]"
 
 
-def _feed(host: Host, reader: trace.TraceReader, checks: Sequence[tuple[Rule, Check]]) -> None:
+def _feed(host: Host, reader: TraceReader, checks: Sequence[tuple[Rule, Check]]) -> None:
     takers: dict[str, list[tuple[Check, Selector]]] = {}
     for rule, check in checks:
         for selector in rule.selectors():
@@ -599,7 +601,7 @@ def _feed(host: Host, reader: trace.TraceReader, checks: Sequence[tuple[Rule, Ch
                 check.see(record, selector)
 
 
-def _fields_fit(host: Host, expect: Expect, formats: Mapping[str, list[trace.EventFormat]]) -> bool:
+def _fields_fit(host: Host, expect: Expect, formats: Mapping[str, list[EventFormat]]) -> bool:
     """Does every event that a rule names exist, and have the fields that the rule asks for?"""
     good = True
     optional = {f"called_{item['function']}" for item in _unresolved(host)}
@@ -626,7 +628,7 @@ def _fields_fit(host: Host, expect: Expect, formats: Mapping[str, list[trace.Eve
     return good
 
 
-def _wrong_type(selector: Selector, forms: Sequence[trace.EventFormat]) -> str:
+def _wrong_type(selector: Selector, forms: Sequence[EventFormat]) -> str:
     """Why a condition can never hold, whatever is recorded: it compares a text with a number; nothing when it can."""
     for test in selector.conditions:
         kinds = {form.kinds[test.field] for form in forms if test.field in form.kinds}
@@ -636,7 +638,7 @@ def _wrong_type(selector: Selector, forms: Sequence[trace.EventFormat]) -> str:
     return ""
 
 
-def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuStats] | None) -> bool:
+def _whole(host: Host, reader: TraceReader, stats: Mapping[int, CpuStats] | None) -> bool:
     """Is every record there and readable?  Rules say nothing about a trace with holes."""
     before = len(host.findings)
     for bad in reader.malformed[:3]:
@@ -661,7 +663,7 @@ def _whole(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuS
     return host.whole
 
 
-def _judge_cpus(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace.CpuStats]) -> None:
+def _judge_cpus(host: Host, reader: TraceReader, stats: Mapping[int, CpuStats]) -> None:
     """Has each CPU as many records as the kernel counted there, and of the time that it tells?"""
     for cpu in sorted(set(stats) | set(reader.per_cpu)):
         found, promised = reader.per_cpu[cpu], stats[cpu].entries if cpu in stats else 0
@@ -671,7 +673,7 @@ def _judge_cpus(host: Host, reader: trace.TraceReader, stats: Mapping[int, trace
             host.add("missing", "trace.txt", f"cpu{cpu}: records of a time at which stats.txt says there were none")
 
 
-def _in_time(stats: trace.CpuStats, first: int, last: int) -> bool:
+def _in_time(stats: CpuStats, first: int, last: int) -> bool:
     """Were the records written since the oldest page of the buffer was begun, and before it was looked at?
 
     A CPU may read the clock of another a little off, so a second more is allowed.
@@ -726,9 +728,9 @@ def _judge_witness(host: Host, target: str) -> None:
     if not host.whole:
         return
     with about("witness_stats.txt"):
-        stats = trace.parse_stats(read_file(host, "witness_stats.txt"))
+        stats = parse_stats(read_file(host, "witness_stats.txt"))
     with about("formats.txt"):
-        formats = trace.parse_formats(read_file(host, "formats.txt"))
+        formats = parse_formats(read_file(host, "formats.txt"))
     lost, entries = (sum(getattr(count, key) for count in stats.values()) for key in ("lost", "entries"))
     if lost:
         host.add("missing", "witness_stats.txt", f"{lost} of the kernel's own events are lost: not compared")
@@ -736,7 +738,7 @@ def _judge_witness(host: Host, target: str) -> None:
         host.add("note", "formats.txt", "the kernel's own events do not name where they come from: not compared")
     else:
         with _open(host, "witness.txt") as stream:
-            reader = trace.TraceReader(trace.read_lines(stream), formats)
+            reader = TraceReader(read_lines(stream), formats)
             found = witness.count(reader, target)
         if reader.malformed_count or reader.lost:
             bad = reader.malformed[0].line if reader.malformed else 0

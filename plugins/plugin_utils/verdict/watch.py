@@ -25,9 +25,8 @@ from ..evidence import accounts as collection
 from ..evidence import counters, host_records
 from ..evidence.expect import Expect, Taint
 from ..evidence.policy import Policy
-from ..trace import clocks, dataset, pages
-from ..trace import rows as records
-from ..trace import text as trace
+from ..trace import clocks, dataset, pages, rows
+from ..trace.text import TraceReader, read_lines
 from . import verify
 
 STEPS = (
@@ -152,7 +151,7 @@ class _Accounts:
     def _write_table(self, collected: collection.Collected) -> int:
         host = self.host
         system = str(host.facts.get("system") or host.info.get("system") or "unknown")
-        origin = records.Origin(host.name, str(host.facts.get("release") or ""), self._sites(), self._moments())
+        origin = rows.Origin(host.name, str(host.facts.get("release") or ""), self._sites(), self._moments())
         return dataset.write(self.top, self.run_id, system, host.name, collected.batches(origin))
 
     def _sites(self) -> dict[str, str]:
@@ -177,7 +176,7 @@ class _Accounts:
         if collected.form != "pages":
             return
         with open(self.host.file("trace.txt"), "rb") as stream:
-            reader = trace.TraceReader(trace.read_lines(stream), {})
+            reader = TraceReader(read_lines(stream), {})
             for _record in reader:
                 pass
         if reader.entries is None:
@@ -222,7 +221,7 @@ def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, A
 
     Raises InputError when a package is missing, ForeignError when run.json is missing or unusable.
     """
-    missing = pages.NUMPY_ERROR or records.ARROW_ERROR or dataset.PARQUET_ERROR
+    missing = pages.NUMPY_ERROR or rows.ARROW_ERROR or dataset.PARQUET_ERROR
     if missing:
         raise InputError(f"{missing}: install what requirements/collect.txt names on the control node")
     known = verify.read_run(run_dir)["hosts"]
