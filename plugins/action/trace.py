@@ -9,10 +9,11 @@ import re
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.rates import measured_rate
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.witness import EVENTS
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.tracefs import event_paths, instance_name, measured_rate
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.tracefs import event_paths, instance_name
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 
 LARGEST = 1 << 24

@@ -55,7 +55,7 @@ options:
     type: bool
     default: false
   mode:
-    description: How the collection is called in C(stream.json).
+    description: How the watch is called in C(stream.json).
     type: str
     choices:
       - stream

@@ -58,7 +58,7 @@ options:
   buffer_seconds:
     description:
       - Makes the buffer of each processor larger than O(buffer_size_kb) when it has to hold the records of so many
-        seconds. The rate is the highest that the newest collection of this host measured (C(peak) in its
+        seconds. The rate is the highest that the newest watch of this host measured (C(peak) in its
         C(stream.json)), looked for in the other runs beside O(run_dir); without one O(buffer_size_kb) is taken.
     type: float
   witness:

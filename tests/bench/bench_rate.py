@@ -23,7 +23,8 @@ from bench_calls import CALLS, HOST, ROOT, build, machine, on_a_guest, send, sou
 from guests import Lab
 
 sys.path.insert(0, str(ROOT / ".collections"))
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream, Streams
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts
 
 SECONDS = 20
@@ -71,15 +72,15 @@ def run(lab: Lab, directory: Path, rate: int) -> Try:
     before = int(lab.ssh(HOST, f"cat {COUNTER}"))
     jobs: list[subprocess.Popen] = []
 
-    def live(_hosts: stream.Hosts) -> None:
+    def live(_hosts: Streams) -> None:
         jobs.append(subprocess.Popen(argv(lab, f"sh /tmp/bench/rate.sh {rate} {SECONDS}")))
 
-    def ended(_hosts: stream.Hosts) -> bool:
+    def ended(_hosts: Streams) -> bool:
         return bool(jobs) and jobs[0].poll() is not None
 
     for final in (False, True):
-        host = stream.Host(HOST, lambda command: argv(lab, command), str(directory), "bench", [EVENT])
-        stream.collect([host], ended, quiet, final=final, on_live=None if final else live)
+        host = HostStream(HOST, lambda command: argv(lab, command), str(directory), "bench", [EVENT])
+        rounds.collect([host], ended, quiet, final=final, on_live=None if final else live)
         if host.error or jobs[0].returncode:
             sys.exit(f"bench_rate.py: the stream or the calls failed: {host.error}")
     calls = int(lab.ssh(HOST, f"cat {COUNTER}")) - before

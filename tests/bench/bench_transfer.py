@@ -33,7 +33,8 @@ import paramiko
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests" / "fleet")]
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream
 from fleet import EVENT, INSTANCE, Fleet, SimulatedHost, stats
 from writer import F_SETPIPE_SZ, PER_PAGE, records
 
@@ -149,9 +150,9 @@ def run_stream(plan: dict, packers: Sequence[str]) -> None:
         words = [*plan["enter"], "ssh", *plan["options"], f"root@{address}"]
         directory = pathlib.Path(plan["place"], name)
         directory.mkdir()
-        hosts.append(stream.Host(name, lambda command, words=words: [*words, command], str(directory), INSTANCE,
+        hosts.append(HostStream(name, lambda command, words=words: [*words, command], str(directory), INSTANCE,
                                  [EVENT], packers))  # fmt: skip
-    stream.collect(
+    rounds.collect(
         hosts, lambda _hosts: bool(select.select([sys.stdin], [], [], 0)[0]), lambda _line: None, final=True,
     )  # fmt: skip
     assert [host.error for host in hosts] == [""] * len(hosts)

@@ -11,22 +11,23 @@ import pathlib
 import select
 import sys
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream
 from fleet import EVENT, INSTANCE
 
 
-def host(place: pathlib.Path, name: str, address: str) -> stream.Host:
+def host(place: pathlib.Path, name: str, address: str) -> HostStream:
     """One host of the stream."""
     directory = place / name
     directory.mkdir(parents=True, exist_ok=True)
     words = [*os.environ["ENTER"].split(), "ssh", *os.environ["SSH_OPTIONS"].split("\n"), f"root@{address}"]
-    return stream.Host(name, lambda command: [*words, command], str(directory), INSTANCE, [EVENT])
+    return HostStream(name, lambda command: [*words, command], str(directory), INSTANCE, [EVENT])
 
 
 def main() -> None:
     place, rest = pathlib.Path(sys.argv[1]), sys.argv[2:]
     hosts = [host(place, name, address) for name, address in zip(rest[::2], rest[1::2], strict=True)]
-    stream.collect(
+    rounds.collect(
         hosts, lambda _hosts: bool(select.select([sys.stdin], [], [], 0)[0]), print, final=True,
         on_live=lambda _hosts: print("live", flush=True),
     )  # fmt: skip

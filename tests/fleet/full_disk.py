@@ -11,7 +11,8 @@ import pathlib
 import sys
 import time
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream
 from fleet import UNIT
 
 
@@ -21,9 +22,9 @@ def main() -> None:
     for name in ("one", "two"):
         (place / name).mkdir()
         words = [sys.executable, str(UNIT / "stream_host.py"), "full", os.devnull]
-        hosts.append(stream.Host(name, lambda command, words=words: [*words, command], str(place / name), "kedr", []))
+        hosts.append(HostStream(name, lambda command, words=words: [*words, command], str(place / name), "kedr", []))
     end = time.monotonic() + 60
-    stream.collect(hosts, lambda _hosts: time.monotonic() > end, lambda _line: None, final=True)
+    rounds.collect(hosts, lambda _hosts: time.monotonic() > end, lambda _line: None, final=True)
     for host in hosts:
         print(f"{host.error}|{sum(path.stat().st_size for path in (place / host.name).glob('raw/*.pages.part'))}")
 

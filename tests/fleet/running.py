@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream
 from fleet import EVENT, HERE, INSTANCE, Fleet, SimulatedHost
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / ".collections")}
@@ -67,11 +67,11 @@ def children() -> list[str]:
     return found
 
 
-def streams(fleet: Fleet, place: pathlib.Path) -> list[stream.Host]:
+def streams(fleet: Fleet, place: pathlib.Path) -> list[HostStream]:
     """The hosts of a fleet as the stream takes them; their files go below ``place``."""
     found = []
     for host in fleet.hosts:
         directory = place / host.name
         directory.mkdir(parents=True, exist_ok=True)
-        found.append(stream.Host(host.name, fleet.argv(host), str(directory), INSTANCE, [EVENT]))
+        found.append(HostStream(host.name, fleet.argv(host), str(directory), INSTANCE, [EVENT]))
     return found

@@ -17,17 +17,19 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
 from running import ENVIRONMENT
 
 TRACING = pathlib.Path("/sys/kernel/tracing")
 CONTROL = """
 import select, sys
-from ansible_collections.kedr.lab.plugins.plugin_utils import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream
 directory, instance = sys.argv[1:]
-host = stream.Host("here", lambda command: ["sh", "-c", command], directory, instance, ["ftrace/print"])
-stream.collect([host], lambda hosts: bool(select.select([sys.stdin], [], [], 0)[0]), lambda line: None,
+host = HostStream("here", lambda command: ["sh", "-c", command], directory, instance, ["ftrace/print"])
+rounds.collect([host], lambda hosts: bool(select.select([sys.stdin], [], [], 0)[0]), lambda line: None,
                final=True, on_live=lambda hosts: print("live", flush=True))
 print(host.complete, host.error)
 """
@@ -79,8 +81,8 @@ class Marker:
             os.close(self.file)
 
 
-def here(instance: pathlib.Path, place: pathlib.Path, environment: tuple[str, ...] = ()) -> stream.Host:
-    return stream.Host(
+def here(instance: pathlib.Path, place: pathlib.Path, environment: tuple[str, ...] = ()) -> HostStream:
+    return HostStream(
         "here", lambda command: ["env", *environment, "sh", "-c", command], str(place), instance.name, ["ftrace/print"]
     )
 
@@ -95,10 +97,10 @@ def test_two_rounds_bring_every_record_once(instance: pathlib.Path, tmp_path: pa
     marker = Marker(instance)
     with marker.running():
         first = here(instance, tmp_path)
-        stream.collect([first], lambda hosts: first.records.total() > 1000, print, final=False)
+        rounds.collect([first], lambda hosts: first.records.total() > 1000, print, final=False)
         assert (first.done, first.complete, first.form) == (True, False, "pages")
     second = here(instance, tmp_path)
-    stream.collect([second], lambda hosts: True, print, final=True)
+    rounds.collect([second], lambda hosts: True, print, final=True)
     assert second.complete, second.error
     read, lost, left = counts(tmp_path)
     assert (second.records.total(), marker.written, left) == (read, read + lost, 0)
@@ -114,7 +116,7 @@ def test_pages_have_the_size_that_they_have_in_this_instance(instance: pathlib.P
     marker.write(2000)
     os.close(marker.file)
     host = here(instance, tmp_path)
-    stream.collect([host], lambda hosts: True, print, final=True)
+    rounds.collect([host], lambda hosts: True, print, final=True)
     assert host.complete, host.error
     read, lost, left = counts(tmp_path)
     assert (host.records.total(), marker.written, left) == (read, read + lost, 0)
@@ -131,10 +133,10 @@ def test_text_is_read_where_dd_cannot_read_without_waiting(instance: pathlib.Pat
     place = tmp_path / "here"
     with marker.running():
         first = here(instance, place, environment)
-        stream.collect([first], lambda hosts: first.records.total() > 1000, print, final=False)
+        rounds.collect([first], lambda hosts: first.records.total() > 1000, print, final=False)
         assert (first.done, first.form) == (True, "text"), first.error
     second = here(instance, place, environment)
-    stream.collect([second], lambda hosts: True, print, final=True)
+    rounds.collect([second], lambda hosts: True, print, final=True)
     assert second.complete, second.error
     text = (place / "raw" / "trace_pipe.txt").read_text()
     read, lost, left = counts(place)

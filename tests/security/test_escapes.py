@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.protocol import Parser
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab import action as lab_action
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab import guest, image
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import junit
@@ -111,9 +111,9 @@ def test_the_console_of_a_guest_and_the_log_of_a_tool_are_told_in_words(tmp_path
 
 def test_nothing_that_a_stream_says_steers_the_terminal() -> None:
     with pytest.raises(ForeignError) as caught:
-        list(stream.Parser("n", begun=True).feed(f"v {EVIL}\n".encode()))
+        list(Parser("n", begun=True).feed(f"v {EVIL}\n".encode()))
     assert steering(str(caught.value)) == set()
-    parser = stream.Parser("n", begun=True, failure=" ")
+    parser = Parser("n", begun=True, failure=" ")
     list(parser.feed(f"|{EVIL}\n".encode()))
     assert steering(parser.failure) == set()
 

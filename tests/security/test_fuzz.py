@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import sums
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import conditions, stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import jobs
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.protocol import Parser
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes import cdecl
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, counters, host_records, splats
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
@@ -160,7 +161,7 @@ def scanned(data: bytes) -> None:
 
 
 def streamed(data: bytes) -> None:
-    parser = stream.Parser("n")
+    parser = Parser("n")
     for start in range(0, len(data), 7):
         list(parser.feed(data[start:start + 7]))
 
@@ -268,9 +269,9 @@ def test_a_directory_of_a_host_is_read_or_refused(
 @fuzzed
 @given(data=st.data())
 def test_what_a_command_on_a_host_answers_is_told(data: st.DataObject) -> None:
-    job = conditions.Job("one", ["cat"], data.draw(changed(ANSWER)), nonce="n")
+    job = jobs.Job("one", ["cat"], data.draw(changed(ANSWER)), nonce="n")
     job.start()
-    conditions.wait_for([job], 30)
+    jobs.wait_for([job], 30)
     output, status, error = job.result()
     assert isinstance(output, bytes)
     assert isinstance(error, str)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import conditions
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import jobs
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell as hostshell
 from guests import ROOT, Run, Verify, start_lab, stop_lab
 
@@ -117,7 +117,7 @@ mkdir -m 700 /var/tmp/kedr-{token}; echo ours >/var/tmp/kedr-{token}/out.txt
 echo >/var/tmp/kedr-{token}/err.txt
 as_nobody 'mkdir -m 755 {OURS}; echo forged >{OURS}/out.txt; echo >{OURS}/err.txt'
 """
-    program = hostshell.load_script("programs") + conditions._END
+    program = hostshell.load_script("programs") + jobs._END
     answer, dummy = on_host(attack, shell, program, ":", k_job=token)
     assert answer.text("out") == "ours\n"
 

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names of trace events and instances, and the files that a collected trace is kept in."""
+"""What a host's tracefs is asked for: names of events and instances, and how much of a log is taken."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
 from collections.abc import Iterable
 
@@ -16,7 +13,7 @@ from ..base.foreign import printable
 
 _EVENT = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):([A-Za-z_][A-Za-z0-9_]*)\Z")
 LOG_LIMIT = 20 << 20
-"""Bytes of a kernel log, and of a trace, that are taken at most; a log and two traces fit into hostshell.MAX_ANSWER."""
+"""Bytes of a kernel log, and of a trace, that are taken at most; a log and two traces fit into shell.MAX_ANSWER."""
 _INSTANCE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?\Z")
 
 
@@ -37,18 +34,6 @@ def instance_name(name: str) -> str:
         raise InputError(f"'{printable(name, 80)}' cannot name a trace instance: letters, digits, '.', '_' and '-' are "
                          "allowed, and no '.' or '-' in front")
     return name or ""
-
-
-def measured_rate(runs_dir: str, host: str) -> int:
-    """The highest rate in bytes a second that the newest collection of `host` with records measured; 0 for none."""
-    found: list[tuple[float, int]] = []
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(runs_dir):
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                with open(os.path.join(entry.path, host, "stream.json"), encoding="utf-8") as stream:
-                    about = json.load(stream)
-                found.append((float(about["ended"]), int(about["peak"])))
-    return max((one for one in found if one[1] > 0), default=(0.0, 0))[1]
 
 
 def log_of_run(log: bytes, run: str) -> tuple[bytes, bool]:

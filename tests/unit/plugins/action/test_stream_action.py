@@ -15,8 +15,9 @@ import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.action import stream as stream_action
 from ansible_collections.kedr.lab.plugins.modules import stream as stream_module
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import watch as watching
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.reach import PLACE
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 
 from .test_run_and_verdict import do
 
@@ -43,7 +44,7 @@ def test_the_documentation_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(("options", "why"), [
-    ({}, "nothing says when the collection ends"),
+    ({}, "nothing says when the watch ends"),
     ({"duration": 0}, "duration: 0.0 is out of range"),
     ({"duration": -1}, "duration: -1.0 is out of range"),
     ({"duration": float("nan")}, "duration: nan is out of range"),
@@ -61,7 +62,7 @@ def test_a_condition_that_makes_no_sense_is_refused(tmp_path: pathlib.Path, opti
     assert (refused["status"], refused["kind"], refused["reason"]) == ("failed", "INFRA", result["msg"])
 
 
-def test_a_file_that_is_there_cannot_end_a_collection_that_has_yet_to_begin(tmp_path: pathlib.Path) -> None:
+def test_a_file_that_is_there_cannot_end_a_watch_that_has_yet_to_begin(tmp_path: pathlib.Path) -> None:
     end = tmp_path / "end"
     end.touch()
     assert f"{end} is there already" in watch(tmp_path, check=True, file=str(end))["msg"]
@@ -86,7 +87,7 @@ def test_a_command_of_which_nothing_came_is_a_failed_step(tmp_path: pathlib.Path
 def test_a_host_that_stands_still_during_a_snapshot_is_given_up(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_action, "ANSWER", 1.0)
+    monkeypatch.setattr(watching, "ANSWER", 1.0)
     hosts = [{**HOST, "name": "still", "argv": ["/bin/sh", "-c", f"exec sleep 1000; {PLACE}"]}, HOST]
     begun = time.monotonic()
     result = watch(tmp_path, hosts=hosts, command="exit 0")
@@ -113,7 +114,7 @@ def test_what_cannot_be_written_of_one_host_is_told_and_stops_no_other(
 ) -> None:
     for name in ("clocks.jsonl", "command.txt"):
         (tmp_path / "one" / name).mkdir(parents=True)
-    monkeypatch.setattr(stream_action.clocks, "dump", lambda _pairs: "a pair\n")
+    monkeypatch.setattr(clocks, "dump", lambda _pairs: "a pair\n")
     hosts = [{**HOST, "name": name} for name in ("one", "two")]
     result = watch(tmp_path, hosts=hosts, command="exit 0")
     assert result["failed"] is True
@@ -134,14 +135,3 @@ def test_more_hosts_than_a_process_usually_may_have_files_for(tmp_path: pathlib.
         resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
     for number in range(10):
         assert json.loads((tmp_path / f"host{number}" / "stream.json").read_text())["command"]["status"] == 0
-
-
-def test_a_rate_counts_what_came_last_and_never_over_less_than_two_seconds() -> None:
-    host = stream.Host("one", lambda command: [command], "/nowhere", "kedr", [])
-    lane = stream_action.Lane(host, lambda command: [command], [])
-    for now, written, last, peak in [
-        (10.0, 0, False, 0), (11.0, 900, False, 0), (12.0, 1000, False, 500), (12.5, 2500, True, 750),
-    ]:  # fmt: skip
-        host.written = written
-        stream_action._measure(lane, now, last)
-        assert lane.peak == peak

@@ -14,9 +14,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import sums
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.bounded import MAX_PREAMBLE
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.collect import stream
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.protocol import Packet, Parser, Word
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.rounds import Limits
+from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream, Streams
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,31 +28,31 @@ from ..stream_host import BEHAVIOURS, PAGE, packet
 
 PROGRAM = pathlib.Path(__file__).parents[1] / "stream_host.py"
 GOOD = ("good", "good-gzip", "good-zstd", "slow-start", "stumbling", "loud")
-LIMITS = stream.Limits(start=20.0, silence=9.0, packet=12.0, end=15.0, attempts=1, bytes=20 << 20)
+LIMITS = Limits(start=20.0, silence=9.0, packet=12.0, end=15.0, attempts=1, bytes=20 << 20)
 HOSTILE = {
     "silent": "it did not stream within 20 s",
     "gone": "the connection ended before the trace did (ssh: connect to host gone: \\x1b[1mConnection refused)",
-    "chatter": "the host does not answer, it only talks",
+    "chatter": f"{MAX_PREAMBLE} bytes came from the host, and no answer began",
     "failing": "no �� trace \\x1b[2J\\x1b]0;title\\x07 here",
-    "stubborn": "the host sent a line that means nothing: nonsense",
-    "endless-lines": "the host sent a line that means nothing: xyz",
-    "endless-line": "the host sent a line without end",
-    "endless-beats": "the host only talks",
+    "stubborn": "a line from the host cannot be understood: nonsense",
+    "endless-lines": "a line from the host cannot be understood: xyz",
+    "endless-line": f"the host sent a line of more than {MAX_PREAMBLE} bytes",
+    "endless-beats": "the host sent more than 100000 lines and no packet between them",
     "endless-end": "no packet came for 12 s after the end",
-    "endless-texts": "the host sends its texts again and again",
+    "endless-texts": "the host sent more than 32 packets without a number",
     "endless-drain": "it did not end within 15 s",
     "endless-pages": "the host sent more than 20971520 bytes of trace",
-    "invalid-utf8": "the host sent a line that means nothing: ��� \\x1b[2J",
+    "invalid-utf8": "a line from the host cannot be understood: ��� \\x1b[2J",
     "wrong-sum": "a packet of cpu0:1 was damaged on the way: its checksum differs",
     "wrong-number": "packet 7 came where 1 was expected",
     "no-number": "pages of 'cpu0:1' came without a number",
-    "path": "the host sent a packet that makes no sense: packet pages ../../../../tmp/x:1 1 4096",
+    "path": "the heading of a packet cannot be understood: packet pages ../../../../tmp/x:1 1 4096",
     "path-cpu": "a packet names pages that it does not hold: cpu0-x:1",
     "too-few": "a packet names pages that it does not hold: cpu0:2",
     "too-many": "a packet holds more than it names: cpu0:1",
     "twice": "a packet names pages that it does not hold: cpu0:1,cpu0:1",
     "nonsense-pages": "the trace that came cannot be read: page 0 claims ",
-    "huge-packet": "the host sent a packet that makes no sense: packet pages cpu0:1 1 999999999 999999999 -",
+    "huge-packet": "the heading of a packet cannot be understood: packet pages cpu0:1 1 999999999 999999999 -",
     "unfinished": "nothing came for 9 s",
     "early": "a packet of pages came where none was expected",
     "bomb-gzip": "a packet does not hold the 4096 bytes that were announced",
@@ -61,11 +65,11 @@ MAX_MEMORY = 200 << 20
 """Bytes that the control process may take more with all these hosts at once."""
 
 
-def host(name: str, place: pathlib.Path, behaviour: str = "") -> stream.Host:
+def host(name: str, place: pathlib.Path, behaviour: str = "") -> HostStream:
     directory = place / name
     directory.mkdir(exist_ok=True)
     words = [sys.executable, str(PROGRAM), behaviour or name, str(place / f"{name}.started")]
-    return stream.Host(name, lambda command: [*words, command], str(directory), "kedr", ["a/b"])
+    return HostStream(name, lambda command: [*words, command], str(directory), "kedr", ["a/b"])
 
 
 def peak() -> int:
@@ -88,16 +92,16 @@ class Outcome:
         begun = time.monotonic()
         before = forget_peak()
 
-        def on_live(hosts: stream.Hosts) -> None:
+        def on_live(hosts: Streams) -> None:
             assert not self.live_at
             self.live_at = time.monotonic() - begun
 
-        def until(hosts: stream.Hosts) -> bool:
+        def until(hosts: Streams) -> bool:
             counts = {name: each.records.total() for name, each in hosts.items()}  # as a condition on records does
             came = counts["stumbling"] == 4 and all(counts[name] == 6 for name in GOOD if name.startswith("good"))
             return bool(came and self.live_at) or time.monotonic() - begun > 90
 
-        stream.collect(list(self.hosts.values()), until, self.lines.append, final=True, on_live=on_live, limits=LIMITS)
+        rounds.collect(list(self.hosts.values()), until, self.lines.append, final=True, on_live=on_live, limits=LIMITS)
         self.memory = peak() - before
 
 
@@ -135,8 +139,8 @@ def test_a_lost_connection_is_taken_up_again_and_told(outcome: Outcome) -> None:
     assert (stumbling.error, stumbling.complete, stumbling.lost_connections) == ("", True, 1)
     assert (outcome.place / "stumbling" / "raw" / "cpu0.pages").read_bytes() == PAGE * 2  # nothing twice
     assert sums.damage(str(outcome.place / "stumbling")) == {}
-    (line,) = (line for line in outcome.lines if "taken up again" in line and "stumbling" in line)
-    assert "the connection ended before the trace did (the cable was pulled); it is taken up again" in line
+    (line,) = (line for line in outcome.lines if "connecting again" in line and "stumbling" in line)
+    assert "the connection ended before the trace did (the cable was pulled); connecting again" in line
 
 
 def test_a_host_that_floods_standard_error_is_complete(outcome: Outcome) -> None:
@@ -181,7 +185,7 @@ def test_memory_is_bounded(outcome: Outcome) -> None:
 
 def test_a_paused_stream_goes_on_in_the_same_files(tmp_path: pathlib.Path) -> None:
     first = host("good", tmp_path)
-    stream.collect([first], lambda hosts: hosts["good"].records.total() == 6, [].append, final=False)
+    rounds.collect([first], lambda hosts: hosts["good"].records.total() == 6, [].append, final=False)
     raw = tmp_path / "good" / "raw"
     assert {path.name for path in raw.iterdir() if path.suffix != ".sums"} == {
         "cpu0.pages.part", "cpu3.pages.part", "stream.state"
@@ -189,7 +193,7 @@ def test_a_paused_stream_goes_on_in_the_same_files(tmp_path: pathlib.Path) -> No
     assert sums.damage(str(tmp_path / "good")) == {}
     assert (first.done, first.complete, first.error) == (True, False, "")
     second = host("good", tmp_path)
-    stream.collect([second], lambda hosts: hosts["good"].records.total() == 12, [].append, final=True)
+    rounds.collect([second], lambda hosts: hosts["good"].records.total() == 12, [].append, final=True)
     assert {path.name: path.read_bytes() for path in raw.glob("*.pages")} == {
         "cpu0.pages": PAGE * 2, "cpu3.pages": PAGE * 4
     }  # fmt: skip
@@ -204,7 +208,7 @@ def received(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The directory of a host from which all came, in two rounds."""
     place = tmp_path_factory.mktemp("received")
     for final in (False, True):
-        stream.collect([host("good", place)], lambda hosts: hosts["good"].live, [].append, final=final)
+        rounds.collect([host("good", place)], lambda hosts: hosts["good"].live, [].append, final=final)
     return place / "good"
 
 
@@ -256,7 +260,7 @@ def test_damage_is_told_with_its_place(
 def test_a_packet_that_finds_no_room_leaves_neither_pages_nor_checksums(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, made = stream.Host("h", list, str(tmp_path), "kedr", []), []
+    place, made = HostStream("h", list, str(tmp_path), "kedr", []), []
     place.prepare()
     place._append({"cpu0.pages": PAGE}, "")
 
@@ -266,7 +270,7 @@ def test_a_packet_that_finds_no_room_leaves_neither_pages_nor_checksums(
             raise OSError(28, "No space left on device")
         return f"{digest}\n".encode()
 
-    monkeypatch.setattr(stream.sums, "line", line)
+    monkeypatch.setattr(sums, "line", line)
     with pytest.raises(OSError, match="No space"):
         place._append({"cpu0.pages": PAGE, "cpu1.pages": PAGE}, "")
     assert len(made) == 2
@@ -276,7 +280,7 @@ def test_a_packet_that_finds_no_room_leaves_neither_pages_nor_checksums(
 
 
 def test_records_of_printed_traces_are_counted_whatever_the_names_of_threads(tmp_path: pathlib.Path) -> None:
-    place = stream.Host("h", list, str(tmp_path), "kedr", [])
+    place = HostStream("h", list, str(tmp_path), "kedr", [])
     place.prepare()
     names = ["insmod", "a\nb", "\n" * 15, "x-1 [000]\n", "\n-1 [00"]
     text = "".join(f"{name:>16}-7 [001] ..... 1.000001: a: b\n" for name in names)
@@ -288,13 +292,13 @@ def test_a_state_that_cannot_be_read_is_told(tmp_path: pathlib.Path) -> None:
     (tmp_path / "good" / "raw").mkdir(parents=True)
     (tmp_path / "good" / "raw" / "stream.state").write_text("{")
     broken = host("good", tmp_path)
-    stream.collect([broken], lambda hosts: True, [].append, final=True)
-    assert "stream.state cannot be read: collect into a new run" in broken.error
+    rounds.collect([broken], lambda hosts: True, [].append, final=True)
+    assert "stream.state cannot be read: start a new run" in broken.error
 
 
 def test_an_ssh_that_is_not_there_is_told(tmp_path: pathlib.Path) -> None:
-    missing = stream.Host("missing", lambda command: ["/nowhere/ssh", command], str(tmp_path), "kedr", [])
-    stream.collect([missing], lambda hosts: False, [].append, final=True)
+    missing = HostStream("missing", lambda command: ["/nowhere/ssh", command], str(tmp_path), "kedr", [])
+    rounds.collect([missing], lambda hosts: False, [].append, final=True)
     assert "No such file or directory" in missing.error
 
 
@@ -303,8 +307,8 @@ def test_packets_come_out_whole_however_the_bytes_are_cut(cuts: list[int], packi
     data = b"hello\nkedr-begin abc\nv form pages\nv packing " + packing.encode() + b"\n"
     data += packet("header", "page", 0, b"x" * 300, packing) + packet("pages", "cpu0:1", 1, PAGE, packing)
     data += b"v sent 1\nkedr-end abc\n"
-    parser = stream.Parser("abc")
-    found: list[stream.Packet | stream.Word] = []
+    parser = Parser("abc")
+    found: list[Packet | Word] = []
     for size in [*cuts, len(data)]:
         found += parser.feed(data[:size])
         data = data[size:]
@@ -318,7 +322,7 @@ def test_packets_come_out_whole_however_the_bytes_are_cut(cuts: list[int], packi
 
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_taken_or_refused(data: bytes, begun: bool) -> None:
-    parser = stream.Parser("abc", begun=begun)
+    parser = Parser("abc", begun=begun)
     try:
         list(parser.feed(data + b"\n"))
     except ForeignError as error:

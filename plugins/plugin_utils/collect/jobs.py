@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a collection ends, and the commands that run beside its streams.
-
-A collection ends when the first of its conditions is met: a time, a number of records of all hosts together, a file
-that appears on the control node, or the end of the commands that run on the hosts and on the control node.
-"""
+"""Processes beside the streams of a watch: commands on the hosts and on the control node, readings of clocks."""
 
 from __future__ import annotations
 
@@ -14,21 +10,37 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO
 
 from ..base.errors import ForeignError
 from ..base.foreign import printable
 from ..host import shell
-from . import stream
+from ..trace import clocks
+
+Line = Callable[[str], Sequence[str]]
+"""Makes the command line that runs a command on a host."""
 
 MAX_OUTPUT = 4 << 20
 """Bytes of a command's output that are kept."""
 MAX_ANSWER = 16 << 20
 """Bytes that a host may write; one that writes more is no longer listened to."""
 
-COMMAND_ENDED = "the command has ended"
-"""The condition that was met when the last command has ended."""
+_END = f"""
+for k_base in $k_bases; do
+    ours "$k_base/kedr-$k_job" && [ -f out.txt ] || continue
+    text out {MAX_OUTPUT // 2} <out.txt
+    text err {MAX_OUTPUT // 2} <err.txt
+    break
+done
+end_private "kedr-$k_job"
+"""
+
+_READ_CLOCKS = """
+find_tracing
+choose_place "$k_instance"
+clock_pair during | text clocks
+"""
 
 
 def _content(file: IO[bytes] | None, limit: int) -> bytes:
@@ -126,73 +138,12 @@ class Job:
                     self._process.wait(patience)
 
 
-_END = f"""
-for k_base in $k_bases; do
-    ours "$k_base/kedr-$k_job" && [ -f out.txt ] || continue
-    text out {MAX_OUTPUT // 2} <out.txt
-    text err {MAX_OUTPUT // 2} <err.txt
-    break
-done
-end_private "kedr-$k_job"
-"""
-
-
-@dataclass
-class Conditions:
-    """What ends a collection.  ``None`` is no condition; ``jobs`` end it when all of them have ended."""
-
-    duration: float | None = None
-    events: int | None = None
-    files: Sequence[str] = ()
-    jobs: Sequence[Job] = ()
-    parent: int = 0
-    live_since: float | None = None
-    reason: str = ""
-    tick: Callable[[stream.Hosts], None] = field(default=lambda hosts: None)
-
-    def live(self) -> None:
-        """All hosts stream: the time begins to run."""
-        self.live_since = time.monotonic()
-
-    def met(self, hosts: stream.Hosts) -> bool:
-        """Is a condition met?  Then ``reason`` says which."""
-        self.tick(hosts)
-        self.reason = self.reason or self._reason(hosts)
-        return bool(self.reason)
-
-    def _reason(self, hosts: stream.Hosts) -> str:
-        if self.parent and os.getppid() != self.parent:
-            return "the playbook that started the collection is gone"
-        for path in self.files:
-            if os.path.lexists(path):
-                return f"{path} appeared"
-        if self.live_since is None:
-            return ""
-        if self.duration is not None and time.monotonic() - self.live_since >= self.duration:
-            return f"{self.duration:g} s are over"
-        if self.events is not None:  # counting costs: only when it is asked for
-            records = sum(sum(host.records.values()) for host in hosts.values())
-            if records >= self.events:
-                return f"{records} records came"
-        if hosts and all(host.error for host in hosts.values()):
-            return "no host is left"
-        # Each is looked at: one that writes too much is ended only then.
-        over = [job.ended() or self._is_lost(job, hosts) for job in self.jobs]
-        if over and all(over):
-            return COMMAND_ENDED
-        return ""
-
-    @staticmethod
-    def _is_lost(job: Job, hosts: stream.Hosts) -> bool:
-        """Does it run on a host that nobody listens to any more?  It may stand still, and its end is not waited for."""
-        return job.name in hosts and bool(hosts[job.name].error)
-
-
-def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, files: Mapping[str, bytes],
-               seconds: int, token: str) -> Job:  # fmt: skip
+def script_job(
+    name: str, line: Line, script: bytes, files: Mapping[str, bytes], seconds: int, token: str
+) -> Job:
     """A job that runs a script with its files on a host, as ``kedr.lab.exercise`` does.
 
-    ``line`` makes the command line that reaches the host; ``token`` names the directory on the host, for ``end_job``.
+    ``token`` names the directory on the host, for ``end_job``.
     """
     content = {f"files/{path}": data for path, data in files.items()}
     call = shell.frame(
@@ -203,17 +154,32 @@ def script_job(name: str, line: Callable[[str], Sequence[str]], script: bytes, f
     return Job(name, line(call.command), call.stdin, nonce=call.nonce)
 
 
-def end_job(name: str, line: Callable[[str], Sequence[str]], token: str) -> Job:
+def end_job(name: str, line: Line, token: str) -> Job:
     """A job that ends what a script job with ``token`` still runs on a host, and says what it had printed."""
     call = shell.frame(shell.load_script("programs") + _END, {"k_job": token})
     return Job(name, line(call.command), call.stdin, nonce=call.nonce)
+
+
+def clock_job(name: str, line: Line, instance: str) -> Job:
+    """A job that reads the clocks of a host, see ``clock_readings``."""
+    call = shell.frame(shell.load_script("tracefs", "clocks") + _READ_CLOCKS, {"k_instance": instance})
+    return Job(name, line(call.command), call.stdin, nonce=call.nonce)
+
+
+def clock_readings(job: Job) -> str:
+    """What a clock job that has ended adds to clocks.jsonl; nothing when its answer cannot be used."""
+    try:
+        lines = shell.parse(job.output(), job.nonce).text("clocks").splitlines()
+    except ForeignError:
+        return ""
+    return clocks.dump(clocks.take(lines))
 
 
 def wait_for(jobs: Iterable[Job], seconds: float) -> None:
     """Wait until all jobs have ended, so many seconds at most; then end those that have not."""
     jobs = list(jobs)
     until = time.monotonic() + seconds
-    while time.monotonic() < until and False in [job.ended() for job in jobs]:  # each is looked at, see Conditions
+    while time.monotonic() < until and False in [job.ended() for job in jobs]:  # each is looked at, see Ending
         time.sleep(0.05)
     for job in jobs:
         job.end()
