@@ -25,7 +25,7 @@ ls "$k_tracing/instances"
 def test_marks_in_a_trace_buffer_agree_with_the_offsets_of_the_kernel(lab: Lab, clock: str) -> None:
     call = shell.frame(shell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": clock})
     lines = lab.ssh("one", call.command, stdin=call.stdin).splitlines()
-    before, marks, after = (clocks.Pair(**found) for found in clocks.take(lines))
+    before, marks, after = (clocks.ClockPair(**found) for found in clocks.take(lines))
     assert [pair.when for pair in (before, marks, after)] == ["begin", "during", "end"]
     assert before.clock == marks.clock == clock
     assert before.uncertainty_ns == after.uncertainty_ns == clocks.TIMERS_NS < marks.uncertainty_ns
@@ -37,7 +37,8 @@ def test_marks_in_a_trace_buffer_agree_with_the_offsets_of_the_kernel(lab: Lab, 
 
 def test_a_clock_that_the_kernel_relates_to_nothing_is_related_by_marks(lab: Lab) -> None:
     call = shell.frame(shell.load_script("tracefs", "clocks") + PROGRAM, {"k_clock": "local"})
-    pairs = [clocks.Pair(**found) for found in clocks.take(lab.ssh("one", call.command, stdin=call.stdin).splitlines())]
+    said = lab.ssh("one", call.command, stdin=call.stdin)
+    pairs = [clocks.ClockPair(**found) for found in clocks.take(said.splitlines())]
     assert [pair.clock for pair in pairs] == ["local"] * 3
     first, second, third = pairs
     for one, two in ((first, second), (second, third)):
@@ -63,7 +64,7 @@ def test_a_clock_of_day_that_is_set_in_between_is_seen_at_once(lab: Lab) -> None
     """It jumps by 100 s and back, but for up to a second that ``date`` cuts off, and the time that setting takes."""
     call = shell.frame(shell.load_script("tracefs", "clocks") + STEP, {})
     found = clocks.take(lab.ssh("one", call.command, stdin=call.stdin).splitlines())
-    before, during, marks, after = (clocks.Pair(**one) for one in found)
+    before, during, marks, after = (clocks.ClockPair(**one) for one in found)
     forth, back = (99 * 10**9 - (during.trace_ns - before.trace_ns), 101 * 10**9 + after.trace_ns - during.trace_ns)
     assert forth < during.offset_ns - before.offset_ns <= 100 * 10**9
     assert abs(marks.offset_ns - during.offset_ns) <= marks.uncertainty_ns + during.uncertainty_ns

@@ -211,7 +211,7 @@ def test_trace_cmd_prints_of_the_pages_what_the_kernel_printed(
 ) -> None:
     dat = export(collect, "trace-dat", "snapshot/one")
     shown = subprocess.run(["trace-cmd", "report", "-N", dat], capture_output=True, text=True, check=True).stdout
-    kernel = export(collect, "text", "snapshot/one").read_text()
+    kernel = (collect.host("snapshot") / "trace.txt").read_text()
     assert len(printed(shown)) > CALLS, snapshot.stdout
     assert printed(shown) == printed(kernel)
 

@@ -138,7 +138,7 @@ def test_no_command_sends_what_others_wrote_to_the_terminal(command: str, tmp_pa
     run(evil)
     words = {
         "kedr-collection": [[evil]], "kedr-report": [[evil], [evil / "results.json"]], "kedr-timeline": [[evil]],
-        "kedr-export": [[kind, evil, "-o", tmp_path / "out"] for kind in ("trace-dat", "text", "perfetto", "merged")],
+        "kedr-export": [[kind, evil, "-o", tmp_path / "out"] for kind in ("trace-dat", "perfetto", "merged")],
         "kedr-lint": [[evil / "evil.data"], [evil / "none.data"]],
         "kedr-new": [["--vmlinux", evil / "one" / "facts.json", EVIL], [evil / "evil.data"]],
         "kedr-trace": [["table", evil], ["sql", evil, "-q", f"select {EVIL}"], ["counts", evil]],

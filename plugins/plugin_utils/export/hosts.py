@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is common to all exports: the hosts of a collection, their clocks and tables, files that appear whole."""
+"""What all exports read: the directories of the hosts of a run, their clocks, tables, pages and losses."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..trace.stats import parse_stats
 
 _SIGNS = ("raw", "stream.json", "clocks.jsonl", "trace.txt", "stats.txt")
 """What of a host's directory tells that something was collected from it."""
-MAX_STATS = 64 << 20
-"""Characters of the counts of the ring buffer that are read."""
+MAX_TEXT = 64 << 20
+"""Bytes that a text beside the trace (formats, names of threads, counts) may have."""
 _PAGES = re.compile(r"cpu(\d{1,5})\.pages(?:\.part)?\Z")
 
 
-class Host(NamedTuple):
-    """One host of a collection: its name, its directory, the run directory above it."""
+class HostDir(NamedTuple):
+    """The directory of one host that was watched: the host's name, the directory, and that of the run above it."""
 
     name: str
     directory: str
@@ -34,30 +34,30 @@ def is_host(path: str) -> bool:
     return any(os.path.exists(os.path.join(path, name)) for name in _SIGNS)
 
 
-def hosts(path: str) -> list[Host]:
+def find(path: str) -> list[HostDir]:
     """The host whose directory ``path`` is, or the hosts of a run.  Raises InputError when there is none."""
     if not os.path.isdir(path):
         raise InputError(f"{path}: no such directory; give a run directory, for example runs/latest, or one host's")
     top = os.path.realpath(path)
     if is_host(top):
-        return [Host(os.path.basename(top), top, os.path.dirname(top))]
+        return [HostDir(os.path.basename(top), top, os.path.dirname(top))]
     found = [entry for entry in sorted(os.listdir(top)) if os.path.isdir(os.path.join(top, entry))]
-    chosen = [Host(name, os.path.join(top, name), top) for name in found if is_host(os.path.join(top, name))]
+    chosen = [HostDir(name, os.path.join(top, name), top) for name in found if is_host(os.path.join(top, name))]
     if not chosen:
         raise InputError(f"{path}: nothing was collected here; collect first (playbooks/collect.yml)")
     return chosen
 
 
-def clock(host: Host) -> clocks.Clock:
+def clock(host: HostDir) -> clocks.Clock:
     """The clock of a host; without pairs when none were taken.  Raises ForeignError."""
     path = os.path.join(host.directory, "clocks.jsonl")
     if not os.path.exists(path):
         return clocks.Clock("", ())
     with about(path):
-        return clocks.parse(read_file(path, MAX_STATS).decode("utf-8", "replace"))
+        return clocks.parse(read_file(path, MAX_TEXT).decode("utf-8", "replace"))
 
 
-def table(host: Host) -> str:
+def table(host: HostDir) -> str:
     """The Parquet file of a host.  Raises InputError when there is none."""
     name = f"{dataset.quoted(host.name)}.parquet"
     found = glob(os.path.join(escape(host.run), "records", "run=*", "system=*", escape(name)))
@@ -69,7 +69,7 @@ def table(host: Host) -> str:
     return found[0]
 
 
-def pages(host: Host) -> dict[int, str]:
+def pages(host: HostDir) -> dict[int, str]:
     """The files of raw pages of a host by CPU, those of a stream that was cut off too."""
     raw = os.path.join(host.directory, "raw")
     found: dict[int, str] = {}
@@ -80,17 +80,17 @@ def pages(host: Host) -> dict[int, str]:
     return found
 
 
-def loss(host: Host) -> str:
+def loss(host: HostDir) -> str:
     """What is to be said of records that are missing or damaged; nothing when none are.  Raises ForeignError."""
     with about(host.directory):
         return _lost(host) + "".join(f"; {text}" for text in sums.told(host.directory))
 
 
-def _lost(host: Host) -> str:
+def _lost(host: HostDir) -> str:
     path = os.path.join(host.directory, "stats.txt")
     if not os.path.exists(path):
         return "; whether records were lost is not known: stats.txt is missing"
     with about(path):
-        found = parse_stats(read_file(path, MAX_STATS).decode("utf-8", "replace"))
+        found = parse_stats(read_file(path, MAX_TEXT).decode("utf-8", "replace"))
     lost = [f"CPU {cpu}: {stats.lost}" for cpu, stats in sorted(found.items()) if stats.lost]
     return f"; lost on the host: {', '.join(lost)}" if lost else ""

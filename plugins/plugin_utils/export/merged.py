@@ -14,10 +14,17 @@ DuckDB sorts, on disk where memory does not suffice.
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..base.errors import InputError, KedrError
+from ..base.files import whole_file
 from ..trace import clocks
+from . import hosts
+from .format import Export, Format
 
 try:
     import duckdb
@@ -58,19 +65,19 @@ def machine(host: str, clock: clocks.Clock) -> str:
     return f"{clock.boot_id} {clock.name}" if clock.boot_id and clock.name in clocks.SHARED else f"host {host}"
 
 
-def merge(files: Iterable[str], hosts: Mapping[str, clocks.Clock], place: str) -> Iterator[dict[str, Any]]:
+def merge(files: Iterable[str], by_host: Mapping[str, clocks.Clock], place: str) -> Iterator[dict[str, Any]]:
     """The records of Parquet files in order.  Every host needs a pair of clock readings.
 
     ``place`` is a directory for what does not fit into memory.  Raises duckdb.Error.
     """
     groups: dict[str, list[clocks.Clock]] = {}
-    for host, clock in hosts.items():
+    for host, clock in by_host.items():
         groups.setdefault(machine(host, clock), []).append(clock)
     shared = {name: clocks.same_machine(members) for name, members in groups.items()}
-    of_host = {host: machine(host, clock) for host, clock in hosts.items()}
+    of_host = {host: machine(host, clock) for host, clock in by_host.items()}
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": place}) as connection:
         connection.execute(_SEGMENTS)
-        for host in hosts:
+        for host in by_host:
             rows = [[host, *segment] for segment in shared[of_host[host]].segments]
             connection.executemany("insert into segments values (?, ?, ?, ?, ?, ?, ?)", rows)
         answer = connection.execute(_MERGE, {"files": list(files)})
@@ -102,3 +109,44 @@ def mark(
         high = float("inf") if spread is None else row["realtime_ns"] + spread
         latest[mine] = max(high, latest.get(mine, high))
         yield {**row, "error_ns": error, "order": "certain" if certain else "uncertain"}
+
+
+def _make(export: Export) -> None:
+    if DUCKDB_ERROR:
+        raise InputError("duckdb is needed; install what requirements/collect.txt names")
+    files, machines = _placeable(export)
+    if not machines:
+        raise InputError("of no host can the records be placed in time")
+    counts = {"certain": 0, "uncertain": 0}
+    place = os.path.dirname(os.path.abspath(export.output))
+    try:
+        with whole_file(export.output) as stream, tempfile.TemporaryDirectory(prefix=".kedr-export-", dir=place) as tmp:
+            for row in merge(files, machines, tmp):
+                counts[row["order"]] += 1
+                stream.write(json.dumps(row, default=str).encode("ascii") + b"\n")
+    except duckdb.Error as error:
+        raise InputError(f"the records cannot be merged: {error}") from None
+    total = sum(counts.values())
+    export.say(f"{export.output}: {total} records of {len(machines)} hosts, {counts['uncertain']} of uncertain order")
+
+
+def _placeable(export: Export) -> tuple[list[str], dict[str, clocks.Clock]]:
+    """The tables and clocks of hosts that have both; the others are left out."""
+    files: list[str] = []
+    machines: dict[str, clocks.Clock] = {}
+    for host in export.hosts:
+        try:
+            clock, table = hosts.clock(host), hosts.table(host)
+            if not clock.pairs:
+                raise InputError(f"{host.name}: clocks.jsonl has no pair of clock readings")
+            if lost := hosts.loss(host):
+                export.warn(f"{host.name}{lost}")
+        except KedrError as error:
+            export.leave_out(error)
+            continue
+        files.append(table)
+        machines[host.name] = clock
+    return files, machines
+
+
+FORMAT = Format("JSON Lines: records of all hosts in the order of the clock of day, with its error", _make)

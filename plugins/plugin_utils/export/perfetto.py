@@ -5,19 +5,25 @@ A file of one host is a protobuf ``Trace`` (``protos/perfetto/trace/trace_packet
 each CPU, an instant for each record, its columns as annotations.  Times are those of the trace clock; snapshots of
 the clocks relate them to the clock of day.  The manifest is Perfetto's own (``perfetto_manifest``, version 1): it
 names the machines and takes the clock of day as the common time.  The numbers below are those of the fields.
-
-Imports nothing of this collection but ``clocks``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from ..trace import clocks
+from ..base.errors import InputError
+from ..base.files import whole_file
+from ..evidence import accounts, host_records
+from ..trace import clocks, pages, rows
+from . import hosts
+from .format import Export, Format
+from .hosts import HostDir
 
 Row = Mapping[str, Any]
 """A row of the table: column -> value; a map column comes as pairs."""
@@ -26,6 +32,10 @@ BUILTIN = {"boot": 6, "mono": 3, "mono_raw": 5}
 """Trace clocks that are clocks of Perfetto."""
 REALTIME, OTHER = 1, 128
 """The clock of day, and any other trace clock: a number that Perfetto leaves to the writer."""
+
+BATCH = 10_000
+"""Rows that are held as Python objects."""
+MANIFEST = "perfetto_manifest.json"
 
 _SEQUENCE = 1
 _CLEARED, _NEEDED = 1, 2
@@ -92,7 +102,7 @@ class Writer:
     def _defaults(self) -> bytes:
         return data(59, number(58, self._clock)) if self._clock else b""
 
-    def _snapshot(self, pair: clocks.Pair) -> None:
+    def _snapshot(self, pair: clocks.ClockPair) -> None:
         both = [(self._clock, pair.trace_ns), (REALTIME, pair.realtime_ns)]
         content = b"".join(data(1, number(1, clock) + number(2, time)) for clock, time in both)
         content += number(2, self._clock if self._clock != OTHER else REALTIME)
@@ -184,3 +194,50 @@ def manifest(run: str, machines: Mapping[str, clocks.Clock]) -> dict[str, Any]:
     if anchored:
         inner["trace_time"] = {"clock": "REALTIME", "file": anchored}
     return {"perfetto_manifest": inner}
+
+
+def write_host(host: HostDir, path: str) -> str:
+    """Write the file of one host; return what it holds.  Raises KedrError and OSError."""
+    if rows.ARROW_ERROR or pages.NUMPY_ERROR:
+        raise InputError("pyarrow and numpy are needed; install what requirements/collect.txt names")
+    found = host_records.find(host.directory, host.name)
+    with whole_file(path) as stream:
+        writer = Writer(stream, host.name, hosts.clock(host))
+        for batch in found.batches():
+            for start in range(0, batch.num_rows, BATCH):
+                for row in batch.slice(start, BATCH).to_pylist():
+                    writer.add(row)
+        if found.form == "pages":
+            _draw_losses(host, writer)
+    problems = hosts.loss(host) + "".join(f"; {problem}" for problem in found.problems)
+    return f"{writer.records} records, {os.path.getsize(path)} bytes{problems}"
+
+
+def _draw_losses(host: HostDir, writer: Writer) -> None:
+    """The holes that the pages tell of, as many as are kept."""
+    found = accounts.read(host.directory)
+    found.count()
+    for cpu in found.cpus.values():
+        for hole in cpu.losses:
+            writer.lost(cpu.number, hole.records, hole.after_ns, hole.before_ns)
+
+
+def _write_manifest(made: Sequence[HostDir], output: str) -> str:
+    """Write the manifest of some hosts; return what it holds."""
+    machines = {host.name: hosts.clock(host) for host in made}
+    path = os.path.join(output, MANIFEST)
+    with whole_file(path) as stream:
+        text = json.dumps(manifest(os.path.basename(made[0].run), machines), indent=1)
+        stream.write(text.encode() + b"\n")
+    unknown = [host for host, clock in machines.items() if not clock.pairs]
+    note = f"; no clock readings, so not placed in time: {', '.join(unknown)}" if unknown else ""
+    return f"{path}: {len(made)} machines{note}"
+
+
+def _make(export: Export) -> None:
+    made = export.each_host(write_host, file_name)
+    if not export.single:
+        export.say(_write_manifest(made, export.output))
+
+
+FORMAT = Format("for the Perfetto UI, with the manifest that merges hosts", _make)

@@ -15,11 +15,15 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from ..base.errors import ForeignError
+from ..base.errors import ForeignError, InputError
+from ..base.files import read_file, read_json, whole_file
 from ..base.foreign import plain
 from ..trace.formats import blocks
 from ..trace.pages import parse_header_page
 from ..trace.text import thread_names
+from . import hosts
+from .format import Format
+from .hosts import HostDir
 
 MAX_CPUS = 1 << 14
 """CPUs that a file may have: a number above it is taken for damage."""
@@ -115,3 +119,42 @@ def _copy(source: BinaryIO, stream: BinaryIO, size: int) -> None:
             raise ForeignError(f"{source.name} became shorter while it was read")
         stream.write(data)
         size -= len(data)
+
+
+def write_host(host: HostDir, path: str) -> str:
+    """Write the trace.dat of one host; return what it holds.  Raises KedrError and OSError."""
+    found = hosts.pages(host)
+    if not found:
+        raise InputError(
+            f"{host.name}: no raw pages were collected (raw/cpuN.pages), and trace.dat is made of nothing else; "
+            "what the kernel printed is in trace.txt or raw/trace_pipe.txt"
+        )
+    texts = {name: _text(host, name) for name in ("header.txt", "formats.txt")}
+    texts |= {name: _text(host, name) for name in ("comms.txt", "stats.txt") if _there(host, name)}
+    clock = hosts.clock(host).name
+    with whole_file(path) as stream:
+        write(stream, texts, found, _uname(host), clock)
+    parts = [cpu for cpu, name in found.items() if name.endswith(".part")]
+    said = f"pages of {len(found)} CPUs, {os.path.getsize(path)} bytes{hosts.loss(host)}"
+    return said + (f"; cut off: CPU {', '.join(map(str, parts))}" if parts else "")
+
+
+def _there(host: HostDir, name: str) -> bool:
+    return os.path.exists(os.path.join(host.directory, name))
+
+
+def _text(host: HostDir, name: str) -> str:
+    if not _there(host, name):
+        raise InputError(f"{host.name}: {name} is missing; without it the pages cannot be read")
+    return read_file(os.path.join(host.directory, name), hosts.MAX_TEXT).decode("utf-8", "surrogateescape")
+
+
+def _uname(host: HostDir) -> str:
+    facts = read_json(os.path.join(host.directory, "facts.json")) if _there(host, "facts.json") else {}
+    words = [str(facts[key]) for key in ("release", "machine") if facts.get(key)]
+    return " ".join(["Linux", host.name, *words]) if words else ""
+
+
+FORMAT = Format(
+    "trace.dat for trace-cmd and KernelShark", lambda export: export.each_host(write_host, lambda host: f"{host}.dat")
+)

@@ -49,7 +49,7 @@ _BOOT_ID = re.compile(r"[0-9a-f-]{36}\Z")
 _MARK = re.compile(r"(\d{1,10})\.(\d{6}):(?:mark(\d{1,3})|(\d{10}|\d{19}))N?\Z")
 
 
-class Pair(NamedTuple):
+class ClockPair(NamedTuple):
     """The two clocks at one moment, in nanoseconds."""
 
     when: str
@@ -97,16 +97,16 @@ def dump(objects: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(one, sort_keys=True) + "\n" for one in objects)
 
 
-def _pair(when: str, clock: str, words: Sequence[str]) -> Pair | None:
+def _pair(when: str, clock: str, words: Sequence[str]) -> ClockPair | None:
     if words[:1] == ["timers"] and len(words) == 4 and all(_NUMBER.match(word) for word in words[1:]):
         now, realtime, trace = (int(word) for word in words[1:])
-        return Pair(when, clock, now + trace, now + realtime, TIMERS_NS)
+        return ClockPair(when, clock, now + trace, now + realtime, TIMERS_NS)
     if words[:1] == ["marks"]:
         return _from_marks(when, clock, words[1:])
     return None
 
 
-def _from_marks(when: str, clock: str, words: Sequence[str]) -> Pair | None:
+def _from_marks(when: str, clock: str, words: Sequence[str]) -> ClockPair | None:
     """Marks ``SECONDS.MICROS:markN`` and after each a reading ``SECONDS.MICROS:READING`` -> the pair they allow.
 
     The clock of day showed READING (without nanoseconds: up to a second more) after the mark was written and
@@ -133,7 +133,7 @@ def _from_marks(when: str, clock: str, words: Sequence[str]) -> Pair | None:
     if low is None or high is None or low > high:
         return None
     middle = (low + high) // 2
-    return Pair(when, clock, began, began + middle, high - middle)
+    return ClockPair(when, clock, began, began + middle, high - middle)
 
 
 def _chrony(text: str) -> dict[str, Any] | None:
@@ -199,7 +199,7 @@ class Clock:
     """The trace clock of one machine.  ``error_ns``: bound of its clock of day against true time, None: unknown."""
 
     name: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ClockPair, ...]
     boot_id: str = ""
     error_ns: int | None = None
 
@@ -277,7 +277,7 @@ def order(one: Clock, one_ns: int, two: Clock, two_ns: int) -> str:
 
 def parse(text: str) -> Clock:
     """Read clocks.jsonl.  Raises ForeignError naming the line."""
-    pairs: list[Pair] = []
+    pairs: list[ClockPair] = []
     boots: set[str] = set()
     errors: list[int | None] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -290,8 +290,8 @@ def parse(text: str) -> Clock:
             elif "boot_id" in one:
                 boots.add(str(one["boot_id"]))
             else:
-                numbers = [_whole(one[name]) for name in Pair._fields[2:]]
-                pairs.append(Pair(str(one["when"]), str(one["clock"]), numbers[0], numbers[1], numbers[2]))
+                numbers = [_whole(one[name]) for name in ClockPair._fields[2:]]
+                pairs.append(ClockPair(str(one["when"]), str(one["clock"]), numbers[0], numbers[1], numbers[2]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ForeignError(f"line {number}: no reading of clocks: {type(error).__name__}: {error}") from None
     names = {pair.clock for pair in pairs}
@@ -310,9 +310,9 @@ def _whole(value: object) -> int:
     return value
 
 
-def _ordered(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+def _ordered(pairs: Iterable[ClockPair]) -> tuple[ClockPair, ...]:
     """Pairs by their trace time; of two at the same time the narrower."""
-    best: dict[int, Pair] = {}
+    best: dict[int, ClockPair] = {}
     for pair in sorted(pairs, key=lambda pair: -pair.uncertainty_ns):
         best[pair.trace_ns] = pair
     return tuple(best[at] for at in sorted(best))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exports of a collection, each counted and compared through the tool that it is for.
+"""Exports of a run, each counted and compared through the tool that it is for.
 
 The pages are real ones, from a Debian 13 guest (``tests/unit/data/host``), with the text that the kernel printed
 of them.  trace-cmd reads trace.dat; Perfetto's own schema reads its files; the merged records are put in order again.
@@ -28,6 +28,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import merged as export_merged
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import perfetto
+from ansible_collections.kedr.lab.plugins.plugin_utils.export.formats import FORMATS
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, dataset, pages
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,16 +125,16 @@ def test_a_name_with_a_line_end_is_spelled_out_for_trace_cmd(run: Path, tmp_path
     assert {line[1].strip() for line in report(tmp_path / "trace.dat") if line[2] == "186"} == {"a\\n\\x1b[2J\\r"}
 
 
-@pytest.mark.parametrize("kind", ["trace-dat", "text", "perfetto", "merged"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_damage_is_told_and_stops_no_export(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     seal(run / "alpha")
     pages = run / "alpha" / "raw" / "cpu0.pages"
     spoiled = bytearray(pages.read_bytes())
     spoiled[PAGE - 1] ^= 1  # behind the last record of the page
     pages.write_bytes(spoiled)
-    assert call(kind, run if kind == "merged" else run / "alpha", "-o", tmp_path / "out") == 0
+    assert call(form, run if form == "merged" else run / "alpha", "-o", tmp_path / "out") == 0
     said = "".join(capsys.readouterr())
     assert f"raw/cpu0.pages: bytes 0 to {len(spoiled)} are not those that were received" in said
 
@@ -205,7 +206,7 @@ def test_without_pages_no_trace_dat_is_made(run: Path, tmp_path: Path, capsys: p
         ("header.txt", "nothing", "header_page names no timestamp"),
         ("formats.txt", "format: x\n", "stands before the first"),
         ("formats.txt", "== kmem/k\0free\nID: 1\n", "line 1: 'kmem/k\\x00free' names no event"),
-        ("facts.json", "{", "facts.json is no JSON"),
+        ("facts.json", "{", "facts.json: is not valid JSON"),
         ("clocks.jsonl", "{", "line 1: no reading of clocks"),
     ],
 )
@@ -221,33 +222,6 @@ def test_a_damaged_description_is_named_and_a_good_file_stays(
     assert reason in capsys.readouterr().err
     assert (tmp_path / "trace.dat").read_bytes() == b"good"
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
-
-
-# -- the kernel's text -------------------------------------------------------------------------------
-
-
-def test_the_text_is_that_of_the_kernel_byte_for_byte(run: Path, tmp_path: Path) -> None:
-    odd = (COLLECTED / "trace.txt").read_bytes() + b"\xff\x00\x1b[31m\r\n"
-    (run / "alpha" / "trace.txt").write_bytes(odd)
-    assert call("text", run / "alpha", "-o", tmp_path / "out.txt") == 0
-    assert (tmp_path / "out.txt").read_bytes() == odd
-
-
-def test_the_text_of_a_stream_that_was_cut_off_is_given_and_named_so(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (run / "alpha" / "trace.txt").rename(run / "alpha" / "raw" / "trace_pipe.txt.part")
-    assert call("text", run / "alpha", "-o", tmp_path / "out.txt") == 0
-    assert "cut off" in capsys.readouterr().out
-    assert (tmp_path / "out.txt").read_bytes() == (COLLECTED / "trace.txt").read_bytes()
-
-
-def test_where_the_kernel_printed_no_text_there_is_none(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (run / "alpha" / "trace.txt").unlink()
-    assert call("text", run / "alpha", "-o", tmp_path / "out.txt") == 2
-    assert "the kernel printed no text: its pages were streamed" in capsys.readouterr().err
 
 
 # -- Perfetto ----------------------------------------------------------------------------------------
@@ -333,8 +307,8 @@ def test_a_host_that_died_before_it_could_count_is_told_of(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / "alpha" / "stats.txt").unlink()
-    for kind in ("trace-dat", "perfetto", "merged"):
-        assert call(kind, run if kind == "merged" else run / "alpha", "-o", tmp_path / kind) == 0
+    for form in FORMATS:
+        assert call(form, run if form == "merged" else run / "alpha", "-o", tmp_path / form) == 0
         said = capsys.readouterr()
         assert "whether records were lost is not known: stats.txt is missing" in said.out + said.err
 
@@ -342,7 +316,7 @@ def test_a_host_that_died_before_it_could_count_is_told_of(
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.text(), st.booleans(), st.integers(0, 1 << 62), st.integers(0, 999))
 def test_whatever_a_record_holds_survives(number: int, text: str, flag: bool, time: int, cpu: int) -> None:
     stream = io.BytesIO()
-    writer = perfetto.Writer(stream, "host", clocks.Clock("tai", (clocks.Pair("begin", "tai", 5, 6, 7),)))
+    writer = perfetto.Writer(stream, "host", clocks.Clock("tai", (clocks.ClockPair("begin", "tai", 5, 6, 7),)))
     row = {"cpu": cpu, "time_ns": time, "event": text, "in_init": flag, "result": number, "texts": [("t", text)]}
     writer.add({**row, "comm": None, "ints": [("n", number)]})
     trace = perfetto_trace_pb2.Trace()
@@ -481,9 +455,9 @@ def test_an_order_is_certain_only_when_no_earlier_record_of_another_machine_may_
 # -- the command -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["trace-dat", "text", "perfetto", "merged"])
-def test_what_is_made_is_for_the_owner_alone(run: Path, tmp_path: Path, kind: str) -> None:
-    assert call(kind, run, "-o", tmp_path / "out") == 0
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_made_is_for_the_owner_alone(run: Path, tmp_path: Path, form: str) -> None:
+    assert call(form, run, "-o", tmp_path / "out") == 0
     made = [path for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")] if path.is_file()]
     assert made and {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
 
@@ -497,28 +471,28 @@ def test_a_host_that_fails_does_not_stop_the_others(tmp_path: Path, capsys: pyte
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["alpha.dat"]
 
 
-@pytest.mark.parametrize("kind", export.KINDS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_what_a_host_has_left_steers_no_terminal(
-    run: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / "alpha" / "formats.txt").write_text("== a/b\x1b[2Jevil\nname: x\nformat:\n")
     for name in ("header.txt", "stats.txt", "facts.json", "clocks.jsonl"):
         (run / "alpha" / name).write_text("\x1b[2J\n")
-    assert export.main("kedr-export", [kind, str(run), "-o", str(tmp_path / "out")]) == 2
+    assert export.main("kedr-export", [form, str(run), "-o", str(tmp_path / "out")]) == 2
     told = capsys.readouterr()
     assert "left out: " in told.err
     assert "\x1b" not in told.err + told.out
 
 
-def test_a_place_without_a_collection_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("text", tmp_path, "-o", tmp_path / "out") == 2
+def test_a_place_where_nothing_was_collected_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("trace-dat", tmp_path, "-o", tmp_path / "out") == 2
     assert "nothing was collected here" in capsys.readouterr().err
-    assert call("text", tmp_path / "no", "-o", tmp_path / "out") == 2
+    assert call("trace-dat", tmp_path / "no", "-o", tmp_path / "out") == 2
     assert "no such directory" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("text", run / "alpha", "-o", run / "no" / "out") == 2
+    assert call("trace-dat", run / "alpha", "-o", run / "no" / "out") == 2
     assert "out: No such file or directory" in capsys.readouterr().err
 
 
@@ -533,10 +507,10 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_before(tmp_path: Path)
 
 def test_the_command_runs_without_a_playbook(run: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "bin" / "kedr-export", "text", run / "alpha", "-o", tmp_path / "out"],
+        [sys.executable, ROOT / "bin" / "kedr-export", "trace-dat", run / "alpha", "-o", tmp_path / "out"],
         capture_output=True,
         text=True,
         check=True,
     )
-    size = (COLLECTED / "trace.txt").stat().st_size
-    assert done.stdout == f"{tmp_path}/out: {size} bytes of trace.txt, as the kernel printed them\n"
+    size = (tmp_path / "out").stat().st_size
+    assert size and done.stdout == f"{tmp_path}/out: pages of 1 CPUs, {size} bytes\n"

@@ -25,7 +25,7 @@ def clock(
     *pairs: tuple[int, int, int], name: str = "boot", boot_id: str = "", error_ns: int | None = 0
 ) -> clocks.Clock:
     """A clock with pairs (trace_ns, offset_ns, uncertainty_ns)."""
-    found = tuple(clocks.Pair("during", name, at, at + offset, unsure) for at, offset, unsure in pairs)
+    found = tuple(clocks.ClockPair("during", name, at, at + offset, unsure) for at, offset, unsure in pairs)
     return clocks.Clock(name, found, boot_id, error_ns)
 
 
