@@ -96,44 +96,44 @@ def test_the_largest_evidence_that_is_taken_fits_into_memory(
 
 PARSED = {
     "an answer of the largest size, of the shortest lines": (
-        "hostshell.parse(b'kedr-begin n\\ntext a\\n' + b'|\\n' * (31 << 20) + b'.\\nkedr-end n\\n', 'n')", "",
+        "shell.parse(b'kedr-begin n\\ntext a\\n' + b'|\\n' * (31 << 20) + b'.\\nkedr-end n\\n', 'n')", "",
     ),
     "an answer of nothing but line ends": (
-        "hostshell.parse(b'kedr-begin n\\ntext a\\n' + b'\\n' * (60 << 20) + b'.\\nkedr-end n\\n', 'n')", "",
+        "shell.parse(b'kedr-begin n\\ntext a\\n' + b'\\n' * (60 << 20) + b'.\\nkedr-end n\\n', 'n')", "",
     ),
     "an answer of many texts": (
-        "hostshell.parse(b'kedr-begin n\\n' + b''.join(b'text a%d\\n.\\n' % n for n in range(1000000)), 'n')",
+        "shell.parse(b'kedr-begin n\\n' + b''.join(b'text a%d\\n.\\n' % n for n in range(1000000)), 'n')",
         "more than 100000 values",
     ),
     "a sparse file": (
-        "import base64, gzip\nhostshell.read_tar(gzip.decompress(base64.b64decode(sys.argv[1])))", "odd entry: sparse",
+        "import base64, gzip\nshell.read_tar(gzip.decompress(base64.b64decode(sys.argv[1])))", "odd entry: sparse",
     ),
     "names of names": (
-        "one = hostshell.make_tar({'a': b''})[:512]\n"
+        "one = shell.make_tar({'a': b''})[:512]\n"
         "def kind(letter, size=0):\n"
         "    head = bytearray(one)\n"
         "    head[156:157], head[124:135] = letter, b'%011o' % size\n"
         "    head[148:156] = b' ' * 8\n"
         "    head[148:156] = b'%06o\\0 ' % sum(head)\n"
         "    return bytes(head)\n"
-        "hostshell.read_tar(kind(b'L') * 100000 + one + bytes(1024))\n"
-        "hostshell.read_tar(kind(b'K') * 100000 + one + bytes(1024))", "odd entry: a",
+        "shell.read_tar(kind(b'L') * 100000 + one + bytes(1024))\n"
+        "shell.read_tar(kind(b'K') * 100000 + one + bytes(1024))", "odd entry: a",
     ),
     "a size that lies": (
-        "head = bytearray(hostshell.make_tar({'a': b''})[:512])\n"
+        "head = bytearray(shell.make_tar({'a': b''})[:512])\n"
         "head[124:135], head[148:156] = b'77777777777', b' ' * 8\n"
         "head[148:156] = b'%06o\\0 ' % sum(head)\n"
-        "hostshell.read_tar(bytes(head) + bytes(1024))", "damaged at byte 0",
+        "shell.read_tar(bytes(head) + bytes(1024))", "damaged at byte 0",
     ),
     "a tar of a hundred thousand entries": (
-        "one = hostshell.make_tar({'a': b''})[:512]\n"
-        "hostshell.read_tar(one * 100000 + bytes(1024))", "'a' twice",
+        "one = shell.make_tar({'a': b''})[:512]\n"
+        "shell.read_tar(one * 100000 + bytes(1024))", "'a' twice",
     ),
     "a large entry for a name": (
         "import io, tarfile\nout = io.BytesIO()\ninfo = tarfile.TarInfo('x')\ninfo.type, info.size = b'L', 60 << 20\n"
         "tarfile.open(fileobj=out, mode='w').addfile(info, io.BytesIO(b'n' * info.size))\n"
-        "hostshell.read_tar(out.getvalue()[:(60 << 20) + 512] + out.getvalue()[:512] * 0 "
-        "+ hostshell.make_tar({'a': b''}))", "odd entry: nnnn",
+        "shell.read_tar(out.getvalue()[:(60 << 20) + 512] + out.getvalue()[:512] * 0 "
+        "+ shell.make_tar({'a': b''}))", "odd entry: nnnn",
     ),
     "a version of 80 kB": (
         "assert facts.kernel_compiler('Linux version 6.1 (' + 'a(' * 40000) == ''\n"
@@ -142,28 +142,28 @@ PARSED = {
     ),
     "a system of a megabyte": ("facts.parse_os_release('NAME=' + '=' * 1000000)", ""),
     "a log of words that begin a refusal": (
-        "kmods.meaning('Operation not permitted', 'cp_controller: Lockdown: ' * 40000)", "",
+        "modules.meaning('Operation not permitted', 'cp_controller: Lockdown: ' * 40000)", "",
     ),
-    "a header of a page of blanks": ("ringbuffer.parse_header_page('field: ' + ' ' * 1000000)", "names no timestamp"),
+    "a header of a page of blanks": ("pages.parse_header_page('field: ' + ' ' * 1000000)", "does not name timestamp"),
     "a header of a page of digits": (
-        "ringbuffer.parse_header_page('\\tfield: u64 commit;\\toffset:' + '9' * 5000 + ';\\tsize:8;')", "ForeignError",
+        "pages.parse_header_page('\\tfield: u64 commit;\\toffset:' + '9' * 5000 + ';\\tsize:8;')", "ForeignError",
     ),
     "quotes without an end": (
         "from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import Problem\n"
-        "payload_lint.described(Problem('p', 1, '\"\\'' * 200))\n"
+        "lint.described(Problem('p', 1, '\"\\'' * 200))\n"
         "cdecl.unbalanced('\"' + '\\\\\"' * 100000)\ncdecl.code_without_text('/*' * 100000)\n"
         "cdecl.code_without_text('\"' + '\\\\\"' * 100000)", "",
     ),
     "a declaration of one long word": ("cdecl.parse_declaration('a' * 200000 + '!')", "a C declaration"),
     "a cast of blanks": (
-        "trace.parse_format('format:\\n\\tfield:int a;\\toffset:8;\\tsize:4;\\tsigned:1;\\n\\nprint fmt: \"%d\", (a'"
+        "formats.parse_format('format:\\n\\tfield:int a;\\toffset:8;\\tsize:4;\\tsigned:1;\\n\\nprint fmt: \"%d\", (a'"
         " + ' ' * 60000 + '!)', 's', 'e')", "",
     ),
-    "a list of checksums of blanks": ("lab_cloud.parse_checksums('0' * 64 + ' a' + ' ' * 200000 + '!', 'x')", ""),
+    "a list of checksums of blanks": ("cloud.parse_checksums('0' * 64 + ' a' + ' ' * 200000 + '!', 'x')", ""),
     "a kernel log of one long word": (
-        "policy = splat.load_policy(sys.argv[2])\n"
-        "splat.scan(('0' * 4000 + '\\n' for _ in range(300)), policy, 'm', whole=True)\n"
-        "splat.scan(('rcu_' * 1000 + ' kthread \\n' for _ in range(300)), policy, 'm', whole=True)", "",
+        "policy = splats.load_policy(sys.argv[2])\n"
+        "splats.scan(('0' * 4000 + '\\n' for _ in range(300)), policy, 'm', whole=True)\n"
+        "splats.scan(('rcu_' * 1000 + ' kthread \\n' for _ in range(300)), policy, 'm', whole=True)", "",
     ),
 }
 
@@ -183,9 +183,12 @@ def sparse() -> str:
 
 BEGIN = """
 import sys
-from ansible_collections.kedr.lab.plugins.plugin_utils import (
-    cdecl, facts, hostshell, kmods, lab_cloud, payload_lint, ringbuffer, splat, trace
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes import cdecl
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import facts, modules, shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import formats, pages
 """
 
 
