@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError, about
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect import outcome
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect.ending import Ending
@@ -25,12 +25,9 @@ LARGEST = 10**12
 
 
 def _content(path: str) -> bytes:
-    """A file that goes to a host.  Raises StepError."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise StepError("INFRA", f"{path}: cannot read a file for the hosts: {error.strerror}") from None
+    """A file that goes to a host.  Raises ForeignError."""
+    with about(path), open(path, "rb") as file:
+        return file.read()
 
 
 class ActionModule(ControlAction):

@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import about
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import counters
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.witness import EVENTS
@@ -55,10 +55,8 @@ class ActionModule(HostAction):
             "k_stop": "yes" if self.is_test_host() else "no", "k_text": "yes" if self.options["text"] else "no",
         })
         log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
-        try:
+        with about("the counters of calls"):
             counts = counters.parse(answer.text("calls"))
-        except ForeignError as error:
-            raise ForeignError(f"the counters of calls: {error}") from None
         end = {**self._end(answer, marker), "counters": len(counts)}
         self.append("clocks.jsonl", clocks.dump(clocks.take(answer.text("clocks").splitlines())))
         self.keep("calls.json", json.dumps(counts, indent=1, sort_keys=True) + "\n")

@@ -69,7 +69,8 @@ def _formats(stream: BinaryIO, text: str) -> None:
     systems: dict[str, list[bytes]] = {}
     for line, name, block in blocks(text):
         if not _EVENT.fullmatch(name):
-            raise ForeignError(f"formats.txt: line {line}: {name[:80]!a} names no event; system/event is expected")
+            problem = f"{name[:80]!a} does not name an event; system/event is expected"
+            raise ForeignError(f"line {line}: {problem}", "formats.txt")
         systems.setdefault(name.partition("/")[0], []).append(block.encode("utf-8", "surrogateescape"))
     tracers = systems.pop("ftrace", [])
     stream.write(struct.pack("<I", len(tracers)))

@@ -12,8 +12,6 @@
 Two ways lead to a pair (``sh/clocks.sh``).  ``/proc/timer_list`` gives the offsets that the kernel itself adds to
 its monotonic clock, so the difference of two clocks is exact.  Otherwise marks are written into a trace buffer
 before and after a reading of the clock of day: the difference is between the two, and narrowest of some tries.
-
-Imports nothing of this collection.
 """
 
 from __future__ import annotations
@@ -293,7 +291,7 @@ def parse(text: str) -> Clock:
                 numbers = [_whole(one[name]) for name in ClockPair._fields[2:]]
                 pairs.append(ClockPair(str(one["when"]), str(one["clock"]), numbers[0], numbers[1], numbers[2]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ForeignError(f"line {number}: no reading of clocks: {type(error).__name__}: {error}") from None
+            raise ForeignError(f"line {number}: not a reading of clocks: {type(error).__name__}: {error}") from None
     names = {pair.clock for pair in pairs}
     if len(names) > 1:
         raise ForeignError(f"readings of several trace clocks: {', '.join(sorted(names))}; a trace has one")
@@ -306,7 +304,7 @@ def parse(text: str) -> Clock:
 
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= abs(value) < 1 << 62:
-        raise ValueError(f"{str(value)[:40]!r} is no number of nanoseconds")
+        raise ValueError(f"{str(value)[:40]!r} is not a number of nanoseconds")
     return value
 
 

@@ -163,7 +163,7 @@ def _parse_field(number: int, line: str) -> Field:
     found = _FIELD.match(line)
     declaration = _DECL.fullmatch(found["decl"].strip()) if found else None
     if found is None or declaration is None:
-        raise TraceError(number, f"'{cut(line)}' is no field description")
+        raise TraceError(number, f"'{cut(line)}' does not describe a field")
     ctype = " ".join((declaration["type"] + declaration["array"]).split())
     size, offset = int(found["size"]), int(found["offset"])
     signed = found["signed"] == "1" if found["signed"] else _SIGNED.fullmatch(ctype) is not None

@@ -7,7 +7,6 @@ type or length, 27 bits of time since the record before (``events/header_event``
 described by the ``format`` file of its event, found by the number in its first two bytes.
 
 Many pages are read at once: step k looks at the k-th record of every page, so the work is done by numpy.
-Imports nothing of this collection.
 """
 
 from __future__ import annotations
@@ -56,14 +55,14 @@ def parse_header_page(text: str) -> PageLayout:
     """Read ``events/header_page``.  Raises ForeignError when a field is missing or makes no sense."""
     found = {item["name"]: (int(item["at"]), int(item["size"])) for item in _PAGE_FIELD.finditer(text)}
     if not {"timestamp", "commit", "data"} <= set(found):
-        raise ForeignError("header_page names no timestamp, commit and data")
+        raise ForeignError("header_page does not name timestamp, commit and data")
     (stamp_at, stamp_size), (used_at, used_size) = found["timestamp"], found["commit"]
     data_at, data_size = found["data"]
     if (stamp_at, stamp_size) != (0, 8) or used_size not in (4, 8) or not 8 + used_size <= data_at < 64 or data_at % 4:
-        raise ForeignError(f"header_page describes a page that is not known here: {found}")
+        raise ForeignError(f"header_page describes a page of an unknown kind: {found}")
     size = data_at + data_size
     if not 512 <= size <= MAX_PAGE or size & (size - 1):
-        raise ForeignError(f"header_page: {size} bytes are no size of a page")
+        raise ForeignError(f"header_page: {size} bytes cannot be the size of a page")
     return PageLayout(used_at, used_size, data_at, data_at + data_size)
 
 
@@ -90,7 +89,7 @@ def walk(data: bytes, layout: PageLayout) -> Walk:
     Raises ForeignError when the bytes are no whole pages, or a page's lengths contradict each other.
     """
     if len(data) % layout.size:
-        raise ForeignError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
+        raise ForeignError(f"{len(data)} bytes are not whole pages of {layout.size} bytes")
     flat = np.frombuffer(data, dtype=np.uint8)
     pages = flat.reshape(-1, layout.size)
     words = flat.view("<u4")
@@ -174,7 +173,7 @@ def count(data: bytes, layout: PageLayout) -> int:
     Raises ForeignError as ``walk`` does.
     """
     if len(data) % layout.size:
-        raise ForeignError(f"{len(data)} bytes are no whole pages of {layout.size} bytes")
+        raise ForeignError(f"{len(data)} bytes are not whole pages of {layout.size} bytes")
     words = memoryview(data).cast("I")
     if sys.byteorder != "little":
         words = memoryview(array("I", struct.unpack(f"<{len(words)}I", data)))

@@ -51,7 +51,7 @@ def test_the_documentation_can_be_read() -> None:
     ({"duration": float("inf")}, "duration: inf is out of range"),
     ({"mode": "stream", "events": 0}, "events: 0 is out of range"),
     ({"events": 5}, "a snapshot counts no records before its end"),
-    ({"script": "/nowhere/script"}, "/nowhere/script: cannot read a file for the hosts"),
+    ({"script": "/nowhere/script"}, "/nowhere/script: cannot be read: No such file"),
 ])
 def test_a_condition_that_makes_no_sense_is_refused(tmp_path: pathlib.Path, options: dict[str, Any], why: str) -> None:
     result = watch(tmp_path, check=True, **options)

@@ -123,7 +123,7 @@ def test_lines_that_are_no_records_are_counted(host: Path) -> None:
         ("facts.json", "[]", "facts.json: does not hold a JSON object"),
         ("facts.json", "{}", "no release of the kernel"),
         ("formats.txt", "== kmem/kfree\nID: 1\n", "format of kmem/kfree: no number"),
-        ("header.txt", "", "header_page names no timestamp"),
+        ("header.txt", "", "header_page does not name timestamp"),
         ("raw/cpu0.pages", "x" * 4096, "raw/cpu0.pages: page 0"),
     ],
 )

@@ -203,11 +203,11 @@ def test_without_pages_no_trace_dat_is_made(run: Path, tmp_path: Path, capsys: p
     ("name", "content", "reason"),
     [
         ("header.txt", None, "header.txt is missing"),
-        ("header.txt", "nothing", "header_page names no timestamp"),
+        ("header.txt", "nothing", "header_page does not name timestamp"),
         ("formats.txt", "format: x\n", "stands before the first"),
-        ("formats.txt", "== kmem/k\0free\nID: 1\n", "line 1: 'kmem/k\\x00free' names no event"),
+        ("formats.txt", "== kmem/k\0free\nID: 1\n", "line 1: 'kmem/k\\x00free' does not name an event"),
         ("facts.json", "{", "facts.json: is not valid JSON"),
-        ("clocks.jsonl", "{", "line 1: no reading of clocks"),
+        ("clocks.jsonl", "{", "line 1: not a reading of clocks"),
     ],
 )
 def test_a_damaged_description_is_named_and_a_good_file_stays(

@@ -30,7 +30,7 @@ COMMON = """\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
         ('== a/b\nprint fmt: "x", REC->y\n', 2, "0 conversions for 1 arguments"),
         ('== a/b\nprint fmt: "%*d", REC->y\n', 2, "not supported"),
         ("== a/b\nprint fmt: REC->y\n", 2, "does not begin with a string"),
-        ("== a/b\nfield:\n", 2, "no field description"),
+        ("== a/b\nfield:\n", 2, "does not describe a field"),
     ],
 )
 def test_a_format_file_that_cannot_be_understood_is_named_by_line(text: str, line_number: int, reason: str) -> None:

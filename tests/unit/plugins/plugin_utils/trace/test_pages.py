@@ -23,11 +23,11 @@ def test_the_layout_of_a_page_is_read_from_the_kernels_description() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("timestamp", "stamp"), "names no timestamp"),
-        (("size:4080", "size:4079"), "no size of a page"),
-        (("size:4080", "size:1520"), "no size of a page"),
-        (("size:4080", "size:2147483632"), "no size of a page"),
-        (("offset:16", "offset:80"), "not known here"),
+        (("timestamp", "stamp"), "does not name timestamp"),
+        (("size:4080", "size:4079"), "cannot be the size of a page"),
+        (("size:4080", "size:1520"), "cannot be the size of a page"),
+        (("size:4080", "size:2147483632"), "cannot be the size of a page"),
+        (("offset:16", "offset:80"), "of an unknown kind"),
     ],
 )
 def test_a_page_of_another_shape_is_refused(change: tuple[str, str], reason: str) -> None:
@@ -75,7 +75,7 @@ def test_the_number_of_lost_records_stands_behind_the_last_record() -> None:
 
 @pytest.mark.parametrize("cut", [1, SIZE - 1])
 def test_half_a_page_is_refused(cut: int) -> None:
-    with pytest.raises(ForeignError, match="no whole pages"):
+    with pytest.raises(ForeignError, match="not whole pages"):
         walk(Page(1).bytes()[:cut], LAYOUT)
 
 
