@@ -1,31 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Judge all hosts of a run by what its directory holds."""
+"""Judge all hosts of a verify by what the directory of the run holds."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.display import Display
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts, hide_values
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import check_hosts
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import Expect, default_expect, load_expect
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import Policy, load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_shipped
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows, text
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
-
-_RUN_ID = re.compile(r" -e kedr_run_id=[\w.-]+|(?<=')-e kedr_run_id=[\w.-]+ ?")
-"""A run has its own id, so the command that repeats it names none."""
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import reproduce, verify
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.case import read_run
 
 
-class ActionModule(ControlAction):
-    """See the documentation of M(kedr.lab.verdict)."""
+class JudgeAction(ControlAction):
+    """Judge all hosts of a run.  A subclass implements ``judge``, for its kind of run."""
 
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Judge, show the table, keep the results; failed unless every host is OK."""
@@ -36,17 +33,41 @@ class ActionModule(ControlAction):
             if self._task.check_mode:
                 return foretold(hosts, task_vars.get("hostvars", {}))
             policy = load_policy(self.path(options["splats"] or paths.data("splats.yml")))
-            known = verify.read_run(run_dir)["hosts"]
-            expects = self._expects(options["expect"], hosts, known)
-            keep_guests(run_dir, hosts, known)
-            results = verify.judge_run(run_dir, hosts, expects, policy, options["reproduce"] or _reproduce())
-            matrix = rows.lines(results, about_shipped)
-            changed = _write(run_dir, results, matrix)
+            return self.judge(options, run_dir, hosts, policy)
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
+
+    def judge(self, options: dict[str, Any], run_dir: str, hosts: list[str], policy: Policy) -> dict[str, Any]:
+        """Judge the hosts and write the results; return the result of the task.  Raises KedrError, OSError."""
+        raise NotImplementedError
+
+    def outcome(
+        self, shown: str, entries: list[dict[str, Any]], summary: str, told: dict[str, Any], if_ok: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Show a text; return what is told of the entries, and ``if_ok`` only where every host is OK.
+
+        What was shown would be shown once more in the message of a failed task, with every line break escaped.
+        """
+        Display().display(f"\n{shown}\n")
+        verdicts = {entry["host"]: entry["verdict"] for entry in entries}
+        good = bool(verdicts) and set(verdicts.values()) == {"OK"}
+        return {**told, "verdicts": verdicts, **(if_ok if good else {"failed": True, "msg": summary})}
+
+
+class ActionModule(JudgeAction):
+    """See the documentation of M(kedr.lab.verdict)."""
+
+    def judge(self, options: dict[str, Any], run_dir: str, hosts: list[str], policy: Policy) -> dict[str, Any]:
+        """Judge a verify; write the verdict of each host and the reports."""
+        known = read_run(run_dir)["hosts"]
+        expects = self._expects(options["expect"], hosts, known)
+        keep_guests(run_dir, hosts, known)
+        again = options["reproduce"] or reproduce.from_environment()
+        results = verify.judge_run(run_dir, hosts, expects, policy, again)
+        matrix = rows.lines(results, about_shipped)
+        told = {"changed": text.write_run(run_dir, results, matrix), "results_file": os.path.join(run_dir, text.NAME)}
         table = text.terminal(matrix)
-        Display().display("\n" + table + "\n")
-        return {"changed": changed, **_outcome(run_dir, results, table, rows.summary(matrix))}
+        return self.outcome(table, results, rows.summary(matrix), told, {"results": results, "table": table})
 
     def _expects(self, given: str | None, hosts: list[str], known: Mapping[str, Any]) -> dict[str, Expect]:
         """The expectations of each host: what was given for all, else what run.json names, else the default."""
@@ -56,32 +77,3 @@ class ActionModule(ControlAction):
             paths[name] = self.path(given) if given else str((about or {}).get("expect") or default_expect("cp_target"))
         files = {path: load_expect(path) for path in dict.fromkeys(paths.values())}
         return {name: files[path] for name, path in paths.items()}
-
-
-def _reproduce() -> str:
-    """The command that whoever started this run gave for repeating it, without secrets and run id; or nothing."""
-    return _RUN_ID.sub("", hide_values(os.environ.get("KEDR_REPRODUCE", "")))
-
-
-def _write(run_dir: str, results: list[dict[str, Any]], matrix: list[rows.Line]) -> bool:
-    """Write the verdict of each host, the reports, and at last the results; returns whether the results are new."""
-    path = os.path.join(run_dir, "results.json")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            changed = stream.read() != text.dump(results)
-    except OSError:
-        changed = True
-    for entry in results:
-        if os.path.isdir(os.path.join(run_dir, entry["host"])):
-            text.write_together(run_dir, {os.path.join(entry["host"], "verdict.json"): text.dump(entry)})
-    text.write(run_dir, results, matrix, [os.path.basename(run_dir)])
-    return changed
-
-
-def _outcome(run_dir: str, results: list[dict[str, Any]], table: str, summary: str) -> dict[str, Any]:
-    verdicts = {entry["host"]: entry["verdict"] for entry in results}
-    outcome: dict[str, Any] = {"verdicts": verdicts, "results_file": os.path.join(run_dir, "results.json")}
-    if results and set(verdicts.values()) == {"OK"}:
-        return {**outcome, "results": results, "table": table}
-    # The table was shown above; here it would be shown once more, with every line break escaped.
-    return {**outcome, "failed": True, "msg": summary}

@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import collected
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".collections"))
 SAMPLE = ROOT / "tests" / "unit" / "data" / "host"
 ROUNDS = 3
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, host_records
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import trace_dat
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, pages, rows
 
@@ -86,7 +88,7 @@ def ways(top: Path, copies: int) -> Iterator[Way]:
     def walk() -> int:
         layout, found = pages.parse_header_page((binary / "header.txt").read_text()), 0
         with open(binary / "raw" / "cpu0.pages", "rb") as stream:
-            while data := stream.read(accounts.CHUNK):
+            while data := stream.read(collected.CHUNK):
                 found += len(pages.walk(data, layout).at)
         return found
 

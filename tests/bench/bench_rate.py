@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / ".collections"))
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect import rounds
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect.stream import HostStream, Streams
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import collected
 
 SECONDS = 20
 BUFFER_KB = 512
@@ -94,7 +95,7 @@ def quiet(_text: str) -> None:
 
 def judged(directory: Path, rate: int, calls: int, received: int) -> Try:
     """The accounts of one rate."""
-    found = accounts.read(str(directory))
+    found = collected.read(str(directory))
     found.count()
     said = accounts.account(found, {EVENT: calls}, [EVENT], False)
     wrong = [one for one in said if one.outcome in ("fail", "missing") and " lost " not in one.text]

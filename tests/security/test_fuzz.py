@@ -34,7 +34,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.host import (
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud, image
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import read as payload_read
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, pages, rows
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, collected, pages, rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import TraceError, parse_formats
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.layouts import parse_layouts
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
@@ -257,7 +257,7 @@ def test_a_directory_of_a_host_is_read_or_refused(
                 for batch in host_records.find(str(place), "one").batches():
                     batch.validate(full=True)
             with contextlib.suppress(ForeignError):
-                found = accounts.read(str(place))
+                found = collected.read(str(place))
                 found.count()
                 accounts.account(found, {}, [], False)
             with contextlib.suppress(OSError):

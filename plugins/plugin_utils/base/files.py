@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -47,12 +48,13 @@ def write_file(path: str, content: str | bytes) -> None:
 
 
 def append_file(path: str, content: str | bytes) -> None:
-    """Append to a file (mode 0600) in one write.  Raises OSError."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE)
-    try:
-        os.write(handle, _bytes(content))
-    finally:
-        os.close(handle)
+    """Append to a file (mode 0600) in one write, all of it or nothing.  Raises OSError."""
+    data = _bytes(content)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE), "ab", buffering=0) as stream:
+        before = os.fstat(stream.fileno()).st_size
+        if stream.write(data) != len(data):
+            stream.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
 def read_file(path: str, most: int = MAX_JSON) -> bytes:

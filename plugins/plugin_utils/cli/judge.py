@@ -13,6 +13,7 @@ from ..base.errors import ForeignError, InputError
 from ..base.foreign import plain, printable
 from ..evidence.policy import load_policy
 from ..report import timeline
+from ..report import watch as report
 from ..verdict import watch
 
 
@@ -30,7 +31,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         try:
             policy = load_policy(paths.data("splats.yml"))
             results = watch.judge_run(run_dir, watch.hosts_of(run_dir), policy)
-            watch.write(run_dir, results)
+            report.write(run_dir, results)
         except ForeignError as error:
             return _refuse(program, f"{os.path.join(run_dir, error.source)}: {error.reason}")
         except OSError as error:
@@ -38,7 +39,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
         except InputError as error:
             return _refuse(program, str(error))
         page, trouble = timeline.after_judging(run_dir)
-        print(f"{watch.table(results)}\n{plain(page or f'no page was made: {trouble}')}")
+        print(f"{report.table(results)}\n{plain(page or f'no page was made: {trouble}')}")
         if not results["hosts"] or any(entry["verdict"] != "OK" for entry in results["hosts"]):
             status = 1
     return status

@@ -15,10 +15,8 @@ from typing import Any
 
 from ..base.errors import ForeignError, about
 from ..base.files import read_file, read_json
-from ..trace import rows
+from ..trace import collected, rows, text
 from ..trace.formats import parse_formats
-from ..trace.text import TraceReader, read_lines
-from . import accounts
 from .patched import parse_report
 
 _PAGES = re.compile(r"cpu\d{1,5}\.pages(?:\.part)?\Z")
@@ -51,12 +49,12 @@ class HostRecords:
             yield from self._pages(origin) if self.form == "pages" else self._text(origin)
 
     def _pages(self, origin: rows.Origin) -> Iterator[rows.pa.RecordBatch]:
-        yield from accounts.read(self.directory).batches(origin)
+        yield from collected.read(self.directory).batches(origin)
 
     def _text(self, origin: rows.Origin) -> Iterator[rows.pa.RecordBatch]:
         formats = parse_formats(_read(self.directory, "formats.txt"))
         with open(os.path.join(self.directory, self.printed), "rb") as stream:
-            reader = TraceReader(read_lines(stream), formats)
+            reader = text.TraceReader(text.read_lines(stream), formats)
             yield from rows.text_batches(reader, formats, origin)
         if reader.malformed_count:
             bad = reader.malformed[0]

@@ -72,12 +72,12 @@ class Rule:
         """The selectors whose records must come before others may have what they give back."""
         return ()
 
-    def begin(self) -> Check:
-        """A fresh check of this rule."""
+    def begin(self) -> Tally:
+        """A fresh tally of this rule."""
         raise NotImplementedError
 
 
-class Check:
+class Tally:
     """A rule being applied: fed with records in the order of the trace, then asked for its answer."""
 
     unknown = 0
@@ -110,8 +110,8 @@ class CountRule(Rule):
     def selectors(self) -> list[Selector]:
         return [self.selector]
 
-    def begin(self) -> Check:
-        return _CountCheck(self)
+    def begin(self) -> Tally:
+        return _CountTally(self)
 
     def bound(self) -> str:
         """``exactly 1``, ``at least 1``…"""
@@ -123,7 +123,7 @@ class CountRule(Rule):
 
 
 @dataclass
-class _CountCheck(Check):
+class _CountTally(Tally):
     rule: CountRule
     seen: int = 0
 
@@ -151,12 +151,12 @@ class PairRule(Rule):
     def giving_back(self) -> tuple[Selector, ...]:
         return self.then
 
-    def begin(self) -> Check:
-        return _PairCheck(self)
+    def begin(self) -> Tally:
+        return _PairTally(self)
 
 
 @dataclass
-class _PairCheck(Check):
+class _PairTally(Tally):
     rule: PairRule
     open: dict[Value, int] = field(default_factory=dict)
     begun: int = 0
@@ -207,12 +207,12 @@ class BalanceRule(Rule):
     def selectors(self) -> list[Selector]:
         return [*self.left, *self.right]
 
-    def begin(self) -> Check:
-        return _BalanceCheck(self)
+    def begin(self) -> Tally:
+        return _BalanceTally(self)
 
 
 @dataclass
-class _BalanceCheck(Check):
+class _BalanceTally(Tally):
     rule: BalanceRule
     left: Counter[Value] = field(default_factory=Counter)
     right: Counter[Value] = field(default_factory=Counter)

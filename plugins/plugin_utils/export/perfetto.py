@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from ..base.errors import InputError
 from ..base.files import whole_file
-from ..evidence import accounts, host_records
-from ..trace import clocks, pages, rows
+from ..evidence import host_records
+from ..trace import clocks, collected, pages, rows
 from . import hosts
 from .format import Export, Format
 from .hosts import HostDir
@@ -215,7 +215,7 @@ def write_host(host: HostDir, path: str) -> str:
 
 def _draw_losses(host: HostDir, writer: Writer) -> None:
     """The holes that the pages tell of, as many as are kept."""
-    found = accounts.read(host.directory)
+    found = collected.read(host.directory)
     found.count()
     for cpu in found.cpus.values():
         for hole in cpu.losses:

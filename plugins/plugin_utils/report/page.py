@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from ..base.foreign import plain as clean
-from ..verdict.verify import VERDICTS
+from ..verdict.case import VERDICTS
 from .esmodules import joined
 from .rows import NOT_RUN, Line, columns, events, functions, many, seconds, sites, summary
 

@@ -17,10 +17,24 @@ from .rows import Line, Result, columns, events, seconds, short_compiler, sites,
 
 _MARKUP = {"<": "&lt;", "&": "&amp;", **{char: "\\" + char for char in "\\`*_[]|>#~!"}}
 
+NAME = "results.json"
 HEADINGS = ("host", "system", "kernel", "arch", "compiler", "verdict", "steps", "events", "sites", "seconds")
 _RIGHT = ("steps", "events", "sites", "seconds")
 _WIDTHS = {"host": 32, "system": 36, "kernel": 40, "arch": 12}
 _STATUS = {"ok": "ok", "failed": "FAILED", "unreachable": "LOST", "refused": "refused", "skipped": "skipped"}
+
+
+def write_run(run_dir: str, results: Sequence[Result], table: Sequence[Line]) -> bool:
+    """Write the verdict of each host, the reports, and at last the results of a run; returns whether they are new.
+
+    ``table`` has the lines of the results.  Raises OSError.
+    """
+    changed = differs(os.path.join(run_dir, NAME), dump(results))
+    for entry in results:
+        if os.path.isdir(os.path.join(run_dir, entry["host"])):
+            write_together(run_dir, {os.path.join(entry["host"], "verdict.json"): dump(entry)})
+    write(run_dir, results, table, [os.path.basename(run_dir)])
+    return changed
 
 
 def write(directory: str, results: Sequence[Result], table: Sequence[Line], runs: Sequence[str]) -> list[str]:
@@ -32,7 +46,7 @@ def write(directory: str, results: Sequence[Result], table: Sequence[Line], runs
         "report.md": markdown(table),
         "junit.xml": junit.junit(table),
         "report.html": page.page(table, title(results, runs)),
-        "results.json": dump(results),
+        NAME: dump(results),
     }
     write_together(directory, files)
     return list(files)
@@ -53,6 +67,15 @@ def write_together(directory: str, files: Mapping[str, str]) -> None:
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(directory, stale))
             raise
+
+
+def differs(path: str, text: str) -> bool:
+    """Does a file hold another text, or none that can be read?"""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read() != text
+    except OSError:
+        return True
 
 
 def title(results: Sequence[Result], runs: Sequence[str]) -> str:

@@ -21,10 +21,10 @@ from markupsafe import Markup
 from ..base.errors import ForeignError, InputError
 from ..base.files import write_file
 from ..base.foreign import plain
-from ..verdict import watch
-from ..verdict.verify import VERDICTS
+from ..trace.dataset import RECORDS
+from ..verdict.case import VERDICTS
 from . import page as report_html
-from . import results, timeline_data
+from . import results, timeline_data, watch
 from .rows import many
 
 NAME = watch.PAGE
@@ -49,7 +49,7 @@ def page(run: str, limit: int = LIMIT) -> Page:
     """Make the page of a run directory.  Raises InputError."""
     try:
         collection = results.checked(os.path.join(run, watch.NAME), "collection")
-        data = timeline_data.read(os.path.join(run, watch.RECORDS), limit)
+        data = timeline_data.read(os.path.join(run, RECORDS), limit)
     except ForeignError as error:
         raise InputError(f"{error}; 'kedr-collection {run}' writes it anew") from None
     except InputError as error:

@@ -321,3 +321,13 @@ def same_machine(clocks: Sequence[Clock]) -> Clock:
     errors = [clock.error_ns for clock in clocks if clock.error_ns is not None]
     pairs = _ordered(pair for clock in clocks for pair in clock.pairs)
     return Clock(clocks[0].name, pairs, clocks[0].boot_id, min(errors) if errors else None)
+
+
+def seconds(time_ns: int) -> str:
+    """A time of the trace clock, cut to microseconds."""
+    return f"{time_ns // 10**9}.{time_ns % 10**9 // 1000:06d} s"
+
+
+def up_to(time_ns: int | None) -> str:
+    """``, up to 12.000345 s``; nothing where no record came."""
+    return "" if time_ns is None else f", up to {seconds(time_ns)} of the trace clock"

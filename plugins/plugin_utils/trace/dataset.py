@@ -27,6 +27,8 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     PARQUET_ERROR = str(import_error)
 
+RECORDS = "records"
+"""Directory of the table of a run, in the directory of the run."""
 GROUP_ROWS = 1 << 20
 """Rows of one row group: what is held in memory while writing."""
 JSON_ROWS = 4096

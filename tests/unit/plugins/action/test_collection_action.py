@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.action import collection as collection_action
+from ansible_collections.kedr.lab.plugins.action import verdict as verdict_action
 from ansible_collections.kedr.lab.plugins.modules import collection as collection_module
 
 from .test_run_and_verdict import HOSTVARS, do, refuse
@@ -29,7 +30,7 @@ def begun(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def shown() -> Any:
-    with mock.patch.object(collection_action.Display, "display") as display:
+    with mock.patch.object(verdict_action.Display, "display") as display:
         yield display
 
 

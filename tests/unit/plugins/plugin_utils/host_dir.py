@@ -65,6 +65,11 @@ def seal(path: pathlib.Path) -> None:
         pathlib.Path(sums.path(str(path), name)).write_bytes(sums.line(file.read_bytes()))
 
 
+def line(cpu: int, number: int, event: str = "kfree") -> str:
+    """One line of the kernel's text."""
+    return f"{'insmod':>16}-500     [{cpu:03}] ..... {10 + number / 1000:12.6f}: called_{event}: {event}({'0' * 16})\n"
+
+
 class HostDir:
     """The directory of one host."""
 

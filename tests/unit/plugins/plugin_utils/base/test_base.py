@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import steps
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError, Problem, about
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.files import read_file, read_json, whole_file, write_file
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.files import (
+    append_file,
+    read_file,
+    read_json,
+    whole_file,
+    write_file,
+)
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.near import did_you_mean, near, nearest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.table import table
 
@@ -43,6 +51,21 @@ def test_a_file_that_cannot_be_written_is_named_and_not_its_temporary_one(tmp_pa
     with pytest.raises(FileNotFoundError) as caught:
         write_file(str(tmp_path / "no" / "x"), "")
     assert caught.value.filename == str(tmp_path / "no" / "x")
+
+
+def test_what_does_not_fit_on_the_disk_is_not_appended_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    append_file(str(path), "first\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="No space left on device"):
+            append_file(str(path), "second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_text() == "first\n"
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The accounts of a collection: every record that was generated is there, or is lost and counted."""
+"""The accounts of a watch: every record that was generated is there, or is lost and counted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import rows
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import thread_names
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import collected
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..host_dir import EVENTS, PAIRS, SECOND, HostDir, pages, stats
+from ..host_dir import EVENTS, PAIRS, SECOND, HostDir, line, pages, stats
 
-ORIGIN = rows.Origin("one", "6.12")
 KFREE, UP = EVENTS
 
 
@@ -28,10 +26,10 @@ def host(tmp_path: pathlib.Path) -> HostDir:
 
 def account(host: HostDir, counts: dict[str, int] | None, flight_recorder: bool = False) -> dict[str, list[str]]:
     """{outcome: sentences} of a host."""
-    collected = accounts.read(str(host.path))
-    collected.count()
+    trace = collected.read(str(host.path))
+    trace.count()
     said: dict[str, list[str]] = {"ok": [], "fail": [], "missing": [], "note": []}
-    for one in accounts.account(collected, counts, PAIRS, flight_recorder):
+    for one in accounts.account(trace, counts, PAIRS, flight_recorder):
         said[one.outcome].append(f"{one.source}: {one.text}")
     return said
 
@@ -46,16 +44,6 @@ def test_counts_that_add_up_are_ok(host: HostDir) -> None:
         ],
         "fail": [], "missing": [], "note": [],
     }  # fmt: skip
-
-
-def test_rows_and_counts_come_from_one_reading(host: HostDir) -> None:
-    host.cpu(0, pages([KFREE, UP] * 120), stats(240))
-    collected = accounts.read(str(host.path))
-    rows = [row for batch in collected.batches(ORIGIN) for row in batch.to_pylist()]
-    assert len(rows) == collected.decoded == 240
-    assert collected.recorded == dict.fromkeys(PAIRS, 120)
-    assert (rows[0]["event"], rows[0]["comm"], rows[0]["time_ns"]) == ("called_kfree", "insmod", SECOND + 1000)
-    assert collected.last_ns == max(row["time_ns"] for row in rows)
 
 
 NO_RETURN = "had not returned when the counters were read, or never will, or its event was off"
@@ -99,11 +87,11 @@ def test_what_is_recorded_before_its_call_has_a_record_whether_it_returns_or_not
     host: HostDir, kfree: int, up: int
 ) -> None:
     host.cpu(0, pages([KFREE] * 10), stats(10))
-    collected = accounts.read(str(host.path))
-    collected.count()
+    trace = collected.read(str(host.path))
+    trace.count()
     (found,) = (
         one.text
-        for one in accounts.account(collected, host.calls(kfree, up), PAIRS, False, PAIRS)
+        for one in accounts.account(trace, host.calls(kfree, up), PAIRS, False, PAIRS)
         if one.outcome == "fail"
     )
     assert "not returned" not in found
@@ -143,37 +131,6 @@ def test_a_page_that_is_earlier_than_the_one_before_is_missing_evidence(host: Ho
     ]
 
 
-# -- names of threads --------------------------------------------------------------------------------
-
-
-@given(
-    st.dictionaries(
-        st.integers(0, 10**9 - 1), st.binary(max_size=15).filter(lambda raw: not set(raw) & {0, *b"0123456789"})
-    )
-)
-def test_names_of_threads_may_hold_anything(names: dict[int, bytes]) -> None:
-    written = b"".join(b"%d %b\n" % item for item in names.items())
-    assert thread_names(written) == {pid: name.decode("utf-8", "replace") for pid, name in names.items()}
-
-
-def test_a_name_that_looks_like_the_next_line_names_nobody() -> None:
-    assert thread_names(b"12 bash\n500 a\n12 b\n13 c\n") == {500: "a", 13: "c"}
-
-
-def test_what_is_too_long_for_a_name_is_not_one() -> None:
-    assert thread_names(b"lost\n1 abcdefg\nhijklmn\nopq\n2 b\n") == {1: "abcdefg\nhijklmn", 2: "b"}
-
-
-def test_a_name_with_a_line_end_is_the_same_in_pages_and_in_text(host: HostDir) -> None:
-    host.write("comms.txt", b"500 a\r\nb\x85\n501 c\n")
-    host.cpu(0, pages([KFREE]), stats(1))
-    printed = "{:>16}-500     [000] ..... 10.000001: called_kfree: kfree(0)\n".format("a\r\nb\x85")
-    rows = [row for batch in accounts.read(str(host.path)).batches(ORIGIN) for row in batch.to_pylist()]
-    host.write("raw/trace_pipe.txt", printed.encode("latin-1"))
-    rows += [row for batch in accounts.read(str(host.path)).batches(ORIGIN) for row in batch.to_pylist()]
-    assert [row["comm"] for row in rows] == ["a\r\nb\ufffd"] * 2
-
-
 # -- loss --------------------------------------------------------------------------------------------
 
 
@@ -201,14 +158,6 @@ def test_a_hole_that_the_counts_do_not_know_fails(host: HostDir) -> None:
     assert account(host, host.calls(200, 0))["fail"] == [
         "raw: cpu0: the trace says that 7 records are lost, the ring buffer counts 0"
     ]
-
-
-def test_a_hole_without_a_number_is_one_record_at_least(host: HostDir) -> None:
-    host.cpu(0, pages([KFREE] * 200, lost={1: -1}), stats(200, overrun=30))
-    collected = accounts.read(str(host.path))
-    collected.count()
-    cpu = collected.cpus[0]
-    assert (cpu.missed, cpu.lost, cpu.losses) == (1, 30, [accounts.Loss(0, SECOND + 100_000, SECOND + 101_000)])
 
 
 @pytest.mark.parametrize(
@@ -239,7 +188,7 @@ def test_a_host_of_which_nothing_came_has_no_counts(host: HostDir) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("header.txt", "nonsense", "header_page does not name timestamp"),
+        ("header.txt", "nonsense", "header_page names no timestamp"),
         ("formats.txt", "== a/b\nformat:\n", "no number"),
         ("stats.txt", "== cpu0\nentries: x\n", "stats.txt: line 2: "),
         ("raw/cpu0.pages", b"\xff" * 4096, "cpu0.pages: "),
@@ -253,10 +202,6 @@ def test_a_file_that_cannot_be_used_is_named(host: HostDir, name: str, content: 
 
 
 # -- the kernel's text -------------------------------------------------------------------------------
-
-
-def line(cpu: int, number: int, event: str = "kfree") -> str:
-    return f"{'insmod':>16}-500     [{cpu:03}] ..... {10 + number / 1000:12.6f}: called_{event}: {event}({'0' * 16})\n"
 
 
 def test_a_host_without_pages_is_accounted_by_lines(host: HostDir) -> None:
@@ -294,14 +239,6 @@ def test_text_whose_time_goes_back_is_missing_evidence(host: HostDir) -> None:
     assert account(host, host.calls(3, 0))["missing"] == [
         "raw: cpu0: 1 records are earlier than the one before, the first 10.001000 s after 10.002000 s"
     ]
-
-
-def test_rows_come_from_text_as_well(host: HostDir) -> None:
-    host.write("raw/trace_pipe.txt", line(0, 1) + line(0, 2, "up"))
-    rows = [row for one in accounts.read(str(host.path)).batches(ORIGIN) for row in one.to_pylist()]
-    assert [(row["event"], row["time_ns"]) for row in rows] == [
-        ("called_kfree", 10_001_000_000), ("called_up", 10_002_000_000)
-    ]  # fmt: skip
 
 
 # -- any counts --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import expect
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.rules import Rule
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import Value
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 from hypothesis import given
@@ -54,7 +55,7 @@ def load(tmp_path: pathlib.Path, text: str) -> expect.Expect:
     return expect.load_expect(str(path))
 
 
-def answer(rule: expect.Rule, records: Sequence[tuple[str, Mapping[str, Value]]]) -> tuple[str, str]:
+def answer(rule: Rule, records: Sequence[tuple[str, Mapping[str, Value]]]) -> tuple[str, str]:
     check = rule.begin()
     for number, (event, fields) in enumerate(records, 1):
         for selector in rule.selectors():

@@ -25,11 +25,11 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.files import whole_file
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export
-from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import accounts, host_records
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import merged as export_merged
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import perfetto
 from ansible_collections.kedr.lab.plugins.plugin_utils.export.formats import FORMATS
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, dataset, pages
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, collected, dataset, pages
 from hypothesis import given
 from hypothesis import strategies as st
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2
@@ -145,7 +145,7 @@ def test_trace_cmd_counts_each_cpu(run: Path, tmp_path: Path) -> None:
     (run / "alpha" / "raw" / "cpu2.pages.part").write_bytes(pages[: 3 * PAGE + PAGE // 2])
     assert call("trace-dat", run / "alpha", "-o", tmp_path / "trace.dat") == 0
     found = Counter((line[3], line[7]) for line in report(tmp_path / "trace.dat"))
-    counted = accounts.read(str(run / "alpha"))
+    counted = collected.read(str(run / "alpha"))
     counted.count()
     assert {cpu: sum(n for (number, _event), n in found.items() if int(number) == cpu) for cpu in (0, 1, 2)} == {
         0: COUNT,

@@ -26,7 +26,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report import (
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import (
     text as report,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.verify import STEPS, VERDICTS
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.case import VERDICTS
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.verify import STEPS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

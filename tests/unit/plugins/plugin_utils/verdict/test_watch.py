@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A collection is OK only with all evidence; each host's trouble stands in its own row."""
+"""A watch is OK only with all evidence; each host's trouble stands in its own row."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import judge as kedr_collection
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import watch as report
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
 
 from ..host_dir import seal, stats
 from ..ring_pages import HEADER, Page
-from .test_verify import DMESG, HOST, MODULES, PLANS, POLICY, ROOT, RUN_ID, RunDir, formats, step, target_ko
+from ..run_dir import DMESG, HOST, MODULES, PLANS, POLICY, ROOT, RUN_ID, RunDir, formats, step
 
 SCHEMA = json.loads((ROOT / "schemas" / "collection.schema.json").read_text())
 EVENTS = [f"{module}/called_{name}" for module, functions in PLANS.items() for name in functions]
@@ -31,7 +33,6 @@ COMMON = """\
 \tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
 \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
 """
-assert target_ko  # a fixture that RunDir is made of
 
 
 def binary_formats() -> str:
@@ -53,8 +54,8 @@ def recorded(counts: dict[str, int]) -> bytes:
 CALLS = {name: 3 if name.endswith(("kfree", "_up")) else 0 for name in EVENTS}
 
 
-class Collection:
-    """The directory of a collection from one host that is OK, to be spoiled by a test."""
+class WatchDir:
+    """The directory of a watch of one host that is OK, to be spoiled by a test."""
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
@@ -97,7 +98,7 @@ class Collection:
         (self.run.path / "run.json").write_text(json.dumps({"command": [], "hosts": dict.fromkeys(hosts, info)}))
         results = watch.judge_run(str(self.run.path), hosts, POLICY)
         jsonschema.Draft202012Validator(SCHEMA).validate(results)
-        assert watch.table(results)
+        assert report.table(results)
         return results
 
     def entry(self) -> dict[str, Any]:
@@ -109,11 +110,11 @@ class Collection:
 
 
 @pytest.fixture
-def collected(tmp_path: pathlib.Path, target_ko: bytes) -> Collection:
-    return Collection(RunDir(tmp_path, target_ko))
+def collected(tmp_path: pathlib.Path, target_ko: bytes) -> WatchDir:
+    return WatchDir(RunDir(tmp_path, target_ko))
 
 
-def test_a_collection_with_all_evidence_is_ok(collected: Collection) -> None:
+def test_a_watch_with_all_evidence_is_ok(collected: WatchDir) -> None:
     results = collected.judge()
     (entry,) = results["hosts"]
     assert entry["verdict"] == "OK", entry
@@ -124,7 +125,7 @@ def test_a_collection_with_all_evidence_is_ok(collected: Collection) -> None:
     assert all(check["ok"] for check in entry["checks"])
 
 
-def test_the_table_of_records_is_written_for_the_run_and_the_system(collected: Collection) -> None:
+def test_the_table_of_records_is_written_for_the_run_and_the_system(collected: WatchDir) -> None:
     collected.judge()
     (path,) = collected.run.path.glob("records/*/*/*")
     assert path.name == f"{HOST}.parquet"
@@ -135,7 +136,7 @@ def test_the_table_of_records_is_written_for_the_run_and_the_system(collected: C
     assert {row["host"] for row in rows} == {HOST}
 
 
-def test_a_call_site_is_named_where_it_is_the_only_one_of_its_function(collected: Collection) -> None:
+def test_a_call_site_is_named_where_it_is_the_only_one_of_its_function(collected: WatchDir) -> None:
     counts = {**CALLS, "my_payload2/called_copy_to_user": 1}
     collected.run.write("calls.json", counts)
     collected.records(recorded(counts), stats(7))
@@ -145,33 +146,33 @@ def test_a_call_site_is_named_where_it_is_the_only_one_of_its_function(collected
 
 
 def test_results_that_cannot_be_written_leave_no_older_ones(
-    collected: Collection, monkeypatch: pytest.MonkeyPatch
+    collected: WatchDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(collected.run.path)
-    assert watch.write(path, collected.judge())
-    (collected.run.path / watch.PAGE).write_text("OK")
+    assert report.write(path, collected.judge())
+    (collected.run.path / report.PAGE).write_text("OK")
 
     def full(path: str, content: str) -> None:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr(watch, "write_file", full)
+    monkeypatch.setattr(report, "write_file", full)
     with pytest.raises(OSError, match="No space left"):
-        watch.write(path, {"run_id": RUN_ID, "targets": [], "hosts": []})
-    assert not (collected.run.path / watch.NAME).exists()
-    assert not (collected.run.path / watch.PAGE).exists()
+        report.write(path, {"run_id": RUN_ID, "targets": [], "hosts": []})
+    assert not (collected.run.path / report.NAME).exists()
+    assert not (collected.run.path / report.PAGE).exists()
 
 
-def test_judging_again_gives_the_same(collected: Collection) -> None:
+def test_judging_again_gives_the_same(collected: WatchDir) -> None:
     first = collected.judge()
-    assert watch.write(str(collected.run.path), first)
+    assert report.write(str(collected.run.path), first)
     assert collected.judge() == first
-    assert not watch.write(str(collected.run.path), first)
+    assert not report.write(str(collected.run.path), first)
     assert os.stat(collected.run.path / "collection.json").st_mode & 0o777 == 0o600
 
 
 # -- what is not OK ----------------------------------------------------------------------------------
 
-Spoil = Callable[[Collection], None]
+Spoil = Callable[[WatchDir], None]
 BAD: dict[str, tuple[Spoil, str, str]] = {
     "lost": (lambda c: c.records(recorded(CALLS), stats(6, dropped=2)), "FAIL", "cpu0 lost 2 of 8 records (25.00 %"),
     "unread": (lambda c: c.records(recorded(CALLS), stats(6, entries=2)), "NO-RESULT", "2 records were left"),
@@ -247,7 +248,7 @@ BAD: dict[str, tuple[Spoil, str, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_evidence_against_a_collection_decides_and_says_what(collected: Collection, name: str) -> None:
+def test_evidence_against_a_watch_decides_and_says_what(collected: WatchDir, name: str) -> None:
     spoil, word, reason = BAD[name]
     spoil(collected)
     entry = collected.entry()
@@ -258,7 +259,7 @@ RECEIVED = ["raw/cpu0.pages", "raw/cpu0.pages.sums", "header.txt", "formats.txt"
 
 
 @pytest.mark.parametrize("name", RECEIVED)
-def test_a_file_that_is_not_what_was_received_is_no_result(collected: Collection, name: str) -> None:
+def test_a_file_that_is_not_what_was_received_is_no_result(collected: WatchDir, name: str) -> None:
     seal(collected.host)
     damaged = collected.host / name
     content = bytearray(damaged.read_bytes())
@@ -269,12 +270,12 @@ def test_a_file_that_is_not_what_was_received_is_no_result(collected: Collection
     assert (entry["verdict"], name.removesuffix(".sums") in bad) == ("NO-RESULT", True), entry
 
 
-def test_without_checksums_nothing_shows_what_was_received(collected: Collection) -> None:
+def test_without_checksums_nothing_shows_what_was_received(collected: WatchDir) -> None:
     (entry,) = collected.judge(whole=False)["hosts"]
     assert (entry["verdict"], "raw: there are no checksums" in entry["reason"]) == ("NO-RESULT", True)
 
 
-def test_a_trace_whose_time_goes_back_is_no_result(collected: Collection) -> None:
+def test_a_trace_whose_time_goes_back_is_no_result(collected: WatchDir) -> None:
     kfree = struct.pack("<HBBiQ", 100 + EVENTS.index("my_payload1/called_kfree"), 0, 0, 500, 0) + bytes(8)
     later, earlier = (Page(start).record(kfree).record(kfree, 1000).bytes() for start in (2 * 10**9, 10**9))
     collected.run.write("calls.json", {**CALLS, EVENTS[1]: 4, "my_payload1/called_up": 0, "my_payload2/called_up": 0})
@@ -290,7 +291,7 @@ EVIDENCE = ["facts.json", "payloads.json", "formats.txt", "header.txt", "stats.t
 
 @pytest.mark.parametrize("name", EVIDENCE)
 @pytest.mark.parametrize("content", [None, b"", b"\x00\xff\x1b[2J garbage\n", b"{}", b"[]"])
-def test_evidence_that_is_missing_or_spoiled_is_not_ok(collected: Collection, name: str, content: bytes | None) -> None:
+def test_evidence_that_is_missing_or_spoiled_is_not_ok(collected: WatchDir, name: str, content: bytes | None) -> None:
     if content is None:
         (collected.host / name).unlink()
     else:
@@ -299,19 +300,19 @@ def test_evidence_that_is_missing_or_spoiled_is_not_ok(collected: Collection, na
 
 
 @pytest.mark.parametrize("name", watch.STEPS)
-def test_a_step_without_a_record_is_no_result(collected: Collection, name: str) -> None:
+def test_a_step_without_a_record_is_no_result(collected: WatchDir, name: str) -> None:
     collected.steps([collected.step(one) for one in watch.STEPS if one != name])
     entry = collected.entry()
     assert entry["verdict"] == "NO-RESULT"
     assert any(name in check["text"] for check in entry["checks"] if not check["ok"])
 
 
-def test_without_a_target_no_call_site_can_be_checked(collected: Collection) -> None:
+def test_without_a_target_no_call_site_can_be_checked(collected: WatchDir) -> None:
     (entry,) = collected.judge(target="")["hosts"]
     assert (entry["verdict"], "no target of this host" in entry["reason"]) == ("NO-RESULT", True)
 
 
-def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: Collection) -> None:
+def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: WatchDir) -> None:
     collected.records(recorded(CALLS), stats(6, overrun=4))
     collected.run.write("calls.json", {**CALLS, EVENTS[1]: 7})
     assert collected.entry()["verdict"] == "FAIL"
@@ -323,21 +324,21 @@ def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: Collection) 
     assert any("overwritten by choice" in note for note in entry["notes"])
 
 
-def test_a_local_command_that_was_ended_since_all_was_over_is_no_failure(collected: Collection) -> None:
+def test_a_local_command_that_was_ended_since_all_was_over_is_no_failure(collected: WatchDir) -> None:
     ended = {"status": -15, "killed": True}
     collected.run.write("stream.json", {"complete": True, "error": "", "local_command": ended})
     assert collected.entry()["verdict"] == "OK"
 
 
 @pytest.mark.parametrize(("entries", "lines", "word"), [(6, 6, "OK"), (6, 5, "NO-RESULT"), (7, 7, "FAIL")])
-def test_a_snapshots_text_must_have_as_many_records(collected: Collection, entries: int, lines: int, word: str) -> None:
+def test_a_snapshots_text_must_have_as_many_records(collected: WatchDir, entries: int, lines: int, word: str) -> None:
     heading = f"# tracer: nop\n#\n# entries-in-buffer/entries-written: {entries}/9   #P:1\n#\n"
     records = f"{'a' + chr(10) + 'b':>16}-7       [000] ..... 1.000001: called_kfree: kfree(0)\n" * lines
     collected.run.write("trace.txt", heading + records + "cut")
     assert collected.entry()["verdict"] == word
 
 
-def test_a_snapshots_text_without_a_count_is_no_result(collected: Collection) -> None:
+def test_a_snapshots_text_without_a_count_is_no_result(collected: WatchDir) -> None:
     collected.run.write("trace.txt", "# tracer: nop\n")
     assert collected.entry()["verdict"] == "NO-RESULT"
 
@@ -345,7 +346,7 @@ def test_a_snapshots_text_without_a_count_is_no_result(collected: Collection) ->
 # -- hosts that died ---------------------------------------------------------------------------------
 
 
-def died(collected: Collection) -> None:
+def died(collected: WatchDir) -> None:
     """The host was lost in the middle of the stream."""
     for name in ("stats.txt", "calls.json", "sites.txt", "end.json"):
         (collected.host / name).unlink()
@@ -358,7 +359,7 @@ def died(collected: Collection) -> None:
     ])  # fmt: skip
 
 
-def test_of_a_guest_that_died_what_came_is_kept_and_told(collected: Collection) -> None:
+def test_of_a_guest_that_died_what_came_is_kept_and_told(collected: WatchDir) -> None:
     died(collected)
     collected.run.embed("[    0.000000] Linux version 6.12\n", False)
     entry = collected.entry()
@@ -368,13 +369,13 @@ def test_of_a_guest_that_died_what_came_is_kept_and_told(collected: Collection) 
     assert len(collected.table()) == 6
 
 
-def test_a_guest_that_lives_and_lost_its_connection_is_infra(collected: Collection) -> None:
+def test_a_guest_that_lives_and_lost_its_connection_is_infra(collected: WatchDir) -> None:
     died(collected)
     collected.run.embed("[    0.000000] Linux version 6.12\n", True)
     assert collected.entry()["verdict"] == "INFRA"
 
 
-def test_a_host_that_is_unreachable_after_its_stream_broke_is_a_crash(collected: Collection) -> None:
+def test_a_host_that_is_unreachable_after_its_stream_broke_is_a_crash(collected: WatchDir) -> None:
     died(collected)
     text = (collected.host / "steps.jsonl").read_text()
     lost = collected.step("unload_target", status="unreachable", kind="INFRA", reason="timed out")
@@ -383,24 +384,24 @@ def test_a_host_that_is_unreachable_after_its_stream_broke_is_a_crash(collected:
     assert (entry["verdict"], "lost contact" in entry["reason"]) == ("CRASH", True)
 
 
-def test_a_host_without_a_directory_harms_no_other(collected: Collection) -> None:
+def test_a_host_without_a_directory_harms_no_other(collected: WatchDir) -> None:
     (entry, other) = collected.judge((HOST, "gone"))["hosts"]
     assert (entry["verdict"], other["verdict"]) == ("OK", "NO-RESULT")
 
 
 @pytest.mark.parametrize("pages", [b"\xff" * 4096, b"\0" * 100, bytes(8) + b"\xff" * 4088])
-def test_damaged_pages_harm_only_their_host(collected: Collection, pages: bytes) -> None:
+def test_damaged_pages_harm_only_their_host(collected: WatchDir, pages: bytes) -> None:
     (collected.host / "raw" / "cpu0.pages").write_bytes(pages)
     assert collected.entry()["verdict"] in ("NO-RESULT", "FAIL")
 
 
 def test_a_table_that_cannot_be_written_is_the_labs_fault(
-    collected: Collection, monkeypatch: pytest.MonkeyPatch
+    collected: WatchDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_args: object) -> int:
         raise OSError(28, "No space left on device", "/records")
 
-    monkeypatch.setattr(watch.dataset, "write", full)
+    monkeypatch.setattr(dataset, "write", full)
     entry = collected.entry()
     assert (entry["verdict"], entry["reason"]) == (
         "INFRA", "/records: the table cannot be written: No space left on device",
@@ -410,20 +411,20 @@ def test_a_table_that_cannot_be_written_is_the_labs_fault(
 # -- what is shown -----------------------------------------------------------------------------------
 
 
-def test_the_table_shows_loss_and_why_a_host_is_not_ok(collected: Collection) -> None:
+def test_the_table_shows_loss_and_why_a_host_is_not_ok(collected: WatchDir) -> None:
     collected.records(recorded(CALLS), stats(6, dropped=2))
-    shown = watch.table(collected.judge()).splitlines()
+    shown = report.table(collected.judge()).splitlines()
     assert re.search(rf"^{HOST} .* 6 +2 +25\.00 % +FAIL$", shown[2])
     assert shown[-1] == "collection: 0 of 1 hosts OK, 6 records, 2 lost"
     assert any(line.startswith("  BAD  stats.txt: cpu0 lost 2 of 8") for line in shown)
 
 
-def test_what_a_host_says_harms_no_terminal(collected: Collection) -> None:
+def test_what_a_host_says_harms_no_terminal(collected: WatchDir) -> None:
     collected.run.write("stream.json", {"complete": False, "error": "\x1b[2J\r\nx"})
-    assert "\x1b" not in watch.table(collected.judge())
+    assert "\x1b" not in report.table(collected.judge())
 
 
-def test_the_command_judges_from_the_directory_alone(collected: Collection, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_judges_from_the_directory_alone(collected: WatchDir, capsys: pytest.CaptureFixture[str]) -> None:
     collected.judge()
     assert kedr_collection.main("kedr-collection", [str(collected.run.path)]) == 0
     assert json.loads((collected.run.path / "collection.json").read_text())["hosts"][0]["verdict"] == "OK"
@@ -444,7 +445,7 @@ def test_slices_of_a_fleet_that_were_judged_side_by_side_are_one_table(
     places = []
     for name in ("one", "two"):
         run = RunDir(tmp_path / name, target_ko)
-        Collection(run).changed("facts")
+        WatchDir(run).changed("facts")
         seal(run.host)
         place = tmp_path / "runs" / f"awx-{name}"
         place.parent.mkdir(exist_ok=True)
