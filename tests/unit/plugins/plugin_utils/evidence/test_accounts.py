@@ -188,7 +188,7 @@ def test_a_host_of_which_nothing_came_has_no_counts(host: HostDir) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("header.txt", "nonsense", "header_page names no timestamp"),
+        ("header.txt", "nonsense", "header_page does not name timestamp"),
         ("formats.txt", "== a/b\nformat:\n", "no number"),
         ("stats.txt", "== cpu0\nentries: x\n", "stats.txt: line 2: "),
         ("raw/cpu0.pages", b"\xff" * 4096, "cpu0.pages: "),
