@@ -5,24 +5,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.action.verdict import JudgeAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import Policy
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import watch as report
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.dataset import RECORDS
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.case import read_run
 
 
 class ActionModule(JudgeAction):
     """See the documentation of M(kedr.lab.collection)."""
 
-    def judge(self, options: dict[str, Any], run_dir: str, hosts: list[str], policy: Policy) -> dict[str, Any]:
+    def judge(
+        self, run_dir: str, hosts: list[str], policy: Policy, options: dict[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Judge a watch; write collection.json, the table of records and the page."""
-        keep_guests(run_dir, hosts, read_run(run_dir)["hosts"])
         results = watch.judge_run(run_dir, hosts, policy)
         changed = report.write(run_dir, results)
         page, trouble = timeline.after_judging(run_dir)

@@ -33,12 +33,19 @@ class JudgeAction(ControlAction):
             if self._task.check_mode:
                 return foretold(hosts, task_vars.get("hostvars", {}))
             policy = load_policy(self.path(options["splats"] or paths.data("splats.yml")))
-            return self.judge(options, run_dir, hosts, policy)
+            known = read_run(run_dir)["hosts"]
+            keep_guests(run_dir, hosts, known)
+            return self.judge(run_dir, hosts, policy, options, known)
         except OSError as error:
             return {"failed": True, "msg": f"{error.filename or run_dir}: {error.strerror or error}"}
 
-    def judge(self, options: dict[str, Any], run_dir: str, hosts: list[str], policy: Policy) -> dict[str, Any]:
-        """Judge the hosts and write the results; return the result of the task.  Raises KedrError, OSError."""
+    def judge(
+        self, run_dir: str, hosts: list[str], policy: Policy, options: dict[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Judge the hosts, of which run.json says ``known``, write the results, and return that of the task.
+
+        Raises KedrError, OSError.
+        """
         raise NotImplementedError
 
     def outcome(
@@ -57,11 +64,11 @@ class JudgeAction(ControlAction):
 class ActionModule(JudgeAction):
     """See the documentation of M(kedr.lab.verdict)."""
 
-    def judge(self, options: dict[str, Any], run_dir: str, hosts: list[str], policy: Policy) -> dict[str, Any]:
+    def judge(
+        self, run_dir: str, hosts: list[str], policy: Policy, options: dict[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Judge a verify; write the verdict of each host and the reports."""
-        known = read_run(run_dir)["hosts"]
         expects = self._expects(options["expect"], hosts, known)
-        keep_guests(run_dir, hosts, known)
         again = options["reproduce"] or reproduce.from_environment()
         results = verify.judge_run(run_dir, hosts, expects, policy, again)
         matrix = rows.lines(results, about_shipped)
