@@ -8,10 +8,7 @@ import subprocess
 
 import pytest
 
-from ..run_dir import (
-    TARGET,
-    RunDir,
-)
+from ..run_dir import TARGET, RunDir
 
 
 @pytest.fixture(scope="session")

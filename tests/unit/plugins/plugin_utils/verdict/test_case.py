@@ -10,14 +10,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import case, verify
 
-from ..run_dir import (
-    EVIDENCE,
-    EXPECT,
-    HOST,
-    POLICY,
-    RunDir,
-    said,
-)
+from ..run_dir import EVIDENCE, EXPECT, HOST, POLICY, RunDir, said
 
 
 @pytest.mark.parametrize("name", EVIDENCE)

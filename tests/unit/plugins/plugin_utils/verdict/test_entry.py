@@ -10,12 +10,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import text as report
 
-from ..run_dir import (
-    HOST,
-    RunDir,
-    formats,
-    step,
-)
+from ..run_dir import HOST, RunDir, formats, step
 
 
 def test_the_entry_tells_each_step_once_with_its_time_and_why_it_failed(run: RunDir) -> None:

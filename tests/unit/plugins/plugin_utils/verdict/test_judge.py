@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify, watch
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.judge import RunKind
 
 from ..run_dir import (
     ARRAY,
@@ -25,6 +28,19 @@ from ..run_dir import (
     stats,
     step,
 )
+
+CHECKS = sorted(pathlib.Path(paths.ROOT, "plugins", "plugin_utils", "verdict", "checks").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", [path.stem for path in CHECKS])
+def test_every_file_of_checks_has_a_check_that_some_kind_of_run_makes(name: str) -> None:
+    made = {check.__module__.rpartition(".")[2] for kind in (verify.KIND, watch.KIND) for check in kind.checks}
+    assert name in made
+
+
+@pytest.mark.parametrize("kind", [verify.KIND, watch.KIND])
+def test_no_kind_of_run_makes_a_check_twice(kind: RunKind) -> None:
+    assert len(set(kind.checks)) == len(kind.checks)
 
 
 def test_a_host_without_a_directory_is_no_result(run: RunDir) -> None:

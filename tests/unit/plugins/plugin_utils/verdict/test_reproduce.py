@@ -8,12 +8,7 @@ import json
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 
-from ..run_dir import (
-    EXPECT,
-    HOST,
-    POLICY,
-    RunDir,
-)
+from ..run_dir import EXPECT, HOST, POLICY, RunDir
 
 PLAYBOOK = "ansible-playbook v.yml"
 

@@ -10,13 +10,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import text as report
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 
-from ..run_dir import (
-    FACTS,
-    HOST,
-    RunDir,
-    said,
-    step,
-)
+from ..run_dir import FACTS, HOST, RunDir, said, step
 
 
 def test_a_run_with_all_evidence_is_ok(run: RunDir) -> None:

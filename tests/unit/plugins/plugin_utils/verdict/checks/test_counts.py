@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 
-from ...run_dir import (
-    CALLS,
-    RunDir,
-    counted,
-    said,
-    step,
-)
+from ...run_dir import CALLS, RunDir, counted, said, step
 
 
 def test_the_payloads_count_as_many_calls_as_there_are_records(run: RunDir) -> None:

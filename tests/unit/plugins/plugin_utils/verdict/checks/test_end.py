@@ -3,12 +3,7 @@
 
 from __future__ import annotations
 
-from ...run_dir import (
-    FACTS,
-    MODULES,
-    RunDir,
-    said,
-)
+from ...run_dir import FACTS, MODULES, RunDir, said
 
 
 def test_modules_of_others_that_came_or_went_are_told_and_fail_nothing(run: RunDir) -> None:

@@ -8,12 +8,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import text as report
 
-from ...run_dir import (
-    CONSOLE,
-    RunDir,
-    said,
-    step,
-)
+from ...run_dir import CONSOLE, RunDir, said, step
 
 
 def test_a_guest_whose_process_is_gone_is_a_crash_with_its_console(run: RunDir) -> None:

@@ -9,13 +9,7 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import case
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.checks import logs
 
-from ...run_dir import (
-    CONSOLE,
-    DMESG,
-    RUN_ID,
-    RunDir,
-    said,
-)
+from ...run_dir import CONSOLE, DMESG, RUN_ID, RunDir, said
 
 
 @pytest.mark.parametrize("status", ["unreachable", "failed"])

@@ -6,12 +6,7 @@ from __future__ import annotations
 import pathlib
 import subprocess
 
-from ...run_dir import (
-    SITES,
-    TARGET,
-    RunDir,
-    said,
-)
+from ...run_dir import SITES, TARGET, RunDir, said
 
 
 def test_a_function_that_no_payload_of_the_run_names_must_not_be_patched(run: RunDir) -> None:

@@ -10,11 +10,7 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.steps import append_step
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 
-from ...run_dir import (
-    FACTS,
-    RunDir,
-    step,
-)
+from ...run_dir import FACTS, RunDir, step
 
 
 def test_no_steps_at_all_is_no_result(run: RunDir) -> None:

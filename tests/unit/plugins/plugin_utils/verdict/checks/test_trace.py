@@ -9,16 +9,7 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import load_expect
 
 from ... import run_dir
-from ...run_dir import (
-    CALLS,
-    EXPECT,
-    FACTS,
-    WITNESS,
-    RunDir,
-    said,
-    stats,
-    trace_text,
-)
+from ...run_dir import CALLS, EXPECT, FACTS, WITNESS, RunDir, said, stats, trace_text
 
 
 @pytest.mark.parametrize("number", range(len(CALLS)))

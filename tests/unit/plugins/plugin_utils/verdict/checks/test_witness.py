@@ -6,18 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import verify
 
-from ...run_dir import (
-    CALLS,
-    ITSELF,
-    WITNESS,
-    RunDir,
-    formats,
-    kmem,
-    kmem_formats,
-    replaced,
-    said,
-    step,
-)
+from ...run_dir import CALLS, ITSELF, WITNESS, RunDir, formats, kmem, kmem_formats, replaced, said, step
 
 
 def test_the_kernel_counts_as_many_calls_as_the_payloads(run: RunDir) -> None:
