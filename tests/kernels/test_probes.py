@@ -17,9 +17,9 @@ from typing import NamedTuple
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import load_functions
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import Payload
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload, parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import render
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import load_payload, parse_payload
 from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from ..mist import data as mist
 from . import special
 from .kinds.registry import KINDS, kind_of
 from .mend import read_groups
-from .model import AFTER, BEFORE, RETURN_VALUE, Code, Function, Payload, PayloadError, Problem
+from .model import AFTER, BEFORE, RETURN_VALUE, Code, Function, Payload, Problem
 from .values import Complaints, Place, Text, Values
 
 # name -> may it be given several times?
@@ -51,22 +51,6 @@ class Reading:
     problems: tuple[Problem, ...]
     claims: Claims
     readable: bool = True
-
-
-def load_payload(path: str) -> Payload:
-    """Read and check one payload description; PayloadError lists every mistake in it."""
-    return _whole(read_file(path))
-
-
-def parse_payload(data: bytes, path: str) -> Payload:
-    """Check the bytes of a payload description; ``path`` is what the messages and the sources call it."""
-    return _whole(read_payload(data, path))
-
-
-def _whole(reading: Reading) -> Payload:
-    if reading.payload is None:
-        raise PayloadError(reading.problems)
-    return reading.payload
 
 
 def read_file(path: str) -> Reading:

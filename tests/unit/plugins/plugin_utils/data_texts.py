@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import Payload, PayloadError
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
+from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import Reading, read_file, read_payload
 
 GLOBALS = "module.name = my_pay\nmodule.author = Some Author\nmodule.license = GPL\n"  # lines 1 to 3
 GROUP = """[group]
@@ -23,6 +23,22 @@ trace.formatString = "kstrdup(%x): %p"
 """  # lines 4 to 15
 GOOD = GLOBALS + GROUP
 VOID = "[group]\nfunction.name = kfree\nreturnsVoid = yes\ntrace.formatString = kfree()\n"
+
+
+def load_payload(path: str) -> Payload:
+    """The payload of a data file without a mistake."""
+    return _whole(read_file(path))
+
+
+def parse_payload(data: bytes, path: str) -> Payload:
+    """The payload of the bytes of a data file without a mistake."""
+    return _whole(read_payload(data, path))
+
+
+def _whole(reading: Reading) -> Payload:
+    if reading.payload is None:
+        raise PayloadError(reading.problems)
+    return reading.payload
 
 
 def read(text: str, path: str = "dir/a.data") -> Payload:

@@ -25,9 +25,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.payload.describe import (
 )
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.draft import Preamble
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import Candidate, Extra
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.together import read_together
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.btf_writer import VARIADIC, Writer, elf
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import parse_payload
 
 ROOT = Path(paths.ROOT)
 COMMAND = [sys.executable, str(ROOT / "bin" / "kedr-new")]

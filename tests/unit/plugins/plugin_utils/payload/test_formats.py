@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import PayloadError
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import render
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.formats import EventFormat, parse_format
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import parse_payload
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 

@@ -13,9 +13,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import load_functions
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import ResolvedPayload
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import is_ours, render
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import parse_payload
 
 ROOT = Path(paths.ROOT)
 OURS = str(ROOT / "kernel" / "templates")

@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.kinds import trace
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import PayloadError
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload, parse_payload
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import (
     GLOBALS,
     GOOD,
@@ -19,7 +18,9 @@ from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts imp
     VOID,
     changed,
     complaints,
+    load_payload,
     only,
+    parse_payload,
     read,
 )
 from hypothesis import given

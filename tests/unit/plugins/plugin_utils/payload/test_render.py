@@ -12,9 +12,9 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import load_functions
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload, parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import render
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import load_payload, parse_payload
 
 ROOT = paths.ROOT
 TEMPLATES = os.path.join(ROOT, "kernel", "templates")

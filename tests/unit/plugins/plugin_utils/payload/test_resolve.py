@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import load_functions
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.model import Extra, FunctionDb, Payload, PayloadError
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload, parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import plan
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.replacement import passed
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import (
@@ -18,6 +17,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import (
     resolve,
     resolve_all,
 )
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import load_payload, parse_payload
 
 DATA = paths.data()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import special
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import load_payload
+from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import load_payload
 
 ROOT = Path(paths.ROOT)
 TABLE = tomllib.loads((ROOT / "data" / "special.toml").read_text(encoding="utf-8"))

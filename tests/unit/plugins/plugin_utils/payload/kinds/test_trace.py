@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.payload.read import parse_payload
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.render import plan
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.resolve import resolve
 from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts import (
@@ -14,6 +13,7 @@ from ansible_collections.kedr.lab.tests.unit.plugins.plugin_utils.data_texts imp
     changed,
     complaints,
     only,
+    parse_payload,
     read,
 )
 
