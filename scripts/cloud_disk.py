@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import apt_proxy_options
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import apt_proxy_options
 
 ROW = "debian13-cloud-init"
 """Name of the disk's row."""

@@ -10,9 +10,12 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import given
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.action import LabAction
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import Lab
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.inventory import variables
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import cache_root, interruptible, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.lab import Lab
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.places import cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.tools import interruptible
 
 
 class ActionModule(LabAction):
@@ -38,7 +41,7 @@ class ActionModule(LabAction):
         return {
             "changed": changed,
             "inventory": lab.inventory,
-            "guests": {guest.name: {**asdict(guest), "variables": lab.variables(guest)} for guest in guests},
+            "guests": {guest.name: {**asdict(guest), "variables": variables(guest, lab.access)} for guest in guests},
         }
 
     def _stop(self, lab: Lab, options: dict[str, Any]) -> dict[str, Any]:

@@ -9,17 +9,10 @@ from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import given
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.action import LabAction
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cloud import ensure_cloud
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image, read_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import (
-    CloudSpec,
-    ImageSpec,
-    Progress,
-    cache_root,
-    image_dir,
-    interruptible,
-    load_image,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image, image_dir, read_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.ways import load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.places import cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.tools import interruptible
 
 
 class ActionModule(LabAction):
@@ -38,12 +31,5 @@ class ActionModule(LabAction):
             missing = [key for key, spec in specs.items() if not read_image(image_dir(cache, spec))]
             return {"changed": bool(missing or options["refresh"]), "missing": missing}
         with interruptible():
-            images = {key: ensure(spec, cache, self.progress, options["refresh"]) for key, spec in specs.items()}
+            images = {key: ensure_image(spec, cache, self.progress, options["refresh"]) for key, spec in specs.items()}
         return {"changed": any(not image["cached"] for image in images.values()), "images": images}
-
-
-def ensure(spec: ImageSpec | CloudSpec, cache: str, progress: Progress, refresh: bool) -> dict[str, Any]:
-    """Build or download the image, whichever it is, unless the cache has it."""
-    if isinstance(spec, CloudSpec):
-        return ensure_cloud(spec, cache, progress, refresh)
-    return ensure_image(spec, cache, progress, refresh)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import guests
 import pytest
 import yaml
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import apt_proxy_options
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import apt_proxy_options
 from cloud_disk import cloud_image
 from guests import Lab, Verify, playbook
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import guests
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import apt_proxy_options
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import apt_proxy_options
 from guests import Lab, Run, Verify, start_lab, stop_lab
 from standins import FILES, python36
 

@@ -14,8 +14,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import apt_proxy_options, explain
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import lock
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.locks import locked
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import apt_proxy_options, explain
 
 TREES = {
     "rpm": ("trixie", "dnf,zypper,rpm,createrepo-c,openssh-server", []),
@@ -45,7 +45,7 @@ def make(cache: pathlib.Path, name: str) -> str:
     """Make tree `name` unless it is there; return why it cannot be had, or nothing."""
     final = tree(cache, name)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with lock(f"{final}.lock", lambda: print(f"another run makes tree {name}; waiting", file=sys.stderr)):
+    with locked(f"{final}.lock", lambda: print(f"another run makes tree {name}; waiting", file=sys.stderr)):
         if final.is_dir():
             return ""
         work = pathlib.Path(f"{final}.part")

@@ -19,8 +19,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import explain
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import lock
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.locks import locked
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import explain
 
 HERE = pathlib.Path(__file__).parent
 SYSTEMS = {
@@ -98,7 +98,7 @@ def base(system: str, cache: pathlib.Path, ubuntu: str) -> pathlib.Path:
     key = hashlib.sha256("\n".join([*command, *lines, time.strftime("%G-W%V")]).encode()).hexdigest()[:12]
     final = cache / "fresh" / f"{system}-{key}"
     final.parent.mkdir(parents=True, exist_ok=True)
-    with lock(f"{cache}/fresh/{system}.lock", lambda: say(f"another run makes the tree of {system}; waiting")):
+    with locked(f"{cache}/fresh/{system}.lock", lambda: say(f"another run makes the tree of {system}; waiting")):
         for left in final.parent.glob(f"{system}.[0-9]*"):
             if not pathlib.Path("/proc", left.suffix[1:]).exists():
                 remove(left)

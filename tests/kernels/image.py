@@ -7,8 +7,10 @@ import os
 import sys
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, cache_root, interruptible
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import DebianSpec
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.places import cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.tools import interruptible
 
 
 def progress(text: str) -> None:
@@ -18,7 +20,7 @@ def progress(text: str) -> None:
 def main() -> int:
     try:
         with interruptible():
-            image = ensure_image(ImageSpec.load({}), cache_root("", os.environ), progress)
+            image = ensure_image(DebianSpec.load({}), cache_root("", os.environ), progress)
     except KedrError as error:
         print(f"image.py: {error}", file=sys.stderr)
         return 2

@@ -16,8 +16,9 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build_root
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.shell import Call
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import DebianSpec
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.places import cache_root
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CANARY = "kedr-canary-9f31c2"
@@ -94,7 +95,7 @@ class Attacked(NamedTuple):
 @pytest.fixture(scope="module")
 def tree() -> pathlib.Path:
     """Return the root tree of the lab's default image."""
-    return pathlib.Path(ensure_image(ImageSpec.load({}), cache_root("", os.environ), print)["tree"])
+    return pathlib.Path(ensure_image(DebianSpec.load({}), cache_root("", os.environ), print)["tree"])
 
 
 def write_module(place: pathlib.Path, name: str, source: str, program: str = "", **files: str) -> dict[str, str]:

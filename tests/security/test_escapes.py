@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect.protocol import Parser
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab import action as lab_action
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import guest, image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.boot import Boot
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import explain
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import junit
 from ansible_collections.kedr.lab.plugins.plugin_utils.report.rows import Line
 from bombs import ROOT, by_ssh, hostile, task
@@ -100,10 +101,10 @@ def test_nothing_of_a_guest_or_of_a_tool_steers_the_terminal(problem: Exception)
 def test_the_console_of_a_guest_and_the_log_of_a_tool_are_told_in_words(tmp_path: pathlib.Path) -> None:
     console = tmp_path / "console.log"
     console.write_text(f"Kernel panic - {EVIL}\n{EVIL}\n")
-    boot = guest._Boot.__new__(guest._Boot)
+    boot = Boot.__new__(Boot)
     boot.files = SimpleNamespace(console=str(console), log=str(console))
     boot.spec, boot.problem, boot.refused = SimpleNamespace(name="g"), "panicked", ""
-    for told in (boot.report(), boot.news(), image.explain(f"E: {EVIL}\n")):
+    for told in (boot.report(), boot.news(), explain(f"E: {EVIL}\n")):
         action = Work(KedrError(told))
         assert steering(action.perform({"run_dir": ""}, {})["msg"]) == set()
         assert "owned" in told

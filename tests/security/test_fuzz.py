@@ -31,7 +31,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.host import (
     shell,
     ssh_legacy,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud, image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.checksums import parse_checksums
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import explain
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.seed import read_finished
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import read as payload_read
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, collected, pages, rows
@@ -174,13 +176,13 @@ READERS: dict[str, tuple[Callable[[bytes], Any], tuple[type[Exception], ...]]] =
     "clocks": (lambda data: clocks.dump(clocks.take(text(data).splitlines())), ()),
     "clocks.jsonl": (lambda data: clocks.parse(text(data)), (ForeignError,)),
     "calls": (lambda data: counters.parse(text(data)), (ForeignError,)),
-    "checksums": (lambda data: cloud.parse_checksums(text(data), "disk.img"), (KedrError,)),
-    "finished": (lambda data: cloud.read_finished(text(data)), (KedrError,)),
+    "checksums": (lambda data: parse_checksums(text(data), "disk.img"), (KedrError,)),
+    "finished": (lambda data: read_finished(text(data)), (KedrError,)),
     "hold": (lambda data: hold.describe(hold.parse(text(data))), ()),
     "stream": (streamed, (ForeignError,)),
     "payload": (lambda data: payload_read.read_payload(data, "x"), ()),
     "c": (lambda data: (cdecl.unbalanced(text(data)), cdecl.words(text(data))), ()),
-    "explained": (lambda data: (image.explain(text(data)), ssh_legacy.explain(text(data), "false")), ()),
+    "explained": (lambda data: (explain(text(data)), ssh_legacy.explain(text(data), "false")), ()),
     "formats.txt": (formatted, (TraceError,)),
     "header.txt": (lambda data: pages.parse_header_page(text(data)), (ForeignError,)),
     "stats.txt": (lambda data: parse_stats(text(data)), (TraceError,)),

@@ -10,10 +10,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import Guest, Lab
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import Guest
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.lab import Lab
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.places import cache_root
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.qemu import qmp_quit, wait_gone
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec, cache_root
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec
 
 REACH = "timeout 10 bash -c 'exec 3<>/dev/tcp/{}/{}' 2>/dev/null && echo reached || echo refused"
 
@@ -41,7 +43,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def in_guest(lab: Lab, guest: Guest, command: str) -> str:
-    return run(*lab.ssh(guest.port), command).stdout.strip()
+    return run(*lab.access.command(guest.port), command).stdout.strip()
 
 
 def status(guest: Guest) -> dict[str, str]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import image as lab_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import ensure_image, mmdebstrap_command
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, load_guests
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images import debian, tree
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import DebianSpec, mmdebstrap_command
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import load_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import load_systems
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def refused(path: pathlib.Path) -> str:
     """Return what is said of a file of rows that is refused; it must name the file and a line."""
     with pytest.raises(InputError) as caught:
         load_systems(str(path))
-    (problem,) = caught.value.problems
+    (problem,) = map(str, caught.value.problems)
     assert problem.startswith(f"{path}:") and problem.removeprefix(f"{path}:")[0].isdigit(), problem
     return problem
 
@@ -78,12 +79,12 @@ def test_no_option_of_an_image_becomes_a_command_of_root(
     image: dict[str, Any], rows: WRITE, canary: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All the way to mmdebstrap, as the matrix goes with a row."""
-    monkeypatch.setattr(lab_image, "NEEDED_MB", 1)
+    monkeypatch.setattr(tree, "NEEDED_MB", 1)
     image = json.loads(json.dumps(image).replace("{}", str(canary)))
     with pytest.raises((InputError, KedrError)) as caught:
         (row,) = load_systems(str(rows(image=image)))
         (guest,) = load_guests([row.variables()["kedr_guest"]], {})
-        assert isinstance(guest.image, ImageSpec)
+        assert isinstance(guest.image, DebianSpec)
         ensure_image(guest.image, str(tmp_path / "cache"), print)
     assert not canary.exists()
     assert isinstance(caught.value, InputError)
@@ -91,7 +92,7 @@ def test_no_option_of_an_image_becomes_a_command_of_root(
 
 
 def test_what_looks_like_an_option_is_a_mirror_for_mmdebstrap(canary: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    spec = ImageSpec(mirror=(f"--setup-hook=touch {canary}; exit 1",), kernel="linux-image-amd64")
+    spec = DebianSpec(mirror=(f"--setup-hook=touch {canary}; exit 1",), kernel="linux-image-amd64")
     command = mmdebstrap_command(spec, str(tmp_path / "tree"), "mmdebstrap", [])
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LIMIT)
     assert done.returncode != 0
@@ -134,9 +135,9 @@ def test_a_kernels_tree_that_others_can_change_is_not_copied_by_root(
         (tree / name).mkdir(parents=True)
     (tree / "boot/vmlinuz-6.12").symlink_to("/etc/shadow")
     os.chown(tree / "boot/vmlinuz-6.12", 65534, 65534, follow_symlinks=False)
-    monkeypatch.setattr(lab_image, "_build", lambda *arguments: pytest.fail("it is built"))
+    monkeypatch.setattr(debian, "mmdebstrap_command", lambda *arguments: pytest.fail("it is built"))
     with pytest.raises(KedrError, match=r"vmlinuz-6\.12 can be changed by others; nothing is taken from there"):
-        ensure_image(ImageSpec.load({"kernel_tree": str(tree)}), str(tmp_path / "cache"), print)
+        ensure_image(DebianSpec.load({"kernel_tree": str(tree)}), str(tmp_path / "cache"), print)
 
 
 @pytest.mark.parametrize("key", ["url", "checksums"])

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cloud import ensure_cloud, expected_sum
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import CloudSpec, load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images import download
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cloud import CloudSpec
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.ways import load_image
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -89,7 +90,7 @@ def drip(request: http.server.BaseHTTPRequestHandler) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let limits be reached soon; none of them is there where nothing is limited."""
     for name, value in {"PAUSE_SECONDS": 0.0, "MAX_IMAGE": 1 << 20, "SLOW_SECONDS": 0.3, "ATTEMPTS": 1}.items():
-        monkeypatch.setattr(cloud, name, value, raising=False)
+        monkeypatch.setattr(download, name, value, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -98,7 +99,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(spec: CloudSpec, cache: Path) -> str:
     """Return what is said of an image that is not taken; nothing of it is among the images."""
     with pytest.raises(KedrError) as caught:
-        ensure_cloud(spec, str(cache), lambda line: None)
+        ensure_image(spec, str(cache), lambda line: None)
     assert [path for path in (cache / "images").iterdir() if path.is_dir()] == []
     return str(caught.value)
 
@@ -137,7 +138,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path: Path) -> 
         begun = time.monotonic()
         assert "bytes came in" in refused(CloudSpec(f"{url}/disk", SUM), tmp_path)
         with pytest.raises(KedrError, match="bytes came in"):
-            expected_sum(CloudSpec(f"{url}/disk", checksums=f"{url}/SHA256SUMS"))
+            CloudSpec(f"{url}/disk", checksums=f"{url}/SHA256SUMS").expected_sum()
     assert time.monotonic() - begun < 4
 
 
@@ -175,10 +176,10 @@ def test_what_is_asked_for_by_https_is_not_taken_from_plain_http(tmp_path: Path,
 
     with serving(disk) as plain, serving(away, tls) as secure, serving(disk, tls) as direct:
         spec = CloudSpec(f"{direct}/disk", SUM)
-        assert ensure_cloud(spec, str(tmp_path / "direct"), lambda line: None)["sum"] == SUM
+        assert ensure_image(spec, str(tmp_path / "direct"), lambda line: None)["sum"] == SUM
         assert f"redirected from https to {plain}/disk" in refused(CloudSpec(f"{secure}/disk", SUM), tmp_path / "away")
         with pytest.raises(KedrError, match="redirected from https to http"):
-            expected_sum(CloudSpec(f"{direct}/disk", checksums=f"{secure}/SHA256SUMS"))
+            CloudSpec(f"{direct}/disk", checksums=f"{secure}/SHA256SUMS").expected_sum()
 
 
 # -- Python packages -------------------------------------------------------------------------------------

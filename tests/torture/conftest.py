@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.splats import Splat, scan
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cpio import read_module
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.initramfs import read_module
 from guests import DATA, ROOT, Lab, playbook, start_lab, stop_lab
 
 HERE = pathlib.Path(__file__).parent

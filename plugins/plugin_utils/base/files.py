@@ -47,6 +47,21 @@ def write_file(path: str, content: str | bytes) -> None:
         stream.write(_bytes(content))
 
 
+def replace_directory(new: str, path: str) -> str:
+    """Put the directory ``new`` in the place of ``path``.  Return where that is now, '' if it was not there.
+
+    Both are in one file system.  Raises OSError.
+    """
+    try:
+        os.rename(new, path)
+        return ""
+    except OSError:
+        old = f"{new}.old"
+        os.rename(path, old)
+        os.rename(new, path)
+        return old
+
+
 def append_file(path: str, content: str | bytes) -> None:
     """Append to a file (mode 0600) in one write, all of it or nothing.  Raises OSError."""
     data = _bytes(content)

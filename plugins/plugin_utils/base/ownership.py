@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Collection
 
 from .errors import KedrError
 
@@ -14,6 +15,16 @@ def ours() -> set[int]:
     """Return the user ids that are believed: root, who runs this, and who has started it through sudo."""
     caller = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
     return {0, os.geteuid(), *([int(caller)] if caller.isascii() and caller.isdigit() else [])}
+
+
+def others_can_write(state: os.stat_result, groups: Collection[int] = ()) -> bool:
+    """Can somebody who is not believed change a file?  Members of ``groups`` are believed too.
+
+    A link can be changed by its owner only, whatever its mode says.
+    """
+    mode = 0 if stat.S_ISLNK(state.st_mode) else state.st_mode
+    foreign_group = mode & stat.S_IWGRP and state.st_gid not in groups
+    return state.st_uid not in ours() or bool(mode & stat.S_IWOTH or foreign_group)
 
 
 def check(path: str, what: str) -> None:
@@ -26,7 +37,7 @@ def check(path: str, what: str) -> None:
         if os.path.lexists(place) and os.lstat(place).st_uid not in ours():
             raise KedrError(f"{what} {path} belongs to user {os.lstat(place).st_uid}, who could change what is in "
                             "it: choose another directory, or make it yours after a look at its content")
-    if os.path.exists(real) and os.stat(real).st_mode & 0o022:
+    if os.path.exists(real) and others_can_write(os.stat(real)):
         raise KedrError(f"{what} {path} can be changed by other users: look at its content, and then "
                         f"chmod go-w {path}")
     above = real

@@ -12,7 +12,6 @@ not agree with its manifest is not there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,8 +21,9 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..base import ownership
+from ..base import locks, ownership
 from ..base.errors import ForeignError, InputError
+from ..base.files import replace_directory
 
 FORMAT = 2
 """Counted up when the meaning of a key or of an entry changes."""
@@ -179,20 +179,11 @@ def store(cache_dir: str, key: str, name: str, files: Mapping[str, bytes], made:
                 os.fsync(file.fileno())
             if path.startswith("user/"):
                 os.chmod(target, 0o755)
-        _put_in_place(temporary, os.path.join(place, key))
+        if old := replace_directory(temporary, os.path.join(place, key)):
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Entry(os.path.join(place, key), key, hashes)
-
-
-def _put_in_place(temporary: str, final: str) -> None:
-    try:
-        os.rename(temporary, final)
-    except OSError:
-        stale = f"{temporary}.old"
-        os.rename(final, stale)
-        os.rename(temporary, final)
-        shutil.rmtree(stale, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -202,8 +193,7 @@ def locked(cache_dir: str, keys: Sequence[str]) -> Iterator[None]:
     ownership.make(place, 0o755)
     with contextlib.ExitStack() as stack:
         for key in sorted(set(keys)):
-            file = stack.enter_context(open(os.path.join(place, key), "wb"))
-            fcntl.flock(file, fcntl.LOCK_EX)
+            stack.enter_context(locks.locked(os.path.join(place, key)))
         yield
 
 

@@ -19,7 +19,8 @@ from ..base import paths
 from ..base.datafile import Node, load
 from ..base.errors import InputError, KedrError
 from ..host import ssh_legacy
-from .spec import cache_root, is_inside, kernels_dir, load_guests
+from .places import cache_root, is_inside, kernels_dir
+from .spec import NAME, load_guests
 
 PLUGIN = "kedr.lab.systems"
 GROUPS = ("seed", "base", "variant", "target", "cloud")
@@ -29,7 +30,6 @@ ARCHITECTURES = ("i386", "x86_64")
 SHIPPED = paths.data("systems.yml")
 """The rows that come with the collection."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\Z")
 _SERIES = re.compile(r"\b(2\.6\.[0-9]+|[0-9]+\.(?:[0-9]+|x))\b")
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -218,7 +218,7 @@ def _check_names(rows: Collection[Row], problems: list[object]) -> None:
 def _row(node: Node) -> Row:
     given = node.mapping(_WORDS, _MORE)
     words = {name: value.text() for name, value in given.items() if isinstance(value.value, str)}
-    if not _NAME.match(words["name"]):
+    if not NAME.match(words["name"]):
         raise given["name"].error("'name' must be letters, digits, '.', '_' and '-', at most 64, as a host's name")
     for name, text in words.items():
         if not text.isprintable():

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import os
 import struct
-import subprocess
 import uuid
 
 from ..base.errors import KedrError
-from .spec import find_tool
+from .tools import find_tool, run_tool
 
 _AUTHENTICATED_STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
 _IMAGE_SECURITY = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le
@@ -68,17 +67,11 @@ def make_module_key(key: str, certificate: str) -> bytes:
         if os.path.lexists(path):
             os.unlink(path)
     extensions = ("basicConstraints=critical,CA:FALSE", "keyUsage=digitalSignature", "extendedKeyUsage=codeSigning")
-    _openssl(
+    failure = "openssl cannot make a key"
+    run_tool(
         [tool, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-batch", "-sha256", "-days", str(DAYS),
          "-subj", "/CN=kedr.lab modules of one guest", *(word for text in extensions for word in ("-addext", text)),
-         "-keyout", key, "-out", certificate]
+         "-keyout", key, "-out", certificate], failure,
     )  # fmt: skip
     os.chmod(key, 0o600)
-    return _openssl([tool, "x509", "-in", certificate, "-outform", "der"])
-
-
-def _openssl(command: list[str]) -> bytes:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode != 0:
-        raise KedrError(f"openssl cannot make a key: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+    return run_tool([tool, "x509", "-in", certificate, "-outform", "der"], failure)

@@ -18,19 +18,16 @@ import threading
 import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cloud import (
-    disk_format,
-    ensure_cloud,
-    expected_sum,
-    make_seed,
-    parse_checksums,
-    read_finished,
-    seed_files,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import make_ssh_key
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.qemu import guest_arguments, guest_files
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import CloudSpec, GuestSpec, load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.command_line import guest_arguments
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.files import guest_files
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images import download
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.checksums import parse_checksums
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cloud import CloudSpec, disk_format
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.ways import load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.seed import make_seed, read_finished, seed_files
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.ssh import make_ssh_key
 
 DISK = bytes(510) + b"\x55\xaa" + random.Random(0).randbytes(300_000)
 """The smallest that passes for a disk: a boot record and something behind it."""
@@ -95,7 +92,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(cloud, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with Server() as made:
@@ -114,7 +111,7 @@ def cache(tmp_path):
 def fetch(spec: CloudSpec, cache: pathlib.Path, **options) -> tuple[dict, list[str]]:
     """Return the image and what was told on the way."""
     told: list[str] = []
-    return ensure_cloud(spec, str(cache), told.append, **options), told
+    return ensure_image(spec, str(cache), told.append, **options), told
 
 
 def failure(spec: CloudSpec, cache: pathlib.Path) -> KedrError:
@@ -225,12 +222,12 @@ def test_a_list_that_cannot_be_had_is_told(server) -> None:
     server.status = 404
     spec = CloudSpec(server.url(), checksums=server.url("SHA256SUMS"))
     with pytest.raises(KedrError, match=r"SHA256SUMS cannot be had: the server answers 404 Not Found"):
-        expected_sum(spec)
+        spec.expected_sum()
 
 
 def test_a_list_asked_for_by_https_is_not_taken_from_elsewhere() -> None:
-    handler = cloud._NoDowngrade()
-    request = cloud._request("https://vendor/SHA256SUMS")
+    handler = download._NoDowngrade()
+    request = download._request("https://vendor/SHA256SUMS")
     with pytest.raises(OSError, match="redirected from https to http://mirror/SHA256SUMS"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://mirror/SHA256SUMS")
 
@@ -283,7 +280,7 @@ def signed_spec(server: Server, keyring: str, listed: str, signature: str = "") 
 
 @pytest.mark.parametrize(("listed", "signature"), [(SIGNED, ""), (LIST, SIGNATURE)], ids=["in-itself", "beside-it"])
 def test_a_list_that_a_key_of_the_keyring_has_signed_is_believed(server, keyring, listed, signature) -> None:
-    assert expected_sum(signed_spec(server, keyring, listed, signature)) == ("sha256", SUM)
+    assert signed_spec(server, keyring, listed, signature).expected_sum() == ("sha256", SUM)
 
 
 @pytest.mark.parametrize(
@@ -299,20 +296,20 @@ def test_a_list_that_a_key_of_the_keyring_has_signed_is_believed(server, keyring
 )
 def test_a_list_that_no_key_of_the_keyring_has_signed_is_refused(server, keyring, listed, signature) -> None:
     with pytest.raises(KedrError, match=r"no key of .*keyring\.gpg has signed it"):
-        expected_sum(signed_spec(server, keyring, listed, signature))
+        signed_spec(server, keyring, listed, signature).expected_sum()
 
 
 def test_what_stands_beside_the_signed_text_is_not_believed(server, keyring) -> None:
     other = SUM.replace("e", "a")
     listed = f"{other}  disk.qcow2\n{SIGNED}{'0' * 128}  disk.qcow2\n"
-    assert expected_sum(signed_spec(server, keyring, listed)) == ("sha256", SUM)
+    assert signed_spec(server, keyring, listed).expected_sum() == ("sha256", SUM)
 
 
 @pytest.mark.parametrize("name", ["none.gpg", "empty.gpg"])
 def test_a_keyring_without_the_key_has_signed_nothing(server, tmp_path, name) -> None:
     (tmp_path / "empty.gpg").touch()
     with pytest.raises(KedrError, match=f"no key of .*{name} has signed it"):
-        expected_sum(signed_spec(server, str(tmp_path / name), SIGNED))
+        signed_spec(server, str(tmp_path / name), SIGNED).expected_sum()
 
 
 # Downloads
@@ -361,7 +358,7 @@ def test_a_server_that_gives_little_at_a_time_is_given_up(server, cache) -> None
 
 
 def test_a_server_that_often_breaks_off_is_followed_to_the_end(server, cache, monkeypatch) -> None:
-    monkeypatch.setattr(cloud, "GAIN", 20_000)
+    monkeypatch.setattr(download, "GAIN", 20_000)
     server.stop_after = [20_000] * 15
     fetch(CloudSpec(server.url(), SUM), cache)
     assert len(server.asked) == 16
@@ -385,7 +382,7 @@ def test_a_wrong_checksum_leaves_nothing(server, cache) -> None:
 
 @pytest.mark.parametrize("told", [True, False], ids=["size-told", "size-not-told"])
 def test_a_file_larger_than_any_image_is_refused_and_leaves_nothing(server, cache, monkeypatch, told) -> None:
-    monkeypatch.setattr(cloud, "MAX_IMAGE", 200_000)
+    monkeypatch.setattr(download, "MAX_IMAGE", 200_000)
     server.tell_size = told
     error = failure(CloudSpec(server.url(), SUM), cache)
     assert "is larger than 0 GiB, the most that is taken; nothing of it is kept" in str(error)
@@ -396,16 +393,16 @@ def test_what_an_interrupted_run_left_counts_for_the_size(server, cache, monkeyp
     spec = CloudSpec(server.url(), SUM)
     server.stop_after = [150_000, 0, 0, 0]
     failure(spec, cache)
-    monkeypatch.setattr(cloud, "MAX_IMAGE", 200_000)
+    monkeypatch.setattr(download, "MAX_IMAGE", 200_000)
     assert "is larger than" in str(failure(spec, cache))
     assert server.asked[-1] == "bytes=150000-"
 
 
 def test_a_list_larger_than_any_list_is_refused(server, monkeypatch) -> None:
-    monkeypatch.setattr(cloud, "MAX_LIST", 100)
+    monkeypatch.setattr(download, "MAX_LIST", 100)
     server.lists = {"SUMS": LIST * 2}
     with pytest.raises(KedrError, match="SUMS is no list of checksums, it is larger than 0 MiB"):
-        expected_sum(CloudSpec(server.url(), checksums=server.url("SUMS")))
+        CloudSpec(server.url(), checksums=server.url("SUMS")).expected_sum()
 
 
 def test_parts_of_two_files_are_found_out_and_the_file_comes_whole(server, cache) -> None:
@@ -447,8 +444,8 @@ def test_a_server_out_of_order_is_tried_again_before_it_is_told(server, cache) -
     server.status = 503
     with pytest.raises(KedrError, match="the server answers 503"):
         told: list[str] = []
-        ensure_cloud(CloudSpec(server.url(), SUM), str(cache), told.append)
-    assert sum("trying again" in line for line in told) == cloud.ATTEMPTS - 1
+        ensure_image(CloudSpec(server.url(), SUM), str(cache), told.append)
+    assert sum("trying again" in line for line in told) == download.ATTEMPTS - 1
 
 
 def test_a_dead_url_is_told(server, cache) -> None:
@@ -460,7 +457,7 @@ def test_a_dead_url_is_told(server, cache) -> None:
 
 
 def test_a_server_that_falls_silent_is_given_up(server, cache, monkeypatch) -> None:
-    monkeypatch.setattr(cloud, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(download, "IDLE_SECONDS", 0.2)
     wait = threading.Event()
     monkeypatch.setattr(Handler, "do_GET", lambda self: wait.wait(10))
     error = failure(CloudSpec(server.url(), SUM), cache)
@@ -469,7 +466,7 @@ def test_a_server_that_falls_silent_is_given_up(server, cache, monkeypatch) -> N
 
 
 def test_too_little_space_is_told_before_anything_comes(server, cache, monkeypatch) -> None:
-    monkeypatch.setattr(cloud.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30, 1000))
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30, 1000))
     error = failure(CloudSpec(server.url(), SUM), cache)
     assert "are still to come and only 0 MiB are free" in str(error)
     assert parts(cache) == []
@@ -580,13 +577,13 @@ def test_a_cloud_guest_boots_from_its_disk_with_the_seed_beside_it() -> None:
 
 
 def test_uefi_needs_its_firmware_and_a_memory_of_the_guests_own(tmp_path, monkeypatch) -> None:
-    from ansible_collections.kedr.lab.plugins.plugin_utils.lab import qemu
+    from ansible_collections.kedr.lab.plugins.plugin_utils.lab import command_line
 
     image = {"cloud": {"url": "https://h/a.qcow2", "sha256": SUM, "firmware": "uefi"}}
     spec = GuestSpec.load({"name": "one", "image": image}, {})
     files = guest_files("/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c")
     code, variables = tmp_path / "code.fd", tmp_path / "vars.fd"
-    monkeypatch.setattr(qemu, "_UEFI", ((str(code), str(variables)),))
+    monkeypatch.setattr(command_line, "_UEFI", ((str(code), str(variables)),))
     with pytest.raises(KedrError, match="install the package ovmf"):
         guest_arguments(spec, files, 2222, "tcg")
     code.touch()

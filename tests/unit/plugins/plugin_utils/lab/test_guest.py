@@ -17,18 +17,20 @@ from unittest import mock
 import pytest
 import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import guest as lab_guest
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import qemu
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.guest import Lab, guest_archive, guest_script
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.qemu import (
-    CMDLINE,
-    choose_accelerator,
-    guest_arguments,
-    guest_files,
-    is_running,
-    qmp_quit,
-)
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec, ImageSpec, image_dir, load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import accelerator as acceleration
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import boot, command_line, qemu
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab import lab as labs
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.accelerator import choose_accelerator
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.command_line import CMDLINE, guest_arguments
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.files import guest_files, handed_over
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import image_dir
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import DebianSpec
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.ways import load_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.initramfs import guest_archive, guest_script
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.inventory import variables
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.lab import Lab
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.qemu import is_running, qmp_quit
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec
 from processes import all_end
 
 # A machine that writes its console, answers its control socket and ends when asked to. MODE says how it behaves.
@@ -112,9 +114,9 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("MODE", str(mode))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr(qemu, "qemu_user", dict)  # only root finds the stand-ins
-    monkeypatch.setattr(lab_guest, "base_initramfs", lambda *arguments: b"")
-    monkeypatch.setattr(lab_guest, "POWEROFF_SECONDS", 0.3)
-    directory = image_dir(str(tmp_path / "cache"), ImageSpec.load({}))
+    monkeypatch.setattr(labs, "base_initramfs", lambda *arguments: b"")
+    monkeypatch.setattr(labs, "POWEROFF_SECONDS", 0.3)
+    directory = image_dir(str(tmp_path / "cache"), DebianSpec.load({}))
     os.makedirs(directory)
     with open(os.path.join(directory, "image.json"), "w") as stream:
         json.dump({"release": "6.1.0-9-amd64"}, stream)
@@ -166,7 +168,7 @@ def test_the_inventory_holds_what_a_run_needs(lab):
     assert variables["kedr_console"] == guest.console
     assert variables["kedr_qemu_pidfile"] == guest.pidfile
     assert "StrictHostKeyChecking=yes" in variables["ansible_ssh_common_args"]
-    with open(lab.known_hosts) as stream:
+    with open(lab.access.known_hosts) as stream:
         assert stream.read() == f"[127.0.0.1]:{guest.port} {guest.host_key}\n"
 
 
@@ -174,26 +176,26 @@ def test_a_guest_that_trusts_a_key_starts_by_uefi_and_names_the_key_which_goes_w
     firmware = tmp_path / "code", tmp_path / "variables"
     for path in firmware:
         path.write_bytes(b"")
-    monkeypatch.setattr(qemu, "_UEFI", (tuple(map(str, firmware)),))
-    monkeypatch.setattr(lab_guest.uefi, "trusting", lambda variables, certificate: b"trusts " + certificate)
+    monkeypatch.setattr(command_line, "_UEFI", (tuple(map(str, firmware)),))
+    monkeypatch.setattr(labs.uefi, "trusting", lambda variables, certificate: b"trusts " + certificate)
     dummy, (guest,) = start(lab, specs("one", module_key=True))
-    variables = lab.variables(guest)
+    host = variables(guest, lab.access)
     certificate = subprocess.run(
-        ["openssl", "x509", "-in", variables["kedr_signing_cert"], "-outform", "der"], check=True, capture_output=True
+        ["openssl", "x509", "-in", host["kedr_signing_cert"], "-outform", "der"], check=True, capture_output=True
     ).stdout
     (given,) = (word.partition("file=")[2] for word in guest.command if "pflash" in word and "readonly" not in word)
     told = f"set={given.removeprefix('/dev/fdset/')},opaque="
     (memory,) = {word.partition(told)[2] for word in guest.command if told in word}
     with open(memory, "rb") as stream:
         assert stream.read() == b"trusts " + certificate
-    assert stat.S_IMODE(os.stat(variables["kedr_signing_key"]).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(host["kedr_signing_key"]).st_mode) == 0o600
     lab.stop()
-    assert not os.path.exists(variables["kedr_signing_key"])
+    assert not os.path.exists(host["kedr_signing_key"])
 
 
 def test_a_guest_that_asks_for_none_gets_no_key(lab):
     dummy, (guest,) = start(lab, specs("one"))
-    assert "kedr_signing_key" not in lab.variables(guest)
+    assert "kedr_signing_key" not in variables(guest, lab.access)
     assert "pflash" not in " ".join(guest.command)
 
 
@@ -216,8 +218,8 @@ def test_a_cloud_guest_is_ready_when_cloud_init_says_so_and_tells_its_kernel(lab
         assert len(stream.readlines()) >= 2
     assert guest.kernel_release == "6.12.1-cloud"
     assert "one: cloud-init complains: set_hostname failed" in lab.told
-    variables = lab.variables(guest)
-    assert (variables["kedr_build_root"], variables["host_install_packages"]) == ("", True)
+    told = variables(guest, lab.access)
+    assert (told["kedr_build_root"], told["host_install_packages"]) == ("", True)
 
 
 def test_a_cloud_guest_has_a_private_seed_which_goes_with_it(lab, cloud_image):
@@ -231,7 +233,7 @@ def test_a_cloud_guest_has_a_private_seed_which_goes_with_it(lab, cloud_image):
 
 
 def test_a_cloud_guest_may_take_three_times_as_long(lab, cloud_image, machine, monkeypatch):
-    monkeypatch.setattr(lab_guest, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(boot, "RETRY_SECONDS", 0.1)
     machine.write_text("silent")
     with pytest.raises(KedrError, match="took no login within 3 s"):
         start(lab, specs("one", image=CLOUD), seconds=1.0)
@@ -242,7 +244,8 @@ def test_secrets_and_consoles_are_private(lab):
     own = os.path.dirname(guest.pidfile)
     assert stat.S_IMODE(os.stat(lab.directory).st_mode) == 0o700
     assert stat.S_IMODE(os.stat(own).st_mode) == 0o700
-    for path in (lab.key, lab.inventory, f"{own}/host_key", f"{own}/initramfs", f"{own}/overlay.qcow2", guest.console):
+    own_files = (f"{own}/host_key", f"{own}/initramfs", f"{own}/overlay.qcow2", guest.console)
+    for path in (lab.access.key, lab.inventory, *own_files):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, path
 
 
@@ -300,7 +303,7 @@ def test_stop_of_one_guest_leaves_the_other(lab):
 
 def test_a_guest_that_does_not_answer_is_killed(lab, machine, monkeypatch):
     machine.write_text("deaf")
-    monkeypatch.setattr(lab_guest, "qmp_quit", lambda path: qmp_quit(path, 0.2))
+    monkeypatch.setattr(labs, "qmp_quit", lambda path: qmp_quit(path, 0.2))
     dummy, (guest,) = start(lab, specs("one"))
     assert lab.stop() == ["one"]
     assert not guest.running
@@ -309,8 +312,8 @@ def test_a_guest_that_does_not_answer_is_killed(lab, machine, monkeypatch):
 def test_a_guest_that_powers_itself_off_is_not_asked_to_quit(lab, machine, monkeypatch):
     dummy, (guest,) = start(lab, specs("one"))
     (machine.parent / "mode.off").write_text(guest.pidfile)
-    monkeypatch.setattr(lab_guest, "POWEROFF_SECONDS", 5)
-    monkeypatch.setattr(lab_guest, "qmp_quit", lambda path: pytest.fail("asked to quit"))
+    monkeypatch.setattr(labs, "POWEROFF_SECONDS", 5)
+    monkeypatch.setattr(labs, "qmp_quit", lambda path: pytest.fail("asked to quit"))
     assert lab.stop() == ["one"]
     assert not guest.running
 
@@ -360,7 +363,7 @@ def test_a_panic_shows_its_reason_and_the_consoles_last_lines(lab, machine):
         start(lab, specs("one"))
     text = str(caught.value)
     assert "Its kernel says: Kernel panic - not syncing: no root" in text
-    assert text.count("  trace") == lab_guest.CONSOLE_LINES
+    assert text.count("  trace") == boot.CONSOLE_LINES
 
 
 def test_no_file_of_a_guest_may_grow_much_larger_than_its_disk(lab):
@@ -376,8 +379,8 @@ def test_of_a_long_console_only_the_end_is_read(lab, tmp_path):
         stream.truncate(4 << 30)
         stream.seek(0, os.SEEK_END)
         stream.write(b"the end")
-    text = lab_guest._Boot._text(str(path))
-    assert (text.endswith("the end"), len(text)) == (True, lab_guest.MAX_READ)
+    text = boot.Boot._text(str(path))
+    assert (text.endswith("the end"), len(text)) == (True, boot.MAX_READ)
 
 
 def test_a_guest_that_is_never_ready_is_ended_after_the_time_limit(lab, machine):
@@ -431,8 +434,8 @@ def test_every_start_has_a_fresh_disk_and_a_fresh_host_key(lab):
 
 def test_ssh_gets_paths_with_spaces_and_percent_signs_as_they_are(tmp_path):
     lab = Lab(str(tmp_path / "a b%d"), str(tmp_path), print)
-    done = subprocess.run([*lab.ssh(1)[:-1], "-G", "x"], capture_output=True, text=True, check=False)
-    assert f"userknownhostsfile {lab.known_hosts}\n" in done.stdout
+    done = subprocess.run([*lab.access.command(1)[:-1], "-G", "x"], capture_output=True, text=True, check=False)
+    assert f"userknownhostsfile {lab.access.known_hosts}\n" in done.stdout
 
 
 def files(directory="/lab/one"):
@@ -473,7 +476,7 @@ def test_qemu_gets_its_files_open_and_the_names_that_it_has_for_them(tmp_path):
     made = guest_files(str(directory), "", str(tmp_path / "disk"), str(directory / "console.log"), "qcow2")
     for path in (made.disk, made.overlay, made.seed):
         open(path, "w").close()
-    with qemu.handed_over(made) as (names, arguments, numbers):
+    with handed_over(made) as (names, arguments, numbers):
         text = " ".join(guest_arguments(specs("one", image=CLOUD)[0], names, 1, "tcg"))
         assert all(os.get_inheritable(number) is False for number in numbers)
     assert str(tmp_path) not in text
@@ -524,7 +527,7 @@ def test_every_machine_and_every_probe_has_a_sandbox(image):
     arguments = guest_arguments(specs("one", image=image)[0], paths, 1, "tcg")
     assert value(arguments, "-sandbox") == "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
     for kernel in ("/k", ""):
-        assert "-sandbox" in qemu.probe_arguments(guest_files("/l", kernel, "", "/c"))
+        assert "-sandbox" in acceleration.probe_arguments(guest_files("/l", kernel, "", "/c"))
 
 
 def test_a_guest_is_shut_in_unless_its_network_is_open():
@@ -559,7 +562,7 @@ def test_kvm_is_taken_if_a_probe_guest_shows_that_it_works(machine, device):
 
 def test_kvm_that_hangs_is_not_taken(machine, device, monkeypatch):
     machine.write_text("hang")
-    monkeypatch.setattr(qemu, "PROBE_SECONDS", 1.0)
+    monkeypatch.setattr(acceleration, "PROBE_SECONDS", 1.0)
     accelerator, reason = choose(machine, [], device)
     assert accelerator == "tcg"
     assert "KVM hangs" in reason
@@ -576,7 +579,7 @@ def test_the_result_of_a_probe_is_kept_for_this_boot(machine, device, monkeypatc
     machine.write_text("refuse")
     assert choose(machine, told, device)[0] == "kvm"
     assert len(told) == 1
-    monkeypatch.setattr(qemu, "boot_id", lambda: "another boot")
+    monkeypatch.setattr(acceleration, "boot_id", lambda: "another boot")
     assert choose(machine, told, device)[0] == "tcg"
 
 

@@ -12,17 +12,16 @@ from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError, KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import image as lab_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.image import (
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images import debian, tree
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image, image_dir, read_image
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import (
+    DebianSpec,
     apt_proxy_options,
     check_kernel_tree,
-    ensure_image,
     explain,
-    installed_kernel,
     mmdebstrap_command,
-    read_image,
 )
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import ImageSpec, image_dir
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.tree import installed_kernel
 
 MMDEBSTRAP = """#!/bin/sh
 for argument; do last=$argument; done
@@ -46,8 +45,8 @@ def machine(tmp_path, monkeypatch):
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(calls))
-    monkeypatch.setattr(lab_image.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(lab_image, "NEEDED_MB", 1)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(tree, "NEEDED_MB", 1)
     return calls
 
 
@@ -58,19 +57,19 @@ def program(machine, name, text):
 
 def test_an_image_is_built_once_and_then_taken_from_the_cache(tmp_path, machine):
     told: list[str] = []
-    first = ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), told.append)
-    second = ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), told.append)
+    first = ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), told.append)
+    second = ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), told.append)
     assert (first["cached"], second["cached"]) == (False, True)
     assert len(machine.read_text().splitlines()) == 1
     assert first["release"] == second["release"] == "6.1.0-9-amd64"
     with open(second["kernel"]) as stream:
         assert stream.read() == "kernel\n"
-    assert os.path.getsize(second["disk"]) > lab_image.FREE_MB * 2**20
+    assert os.path.getsize(second["disk"]) > tree.FREE_MB * 2**20
     assert any("installing remaining packages" in line for line in told)
 
 
 def test_refresh_builds_again_and_replaces_the_image(tmp_path, machine):
-    spec, cache = ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache")
+    spec, cache = DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache")
     ensure_image(spec, cache, print)
     marker = os.path.join(image_dir(cache, spec), "tree", "old")
     open(marker, "w").close()
@@ -82,7 +81,7 @@ def test_refresh_builds_again_and_replaces_the_image(tmp_path, machine):
 def test_a_failed_build_leaves_nothing_but_its_log(tmp_path, machine):
     program(machine, "mmdebstrap", "echo 'E: Unable to locate package linux-image-amd64'; exit 25")
     with pytest.raises(KedrError) as caught:
-        ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+        ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     assert "a package does not exist in this suite" in str(caught.value)
     assert "linux-image-amd64" in str(caught.value)
     assert caught.value.kind == "INFRA"
@@ -94,7 +93,7 @@ def test_a_failed_build_leaves_nothing_but_its_log(tmp_path, machine):
 
 
 def test_what_an_interrupted_build_left_is_removed_by_the_next(tmp_path, machine):
-    spec = ImageSpec(kernel="linux-image-amd64")
+    spec = DebianSpec(kernel="linux-image-amd64")
     stale = tmp_path / "cache" / "images" / f".{spec.key}.abc.part"
     (stale / "tree").mkdir(parents=True)
     ensure_image(spec, str(tmp_path / "cache"), print)
@@ -110,43 +109,43 @@ def test_a_directory_without_description_is_no_image(tmp_path):
 
 
 def test_without_root_and_sudo_the_message_says_so(tmp_path, machine, monkeypatch):
-    monkeypatch.setattr(lab_image.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     program(machine, "sudo", "echo 'sudo: a password is required' >&2; exit 1")
     (machine.parent / "programs" / "sudo").chmod(0o755)
     with pytest.raises(KedrError, match="run as root, or allow sudo without a password"):
-        ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+        ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     assert [name for name in os.listdir(tmp_path / "cache" / "images") if name.endswith(".part")] == []
 
 
 def test_too_little_space_is_said_before_anything_is_downloaded(tmp_path, machine, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(lab_image, "NEEDED_MB", 3500)
+    monkeypatch.setattr(tree, "NEEDED_MB", 3500)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 100 * 2**20))
     with pytest.raises(KedrError, match=r"only 100 MB are free at .* an image needs 3500 MB"):
-        ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+        ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     assert machine.read_text() == ""
 
 
 def test_a_missing_mmdebstrap_is_said_in_plain_words(tmp_path, machine, monkeypatch):
     (machine.parent / "programs" / "mmdebstrap").unlink()
-    find = lab_image.find_tool
+    find = debian.find_tool
     monkeypatch.setattr(
-        lab_image, "find_tool", lambda name, package: find("no-" + name if name == "mmdebstrap" else name, package)
+        debian, "find_tool", lambda name, package: find("no-" + name if name == "mmdebstrap" else name, package)
     )
     with pytest.raises(KedrError, match="install the package mmdebstrap"):
-        ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+        ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
 
 
 def test_a_cache_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KedrError, match=r"the cache directory .*file cannot be used"):
-        ensure_image(ImageSpec(), str(tmp_path / "file"), print)
+        ensure_image(DebianSpec(), str(tmp_path / "file"), print)
 
 
 def test_a_tree_without_kernel_is_an_error(tmp_path, machine):
     program(machine, "mmdebstrap", 'for a; do last=$a; done; mkdir -p "$last"')
     with pytest.raises(KedrError, match="has no kernel with modules"):
-        ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+        ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
 
 
 def test_the_newest_kernel_of_a_tree_is_taken_by_number(tmp_path):
@@ -159,15 +158,15 @@ def test_the_newest_kernel_of_a_tree_is_taken_by_number(tmp_path):
 
 
 def test_the_description_on_disk_says_what_is_in_the_image(tmp_path, machine):
-    image = ensure_image(ImageSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
+    image = ensure_image(DebianSpec(kernel="linux-image-amd64"), str(tmp_path / "cache"), print)
     with open(os.path.join(image["directory"], "image.json")) as stream:
         data = json.load(stream)
-    assert data["packages"] == ImageSpec(kernel="linux-image-amd64").all_packages
+    assert data["packages"] == DebianSpec(kernel="linux-image-amd64").all_packages
     assert data["suite"] == "trixie"
 
 
 def test_secrets_and_settings_of_the_machine_do_not_stay_in_the_tree():
-    command = mmdebstrap_command(ImageSpec(), "/t", "mmdebstrap", ['Acquire::http::Proxy "http://user:word@proxy/";'])
+    command = mmdebstrap_command(DebianSpec(), "/t", "mmdebstrap", ['Acquire::http::Proxy "http://user:word@proxy/";'])
     assert '--aptopt=Acquire::http::Proxy "http://user:word@proxy/";' in command
     (hook,) = (word for word in command if word.startswith("--customize-hook"))
     for path in ("ssh_host_", "apt.conf.d/99mmdebstrap", "resolv.conf"):
@@ -175,16 +174,16 @@ def test_secrets_and_settings_of_the_machine_do_not_stay_in_the_tree():
 
 
 def test_suite_tree_and_mirror_are_the_last_arguments():
-    command = mmdebstrap_command(ImageSpec(suite="sid", mirror=("file:///m",)), "/t", "mmdebstrap", [])
+    command = mmdebstrap_command(DebianSpec(suite="sid", mirror=("file:///m",)), "/t", "mmdebstrap", [])
     assert command[-4:] == ["--", "sid", "/t", "file:///m"]
 
 
 def test_without_mirror_the_choice_is_left_to_mmdebstrap():
-    assert mmdebstrap_command(ImageSpec(), "/t", "mmdebstrap", [])[-3:] == ["--", "trixie", "/t"]
+    assert mmdebstrap_command(DebianSpec(), "/t", "mmdebstrap", [])[-3:] == ["--", "trixie", "/t"]
 
 
 def test_a_pocket_becomes_a_source_of_the_same_mirror(tmp_path):
-    spec = ImageSpec(suite="bookworm", pockets=("bookworm-backports",))
+    spec = DebianSpec(suite="bookworm", pockets=("bookworm-backports",))
     (hook,) = (word for word in mmdebstrap_command(spec, "/t", "m", []) if word.startswith("--setup-hook="))
     lists = tmp_path / "etc/apt/sources.list.d"
     lists.mkdir(parents=True)
@@ -197,7 +196,7 @@ def test_a_pocket_becomes_a_source_of_the_same_mirror(tmp_path):
 
 
 def test_a_suite_without_its_security_updates_keeps_its_other_sources(tmp_path):
-    spec = ImageSpec(suite="bookworm", security=False)
+    spec = DebianSpec(suite="bookworm", security=False)
     (hook,) = (word for word in mmdebstrap_command(spec, "/t", "m", []) if word.startswith("--setup-hook="))
     sources = tmp_path / "etc/apt/sources.list"
     sources.parent.mkdir(parents=True)
@@ -214,7 +213,7 @@ def test_a_kernel_tree_is_copied_into_the_root_tree(tmp_path):
     (kernel / "boot").mkdir(parents=True)
     (kernel / "boot/vmlinuz-6.12").write_text("kernel")
     tree.mkdir()
-    command = mmdebstrap_command(ImageSpec(kernel_tree=str(kernel)), "/t", "m", [])
+    command = mmdebstrap_command(DebianSpec(kernel_tree=str(kernel)), "/t", "m", [])
     hook = next(word for word in command if word.startswith("--customize-hook="))
     status = subprocess.run(
         ["sh", "-c", hook.removeprefix("--customize-hook="), "hook", str(tree)], check=False
@@ -256,10 +255,10 @@ def test_a_kernels_tree_that_others_can_write_to_is_refused(kernel, tmp_path, na
 
 
 def test_a_kernels_tree_of_who_called_through_sudo_is_taken_and_of_nobody_else(kernel, tmp_path, monkeypatch):
-    monkeypatch.setattr(lab_image.ownership, "ours", lambda: {0, 54321})
+    monkeypatch.setattr(debian.ownership, "ours", lambda: {0, 54321})
     owners = {os.path.join(kernel, "boot"): 54321}
     real = os.lstat
-    monkeypatch.setattr(lab_image.os, "lstat", lambda path: mock.Mock(
+    monkeypatch.setattr(os, "lstat", lambda path: mock.Mock(
         st_uid=owners.get(path, 0), st_gid=0, st_mode=real(path).st_mode))  # fmt: skip
     check_kernel_tree(str(kernel), str(tmp_path))
     owners[os.path.join(kernel, "boot")] = 54322

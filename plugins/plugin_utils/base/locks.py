@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Locks between processes: a file that one of them holds, and that the kernel frees when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock of a file, which is made; ``waiting`` is called once if another process holds it."""
+    with open(path, "a", encoding="ascii") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
