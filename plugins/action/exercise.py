@@ -10,6 +10,7 @@ import shlex
 import signal
 from typing import Any
 
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
@@ -39,10 +40,10 @@ class ActionModule(HostAction):
         paths = [self.path(path) for path in (self.options["script"], *self.options["files"])]
         files = {f"files/{self._name(path)}": self.read_file(path, "a file of the exercise") for path in paths}
         if len(files) != len(paths):
-            raise StepError("INFRA", "two files of the exercise have the same name")
+            raise InputError("two files of the exercise have the same name")
         seconds = self.options["timeout"]
         if seconds < 1:
-            raise StepError("INFRA", f"timeout: {seconds} is out of range: at least 1 second")
+            raise InputError(f"timeout: {seconds} is out of range: at least 1 second")
         exports = self._exports()
         if self.check_mode():
             return {"changed": True, "msg": f"would run {paths[0]} on the host", "checks": []}
@@ -55,15 +56,15 @@ class ActionModule(HostAction):
     def _name(path: str) -> str:
         name = os.path.basename(path)
         if not _FILE.match(name):
-            raise StepError("INFRA", f"'{printable(name, 80)}': rename this file of the exercise: letters, "
-                                     "digits, '.', '_', '+' and '-' are allowed")
+            raise InputError(f"'{printable(name, 80)}': rename this file of the exercise: letters, digits, '.', '_', "
+                             "'+' and '-' are allowed")
         return name
 
     def _exports(self) -> str:
         lines = []
         for name, value in (self.options["env"] or {}).items():
             if not _VARIABLE.match(name) or name.startswith("k_"):
-                raise StepError("INFRA", f"env: '{printable(name, 80)}' cannot name a variable")
+                raise InputError(f"env: '{printable(name, 80)}' cannot name a variable")
             lines.append(f"export {name}={shlex.quote(str(value))}\n")
         return "".join(lines)
 

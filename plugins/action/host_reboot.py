@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import BOOT_ID, HostAction, StepError
@@ -30,7 +30,7 @@ class ActionModule(HostAction):
     def perform(self) -> dict[str, Any]:
         """Reboot, wait for another boot, compare the kernel."""
         if self.options["timeout"] < 1:
-            raise StepError("INFRA", f"timeout: {self.options['timeout']} is out of range: at least 1 second")
+            raise InputError(f"timeout: {self.options['timeout']} is out of range: at least 1 second")
         wanted = self.options["release"]
         before = self._look(reboot=not self.check_mode())
         if self.check_mode():

@@ -9,8 +9,8 @@ import os
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
-from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, module_name
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules, shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import facts_of_answer
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import resolve
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload.functions import FUNCTIONS
@@ -31,7 +31,7 @@ class ActionModule(HostAction):
             payloads, db = resolve.load(paths, self.path(functions) if functions else FUNCTIONS)
             symbols, options = resolve.needed(payloads, db)
             configs |= options
-        target = module_name(self.options["target"]) if self.options["target"] else ""
+        target = modules.name_of(self.options["target"]) if self.options["target"] else ""
         marker = self._marker()
         answer = self.ask(shell.load_script("tracefs", "prepared", "programs", "kernel_log", "kernel_facts"), {
             "k_symbols": sorted(symbols), "k_configs": sorted(configs), "k_target": target,

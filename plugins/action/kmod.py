@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, about
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError, KedrError, about
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpacked
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, modules, shell, signing
@@ -14,7 +14,6 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import (
     HostAction,
     HostStopped,
     StepError,
-    module_name,
 )
 
 _FORETELL = """
@@ -56,7 +55,7 @@ class ActionModule(HostAction):
         """Load or unload in one round trip."""
         present = self.options["state"] == "present"
         if self.options["timeout"] < 1:
-            raise StepError("INFRA", f"timeout: {self.options['timeout']} is out of range: at least 1 second")
+            raise InputError(f"timeout: {self.options['timeout']} is out of range: at least 1 second")
         wanted = [self._wanted(entry, present) for entry in self.options["modules"]]
         if not wanted:
             return {"changed": False, "changed_modules": [], "unchanged_modules": []}
@@ -65,7 +64,7 @@ class ActionModule(HostAction):
         return self._load(wanted) if present else self._unload([module.name for module in wanted])
 
     def _wanted(self, entry: dict[str, Any], present: bool) -> Wanted:
-        name = module_name(entry["name"])
+        name = modules.name_of(entry["name"])
         if not present:
             return Wanted(name, b"", [])
         with about(name):
@@ -77,7 +76,7 @@ class ActionModule(HostAction):
     def _signed(self, name: str, path: str, content: bytes) -> bytes:
         key, certificate = self.options["signing_key"], self.options["signing_cert"]
         if bool(key) != bool(certificate):
-            raise StepError("INFRA", "signing_key and signing_cert (kedr_signing_key, kedr_signing_cert) go together")
+            raise InputError("signing_key and signing_cert (kedr_signing_key, kedr_signing_cert) go together")
         if not key or not content or signing.is_signed(content):
             return content
         self._may_be_signed(name, path)
@@ -85,13 +84,14 @@ class ActionModule(HostAction):
             return signing.sign(content, self.path(key), self.path(certificate))
 
     def _may_be_signed(self, name: str, path: str) -> None:
-        """Raise StepError when a host built the module that could have built anything to have it signed."""
+        """Raise KedrError when a host built the module that could have built anything to have it signed."""
         maker = build.maker(path)
         if maker and not maker.trusted and not self.options["sign_untrusted"]:
-            raise StepError("INFRA", f"{name} was built on {maker.name}, which the inventory does not mark as a "
-                                     "builder, so it is not signed: that host may have built anything. Build with "
-                                     "kedr_build_root or kedr_build_host, give no kedr_signing_key, or take that risk "
-                                     "with kedr_sign_untrusted: true")
+            raise KedrError(
+                f"{name} was built on {maker.name}, which the inventory does not mark as a builder, so it is not "
+                "signed: that host may have built anything. Build with kedr_build_root or kedr_build_host, give no "
+                "kedr_signing_key, or take that risk with kedr_sign_untrusted: true"
+            )
 
     def _foretell(self, names: list[str], present: bool) -> dict[str, Any]:
         """Say what would change, by one trip that only reads."""
@@ -149,7 +149,7 @@ class ActionModule(HostAction):
 
     def _identity(self, module: Wanted) -> modules.Identity:
         if not module.content:
-            return modules.Identity("", "", "")
+            return modules.Identity("", "")
         with about(f"{module.name}: its file"):
             return modules.identity(module.content)
 

@@ -12,17 +12,17 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import ownership
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError, about
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, build_root, shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import facts as host_facts
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules as host_modules
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import (
     HostAction,
     Refused,
     StepError,
-    marked,
-    module_name,
 )
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.marks import marked
 
 
 class ActionModule(HostAction):
@@ -38,8 +38,8 @@ class ActionModule(HostAction):
         self.facts: dict[str, Any] = self.options["facts"]
         clang = host_facts.clang(self.facts)
         if clang:
-            raise StepError("INFRA", f"the kernel of this host was built with {clang}; its modules must be built with "
-                                     "LLVM=1, which kedr.lab does not do yet: use a kernel that was built with gcc")
+            raise KedrError(f"the kernel of this host was built with {clang}; its modules must be built with "
+                            "LLVM=1, which kedr.lab does not do yet: use a kernel that was built with gcc")
         self.builder = self._builder()
         self.cache_dir = self._own(self.options["cache_dir"], "the cache")
         self.common, self.modules = self._sources()
@@ -55,8 +55,8 @@ class ActionModule(HostAction):
                     self._build_missing()
             entries = {module.name: build.look_up(self.cache_dir, self.keys[module.name]) for module in self.modules}
         except OSError as error:
-            raise StepError("INFRA", f"the cache {self.cache_dir} cannot be used: {error.strerror}: "
-                                     f"{error.filename}") from error
+            raise KedrError(f"the cache {self.cache_dir} cannot be used: {error.strerror}: "
+                            f"{error.filename}") from error
         return self._result(entries)
 
     def _builder(self) -> build.Builder:
@@ -79,33 +79,25 @@ class ActionModule(HostAction):
 
     def _own(self, path: str, what: str) -> str:
         path = self.path(path)
-        try:
-            ownership.check(path, what)
-        except KedrError as error:
-            raise StepError("INFRA", str(error)) from error
+        ownership.check(path, what)
         return path
 
-    def _sources(self) -> tuple[dict[str, bytes], list[build.Module]]:
+    def _sources(self) -> tuple[dict[str, bytes], list[build.ModuleSources]]:
         kernel_dir = self.path(self.options["kernel_dir"])
-        try:
+        with about(f"the kernel sources {kernel_dir}"):
             common = build.common_files(kernel_dir)
-        except OSError as error:
-            raise StepError("INFRA", f"{error.filename}: cannot read the kernel sources: {error.strerror}") from error
         modules = []
         for wanted in self.options["modules"]:
             source = self.path(wanted["source"])
-            try:
+            with about(f"the sources {source} of {wanted['name']}"):
                 files = build.read_sources(source)
-            except OSError as error:
-                raise StepError("INFRA", f"{source}: cannot read the sources of {wanted['name']}: "
-                                         f"{error.strerror}") from error
             if "Kbuild" not in files and "Makefile" not in files:
-                raise StepError("INFRA", f"{source}: no Kbuild there, so {wanted['name']} cannot be built")
-            needs = tuple(module_name(need) for need in wanted["needs"])
-            modules.append(build.Module(module_name(wanted["name"]), files, needs))
+                raise KedrError(f"{source}: no Kbuild there, so {wanted['name']} cannot be built")
+            needs = tuple(host_modules.name_of(need) for need in wanted["needs"])
+            modules.append(build.ModuleSources(host_modules.name_of(wanted["name"]), files, needs))
         return common, modules
 
-    def _missing(self) -> list[build.Module]:
+    def _missing(self) -> list[build.ModuleSources]:
         return [module for module in self.modules
                 if not build.look_up(self.cache_dir, self.keys[module.name])]
 
@@ -122,8 +114,8 @@ class ActionModule(HostAction):
         if self.builder.trusted:
             return
         if self.elsewhere():
-            raise StepError("INFRA", f"{self.builder.name} is to build for this host and is not marked as a builder: "
-                                     "set kedr_builder: true for it in the inventory (a boolean)")
+            raise KedrError(f"{self.builder.name} is to build for this host and is not marked as a builder: "
+                            "set kedr_builder: true for it in the inventory (a boolean)")
         if not self.is_test_host():
             raise Refused
 
@@ -156,18 +148,18 @@ class ActionModule(HostAction):
             tree = f"/lib/modules/{release}/build"
             root = self.path(self.options["build_root"])
             if not os.path.isdir(os.path.join(root, "lib/modules", release)):
-                raise StepError("INFRA", f"{root}: no headers of kernel {release} in this build root; install "
-                                         f"them there: {host_facts.headers_package(self.facts)}")
+                raise KedrError(f"{root}: no headers of kernel {release} in this build root; install "
+                                f"them there: {host_facts.headers_package(self.facts)}")
             return tree
         if self.elsewhere():
             return f"/lib/modules/{release}/build"
         if not self.facts.get("kernel_tree"):
-            raise StepError("INFRA", f"the host has no headers of its kernel {release}; install them: "
-                                     f"{host_facts.headers_package(self.facts)}")
+            raise KedrError(f"the host has no headers of its kernel {release}; install them: "
+                            f"{host_facts.headers_package(self.facts)}")
         lacking = [tool for tool in ("make", "gcc", "ld") if not self.facts["tools"].get(tool)]
         if lacking:
-            raise StepError("INFRA", f"the host has no {', '.join(lacking)}; install what builds modules: "
-                                     f"{host_facts.compiler_packages(self.facts)}")
+            raise KedrError(f"the host has no {', '.join(lacking)}; install what builds modules: "
+                            f"{host_facts.compiler_packages(self.facts)}")
         return str(self.facts["kernel_tree"])
 
     def _build_on_host(self, values: Mapping[str, Any], tar: bytes) -> shell.Answer:
@@ -176,19 +168,16 @@ class ActionModule(HostAction):
         except AnsibleConnectionFailure as error:
             if not self.elsewhere():
                 raise
-            raise StepError("INFRA", f"lost contact with {self.builder.name}, which builds for this host: "
-                                     f"{printable(str(error), 1000)}") from error
+            raise KedrError(f"lost contact with {self.builder.name}, which builds for this host: "
+                            f"{printable(str(error), 1000)}") from error
 
     def _build_in_root(self, root: str, values: Mapping[str, Any], tar: bytes) -> shell.Answer:
         """Build in a root tree of the control node, confined; nothing is left in it."""
         call = shell.frame(shell.load_script("kmod_build"), values, tar)
-        try:
-            done = build_root.run(root, call, self.seconds_allowed(), self.biggest_answer)
-        except KedrError as error:
-            raise StepError("INFRA", printable(str(error), 2000)) from error
+        done = build_root.run(root, call, self.seconds_allowed(), self.biggest_answer)
         return self._accepted(self._parse(done.stdout, call.nonce, done.returncode, done.stderr))
 
-    def _take(self, answer: shell.Answer, missing: list[build.Module], probed: bool) -> None:
+    def _take(self, answer: shell.Answer, missing: list[build.ModuleSources], probed: bool) -> None:
         """Keep the log, put what was built into the cache, fail when something was not."""
         self._keep_log(answer, missing)
         said = answer.text("said").splitlines()
@@ -207,14 +196,14 @@ class ActionModule(HostAction):
                 result = build.result_files(module.name, files)
             except KeyError as error:
                 detail = answer.one("pack_error") or f"{error.args[0]} did not come back"
-                raise StepError("INFRA", f"{module.name} was built and could not be fetched: {detail}") from error
+                raise KedrError(f"{module.name} was built and could not be fetched: {detail}") from error
             build.store(self.cache_dir, self.keys[module.name], module.name, result, made)
             self.fresh.add(module.name)
         for module in missing:
             if module.name not in built:
                 self._fail(answer, module.name, said)
 
-    def _keep_log(self, answer: shell.Answer, missing: list[build.Module]) -> None:
+    def _keep_log(self, answer: shell.Answer, missing: list[build.ModuleSources]) -> None:
         parts = [f"== build.sh\n{answer.text('said')}"]
         for name in ["probes.log", *(f"{module.name}.log" for module in missing)]:
             if name in answer.blobs:
@@ -231,18 +220,18 @@ class ActionModule(HostAction):
         log = answer.text("probes.log") if broken else answer.text(f"{name}.log")
         lines = printable(build.errors_of_log(log or "\n".join(said)))
         if "No space left on device" in log or any("No space left on device" in line for line in said):
-            raise StepError("INFRA", f"No space left where {name} was built: free some and run again")
+            raise KedrError(f"No space left where {name} was built: free some and run again")
         if "headers are missing; install" in log:
-            raise StepError("INFRA", f"{name} cannot be built where it is built:\n{lines}")
+            raise KedrError(f"{name} cannot be built where it is built:\n{lines}")
         if broken:
-            raise StepError("INFRA", f"no module at all can be built in the kernel tree{where}:\n{lines}")
+            raise KedrError(f"no module at all can be built in the kernel tree{where}:\n{lines}")
         raise StepError("FAIL", f"{name} does not compile for {self.facts['release']}{where}:\n{lines}")
 
     def _result(self, entries: Mapping[str, build.Entry | None]) -> dict[str, Any]:
         modules: dict[str, Any] = {}
         for name, entry in entries.items():
             if entry is None:
-                raise StepError("INFRA", f"the cache entry of {name} vanished while it was used: run again")
+                raise KedrError(f"the cache entry of {name} vanished while it was used: run again")
             programs = {os.path.basename(path): entry.file(path) for path in entry.files if path.startswith("user/")}
             modules[name] = {
                 "ko": entry.file(f"{name}.ko"), "symvers": entry.file(f"{name}.symvers"), "programs": programs,

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.common.text.converters import to_text
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.reach import PLACE
 
 
@@ -24,8 +25,8 @@ class ActionModule(HostAction):
         if transport == "local":
             return {"changed": False, "argv": ["/bin/sh", "-c", wrapped]}
         if transport != "ssh" or not hasattr(connection, "_build_command"):
-            raise StepError("INFRA", f"a trace cannot be taken from a host with the connection '{transport}': "
-                                     "ssh and local can be used; verify.yml works with any connection")
+            raise KedrError(f"a trace cannot be taken from a host with the connection '{transport}': ssh and local "
+                            "can be used; verify.yml works with any connection")
         self._refuse_passwords()
         self.prepare_connection()
         host = connection.get_option("host") or self._play_context.remote_addr
@@ -48,8 +49,8 @@ class ActionModule(HostAction):
         """A stream has nobody to type a password."""
         become = self._connection.become
         if self._connection.get_option("password"):
-            raise StepError("INFRA", "the host is reached with a password: a stream has nobody to type it; log in with "
-                                     "a key (ansible_ssh_private_key_file)")
+            raise KedrError("the host is reached with a password: a stream has nobody to type it; log in with a key "
+                            "(ansible_ssh_private_key_file)")
         if become and become.get_option("become_pass", playcontext=self._play_context):
-            raise StepError("INFRA", "becoming root needs a password on the host: a stream has nobody to type it; "
-                                     "log in as root, or allow it without")
+            raise KedrError("becoming root needs a password on the host: a stream has nobody to type it; log in as "
+                            "root, or allow it without")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -14,17 +13,16 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..base import bounded, deadline, ownership, rundir, steps
-from ..base.errors import ForeignError, KedrError, about
+from ..base.errors import ForeignError, InputError, KedrError, about
 from ..base.foreign import printable
 from . import shell, ssh_alive, ssh_legacy
+from .arguments import argument_spec
+from .marks import marked, refusal
 
-COLLECTION = "ansible_collections.kedr.lab"
-MODULE_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
 BOOT_ID = re.compile(r"[0-9a-f-]{8,64}\Z")
 BACK = 60.0
 """Seconds for which a host that answered before is tried again after contact with it was lost."""
@@ -32,17 +30,14 @@ PAUSE = 2.0
 """Seconds between two tries to reach a host."""
 TRY = 30.0
 """Seconds that one such try, or giving up a connection, may take."""
-UNMARKED = "not marked as a test host: set kedr_test_host: true in the inventory"
-TEXT_MARK = ("not marked as a test host: kedr_test_host is text; "
-             "write it as a boolean (YAML: true, INI: True)")
 
 
 class StepError(KedrError):
-    """An action could not do its step.
+    """A step failed, and it is known whose fault that is and what the step has changed.
 
-    `kind` says whose fault it is: FAIL (the product or the target), INFRA (lab, host or network), SKIP (nobody's: the
-    host does not want it).
-    `data` goes into the result of the task and the record of the step.
+    `kind` is FAIL (the product or the target), INFRA (lab, host or network) or SKIP (nobody's: the host does not want
+    it). `data` goes into the result of the task and the record of the step; without ``changed`` in it nothing has
+    changed. Any other KedrError is INFRA, and after a round trip the step may have changed the host.
     """
 
     def __init__(self, kind: str, reason: str, **data: Any) -> None:
@@ -58,49 +53,6 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """The host was unreachable earlier in this run; the text says what that means for this step."""
-
-
-def argument_spec(action: str, fragment: str = "") -> dict[str, Any]:
-    """Return the argument spec of `action`, as its documentation and that of `fragment`, if it has one, say it."""
-    texts = [importlib.import_module(f"{COLLECTION}.plugins.modules.{action}").DOCUMENTATION]
-    if fragment:
-        shared = importlib.import_module(f"{COLLECTION}.plugins.doc_fragments.{fragment}")
-        texts.insert(0, shared.ModuleDocFragment.DOCUMENTATION)
-    spec: dict[str, Any] = {}
-    for text in texts:
-        spec.update(spec_of_options(yaml.safe_load(text).get("options") or {}))
-    return spec
-
-
-def spec_of_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the argument spec of documented `options`."""
-    spec = {}
-    for name, option in options.items():
-        entry = {key: option[key] for key in ("type", "required", "default", "choices", "elements")
-                 if key in option}
-        if "suboptions" in option:
-            entry["options"] = spec_of_options(option["suboptions"])
-        spec[name] = entry
-    return spec
-
-
-def module_name(text: str) -> str:
-    """Return the name of a module as the kernel shows it; raises StepError for what cannot be one."""
-    name = text.replace("-", "_")
-    if not MODULE_NAME.match(name):
-        shown = printable(text, 80)
-        raise StepError("INFRA", f"'{shown}' is no module name: letters, digits, '_' and '-' are allowed")
-    return name
-
-
-def marked(value: Any) -> bool:
-    """Return whether the inventory's `kedr_test_host` marks a test host: only a real true does."""
-    return value is True
-
-
-def refusal(value: Any) -> str:
-    """Return why a host whose `kedr_test_host` is `value` is refused, and what to do about it."""
-    return TEXT_MARK if isinstance(value, str) and value.strip() else UNMARKED
 
 
 def foretold(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
@@ -334,10 +286,10 @@ class HostAction(ActionBase):
         return self._round_trip(shell.frame(program, values, data), seconds or self.seconds_allowed())
 
     def seconds_allowed(self) -> float:
-        """Return how long one round trip may take; raises StepError for a deadline that is none."""
+        """Return how long one round trip may take; raises InputError for a deadline that is none."""
         given_seconds = self.options.get("deadline")
         if given_seconds is not None and given_seconds <= 0:
-            raise StepError("INFRA", f"deadline: {given_seconds:g} is out of range: more than 0 seconds")
+            raise InputError(f"deadline: {given_seconds:g} is out of range: more than 0 seconds")
         return float(given_seconds or self.default_deadline())
 
     def default_deadline(self) -> float:

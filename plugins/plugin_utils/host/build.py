@@ -52,7 +52,7 @@ class Builder(NamedTuple):
     trusted: bool
 
 
-class Module(NamedTuple):
+class ModuleSources(NamedTuple):
     """A module to build: its name, its source files (relative path -> bytes), names of what it needs."""
 
     name: str
@@ -110,7 +110,7 @@ def digest(value: Any) -> str:
 
 
 def content_keys(facts: Mapping[str, Any], builder: Builder, common: Mapping[str, bytes],
-                 modules: Sequence[Module]) -> dict[str, str]:
+                 modules: Sequence[ModuleSources]) -> dict[str, str]:
     """Return the key of every module and of PROBES as `builder` makes them; a module's needs must stand before it.
 
     Raises InputError naming a need that does not.
@@ -197,7 +197,7 @@ def locked(cache_dir: str, keys: Sequence[str]) -> Iterator[None]:
         yield
 
 
-def stage(common: Mapping[str, bytes], modules: Sequence[Module], symvers: Mapping[str, bytes],
+def stage(common: Mapping[str, bytes], modules: Sequence[ModuleSources], symvers: Mapping[str, bytes],
           header: bytes | None) -> dict[str, bytes]:
     """Return the files of a stage directory in which build.sh builds `modules`.
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from ..base.errors import ForeignError
 from ..base.foreign import printable
-from . import packages
+from . import modules, packages
 from .shell import Answer
 
 PURPOSES = (*packages.NEEDED, "compiler_version")
-_MODULE = re.compile(r"[A-Za-z0-9_]+\Z")
 _PRIVATE = re.compile(r"/(tmp|var/tmp|run|root)/kedr-[0-9A-Za-z-]+\Z")
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _TREE = re.compile(r"/[A-Za-z0-9/._+~-]+\Z")
@@ -65,7 +64,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
         "tools": {name: yes == "yes" for name, _blank, yes in
                   (line.partition(" ") for line in answer.all("tool"))},
         "leftovers": {
-            "modules": [{"name": name} for name in _names(_MODULE, answer.all("left_module"), "module")],
+            "modules": [{"name": name} for name in _names(modules.NAME, answer.all("left_module"), "module")],
             "instances": _names(_INSTANCE, answer.all("left_instance"), "trace instance"),
             "programs": _names(_PRIVATE, answer.all("ended_program"), "private directory"),
         },
@@ -85,7 +84,7 @@ def lacking(purposes: list[str]) -> list[str]:
 
 def module_names(text: str) -> list[str]:
     """Return the names in the text of ``/proc/modules``, sorted."""
-    return sorted(_names(_MODULE, [line.split()[0] for line in text.splitlines() if line.strip()], "module"))
+    return sorted(_names(modules.NAME, [line.split()[0] for line in text.splitlines() if line.strip()], "module"))
 
 
 def parse_os_release(text: str) -> dict[str, str]:

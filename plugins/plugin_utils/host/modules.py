@@ -14,10 +14,23 @@ from ..base import confine
 from ..base.errors import ForeignError, InputError, KedrError
 from ..base.foreign import printable
 
+NAME = re.compile(r"[A-Za-z0-9_]+\Z")
+"""Name of a module as the kernel shows it."""
+WRITTEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
+"""Name of a module, or of a parameter of one, as people write it: for the kernel '-' and '_' are the same."""
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NO_ELFTOOLS = ("pyelftools is missing for the Python that runs ansible: "
                "install it there (pip install pyelftools)")
 _VETO = re.compile(r"^(?:(?!cp_controller: ).)*cp_controller: .*(refused|not loaded)", re.MULTILINE)
+
+
+def name_of(text: str) -> str:
+    """Return the name of a module as the kernel shows it; raises InputError for what cannot be one."""
+    name = text.replace("-", "_")
+    if not NAME.match(name):
+        shown = printable(text, 80)
+        raise InputError(f"'{shown}' is no module name: letters, digits, '_' and '-' are allowed")
+    return name
 
 
 class Identity(NamedTuple):
@@ -25,7 +38,6 @@ class Identity(NamedTuple):
 
     srcversion: str
     build_id: str
-    vermagic: str
 
 
 def identity(content: bytes) -> Identity:
@@ -54,7 +66,7 @@ def _identity(content: bytes) -> Identity:
     if not info:
         raise ForeignError("not a kernel module: it has no .modinfo section")
     build_id = note.data()[16:].hex() if note else ""
-    return Identity(info.get("srcversion", ""), build_id, info.get("vermagic", ""))
+    return Identity(info.get("srcversion", ""), build_id)
 
 
 def same_build(content: bytes, loaded: str) -> None:

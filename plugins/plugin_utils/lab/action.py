@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..base import steps
-from ..base.errors import InputError, KedrError
+from ..base.errors import KedrError
 from ..base.foreign import plain, printable
 from ..base.rundir import check_hosts
 from ..host.action import ControlAction
@@ -25,8 +25,8 @@ class LabAction(ControlAction):
         try:
             host_dir = self._host_dir(options, task_vars)
             outcome = self.work(options)
-        except (KedrError, InputError) as error:
-            outcome = {"failed": True, "kind": getattr(error, "kind", "INPUT"), "msg": printable(str(error))}
+        except KedrError as error:
+            outcome = {"failed": True, "kind": error.kind, "msg": printable(str(error))}
         except OSError as error:
             outcome = {"failed": True, "kind": "INFRA", "msg": printable(f"{error.filename}: {error.strerror}")}
         except Exception as error:

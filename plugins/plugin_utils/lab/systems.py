@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from ..base import paths
 from ..base.datafile import Node, load
 from ..base.errors import InputError, KedrError
-from ..host import ssh_legacy
+from ..host import modules, ssh_legacy
 from .places import cache_root, is_inside, kernels_dir
 from .spec import NAME, load_guests
 
@@ -31,7 +31,6 @@ SHIPPED = paths.data("systems.yml")
 """The rows that come with the collection."""
 
 _SERIES = re.compile(r"\b(2\.6\.[0-9]+|[0-9]+\.(?:[0-9]+|x))\b")
-_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 """What Ansible calls the control node."""
 
@@ -223,7 +222,7 @@ def _row(node: Node) -> Row:
     for name, text in words.items():
         if not text.isprintable():
             raise given[name].error(f"'{name}' holds a character that cannot be printed")
-    if "target" in given and not _MODULE.match(words["target"]):
+    if "target" in given and not modules.WRITTEN.match(words["target"]):
         raise given["target"].error("'target' must be the name of a kernel module: letters, digits, '_' and '-'")
     _choice(given["arch"], "arch", ARCHITECTURES)
     _choice(given["group"], "group", GROUPS)
@@ -276,7 +275,7 @@ def _params(node: Node) -> dict[str, str]:
     for name, value in node.value.items():
         if not isinstance(name, str) or isinstance(value.value, (dict, list)) or value.value is None:
             raise value.error("a parameter of a module is a name and a single value")
-        if not _MODULE.match(name) or not str(value.value).isprintable():
+        if not modules.WRITTEN.match(name) or not str(value.value).isprintable():
             raise value.error("a parameter is named by letters, digits, '_' and '-', and its value can be printed")
     return {name: _word(value.value) for name, value in node.value.items()}
 

@@ -23,7 +23,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import action as base
-from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, build_root, shell, signing
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import arguments, build, build_root, shell, signing
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab import uefi
 from processes import all_end
 
@@ -89,7 +89,7 @@ def script(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_option_is_documented_and_is_what_the_action_takes(name: str) -> None:
-    spec = base.argument_spec(name, "host")
+    spec = arguments.argument_spec(name, "host")
     module = importlib.import_module(f"ansible_collections.kedr.lab.plugins.modules.{name}")
     assert set(spec) == {"run_dir", "step", "deadline", *yaml.safe_load(module.DOCUMENTATION)["options"]}
     for text in (module.EXAMPLES, module.RETURN):
@@ -613,7 +613,7 @@ def test_a_module_is_signed_here_and_the_key_is_not_sent(
     task: Task, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.kmod")
-    monkeypatch.setattr(module.modules, "identity", lambda content: module.modules.Identity("", "", ""))
+    monkeypatch.setattr(module.modules, "identity", lambda content: module.modules.Identity("", ""))
     sent: dict[str, bytes] = {}
     make_tar = module.shell.make_tar
     monkeypatch.setattr(module.shell, "make_tar", lambda files: sent.update(files) or make_tar(files))
@@ -936,7 +936,7 @@ def test_a_check_reboots_nothing(task: Task) -> None:
 def test_only_modules_without_a_signature_have_to_be_taken_unsigned(task: Task, tmp_path: pathlib.Path,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("ansible_collections.kedr.lab.plugins.action.kmod")
-    monkeypatch.setattr(module.modules, "identity", lambda content: module.modules.Identity("", "", ""))
+    monkeypatch.setattr(module.modules, "identity", lambda content: module.modules.Identity("", ""))
     (tmp_path / "signed.ko").write_bytes(b"ELF ~Module signature appended~\n")
     (tmp_path / "plain.ko").write_bytes(b"ELF")
     task.answer = ("v failed SKIP\ntext reason\n|module.sig_enforce is on\n.\n")

@@ -12,14 +12,14 @@ import time
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.build import Module
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.build import ModuleSources
 
 FACTS = {"release": "6.12", "machine": "x86_64", "build": "#1", "compiler": "gcc 14", "config_sum": "1-2", "cpus": 2}
 BUILDER = build.Builder("host", "one", "ssh one 22", False)
 COMMON = {"build.sh": b"b", "include/kedr/payload.h": b"h", "probes/always.c": b"p"}
-CONTROLLER = Module("cp_controller", {"Kbuild": b"k", "main.c": b"1"}, ())
-ONE = Module("one", {"Kbuild": b"k", "payload.c": b"1"}, ("cp_controller",))
-TWO = Module("two", {"Kbuild": b"k", "payload.c": b"2"}, ("cp_controller",))
+CONTROLLER = ModuleSources("cp_controller", {"Kbuild": b"k", "main.c": b"1"}, ())
+ONE = ModuleSources("one", {"Kbuild": b"k", "payload.c": b"1"}, ("cp_controller",))
+TWO = ModuleSources("two", {"Kbuild": b"k", "payload.c": b"2"}, ("cp_controller",))
 ALL = [CONTROLLER, ONE, TWO]
 
 
