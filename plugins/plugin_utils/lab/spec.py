@@ -42,7 +42,7 @@ class GuestSpec:
     network: str = "restricted"
 
     @classmethod
-    def load(cls, data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> GuestSpec:
+    def load(cls, data: Any, defaults: Mapping[str, Any]) -> GuestSpec:
         """Check one entry of the user's list of guests; ``defaults`` gives options that it leaves out."""
         if not isinstance(data, Mapping) or "name" not in data:
             raise InputError(f"guest: a mapping with a name is needed, not {data!r}")
@@ -56,7 +56,7 @@ class GuestSpec:
             raise InputError(f"{what}: cmdline holds a character that is not printable ASCII")
         if cpu and not re.fullmatch(r"[A-Za-z0-9._=,+-]+", cpu):
             raise InputError(f"{what}: cpu {cpu!r} is not a QEMU processor model with features")
-        image = load_image(merged.get("image") or {}, mirror)
+        image = load_image(merged.get("image") or {})
         if cmdline and image.own_loader:
             raise InputError(f"{what}: cmdline cannot be set, the boot loader of its cloud image has its own")
         module_key = options.boolean(merged.get("module_key", False), f"{what}: module_key")
@@ -92,11 +92,11 @@ def check_name(name: str) -> None:
         )
 
 
-def load_guests(data: Any, defaults: Mapping[str, Any], mirror: Any = ()) -> list[GuestSpec]:
+def load_guests(data: Any, defaults: Mapping[str, Any]) -> list[GuestSpec]:
     """Check the user's list of guests; two of one name are an error."""
     if isinstance(data, str | Mapping) or not isinstance(data, Sequence):
         raise InputError(f"guests: a list is needed, not {data!r}")
-    guests = [GuestSpec.load(item, defaults, mirror) for item in data]
+    guests = [GuestSpec.load(item, defaults) for item in data]
     names = [guest.name for guest in guests]
     for name in names:
         if names.count(name) > 1:

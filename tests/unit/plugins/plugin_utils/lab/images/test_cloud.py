@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cloud images: checksums, a download that meets every misfortune on a loopback server, the seed of a guest."""
+"""Cloud images: checksums, a download that meets every misfortune on a loopback server."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ import pathlib
 import random
 import resource
 import shutil
-import stat
 import subprocess
 import threading
 
 import pytest
-import yaml
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.command_line import guest_arguments
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.files import guest_files
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images import download
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cache import ensure_image
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.checksums import parse_checksums
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.cloud import CloudSpec, disk_format
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.ways import load_image
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.seed import make_seed, read_finished, seed_files
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.spec import GuestSpec
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.ssh import make_ssh_key
 
 DISK = bytes(510) + b"\x55\xaa" + random.Random(0).randbytes(300_000)
 """The smallest that passes for a disk: a boot record and something behind it."""
@@ -527,87 +521,3 @@ def test_a_disk_that_reads_another_file_is_not_taken(tmp_path) -> None:
     subprocess.run(command, check=True)
     with pytest.raises(KedrError, match="needs another file beside it"):
         disk_format(str(tmp_path / "disk"))
-
-
-# The seed
-
-
-@pytest.fixture
-def keys(tmp_path):
-    """Host key, its public half, the lab's public key."""
-    make_ssh_key(str(tmp_path / "host"), "host")
-    make_ssh_key(str(tmp_path / "lab"), "lab")
-    return [(tmp_path / name).read_bytes() for name in ("host", "host.pub", "lab.pub")]
-
-
-def test_the_seed_says_who_the_guest_is_and_which_keys_count(keys) -> None:
-    files = seed_files("one", *keys)
-    assert files["user-data"].startswith(b"#cloud-config\n")
-    user = yaml.safe_load(files["user-data"])
-    assert user["ssh_keys"]["ed25519_private"].encode() == keys[0]
-    assert user["ssh_authorized_keys"] == [keys[2].decode().strip()]
-    assert (user["disable_root"], user["ssh_pwauth"], user["ssh_deletekeys"]) == (False, False, True)
-    assert user["runcmd"][0][-1] == "kedr-lab: guest one is ready for logins"
-    meta = yaml.safe_load(files["meta-data"])
-    assert meta["local-hostname"] == "one"
-    assert meta["instance-id"] != yaml.safe_load(seed_files("one", *keys)["meta-data"])["instance-id"]
-
-
-def test_the_seed_is_a_disk_with_cloud_inits_label_that_only_its_owner_reads(keys, tmp_path) -> None:
-    path = tmp_path / "seed.iso"
-    path.write_bytes(b"old")
-    make_seed(str(path), seed_files("one", *keys))
-    data = path.read_bytes()
-    assert data[32769:32774] == b"CD001"
-    assert data[32808:32840].rstrip() == b"cidata"
-    assert b"ssh_authorized_keys" in data
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert sorted(item.name for item in tmp_path.iterdir() if "seed" in item.name) == ["seed.iso"]
-
-
-def test_a_cloud_guest_boots_from_its_disk_with_the_seed_beside_it() -> None:
-    image = {"cloud": {"url": "https://h/a.qcow2", "sha256": SUM}}
-    files = guest_files("/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c")
-    arguments = guest_arguments(GuestSpec.load({"name": "one", "image": image}, {}), files, 2222, "tcg")
-    assert "-kernel" not in arguments
-    assert "-no-reboot" not in arguments
-    assert "virtio-blk-pci,drive=disk,bootindex=1" in arguments
-    assert "if=none,id=seed,format=raw,readonly=on,file=/lab/one/seed.iso" in arguments
-    assert "pvpanic" in arguments
-
-
-def test_uefi_needs_its_firmware_and_a_memory_of_the_guests_own(tmp_path, monkeypatch) -> None:
-    from ansible_collections.kedr.lab.plugins.plugin_utils.lab import command_line
-
-    image = {"cloud": {"url": "https://h/a.qcow2", "sha256": SUM, "firmware": "uefi"}}
-    spec = GuestSpec.load({"name": "one", "image": image}, {})
-    files = guest_files("/lab/one", kernel="", disk="/cache/disk.qcow2", console="/c")
-    code, variables = tmp_path / "code.fd", tmp_path / "vars.fd"
-    monkeypatch.setattr(command_line, "_UEFI", ((str(code), str(variables)),))
-    with pytest.raises(KedrError, match="install the package ovmf"):
-        guest_arguments(spec, files, 2222, "tcg")
-    code.touch()
-    variables.touch()
-    arguments = guest_arguments(spec, files, 2222, "tcg")
-    assert f"if=pflash,format=raw,unit=0,readonly=on,file={code}" in arguments
-    assert "if=pflash,format=raw,unit=1,file=/lab/one/uefi-variables" in arguments
-
-
-# The end of cloud-init
-
-
-def test_what_cloud_init_says_of_itself_is_read() -> None:
-    said = '6.12.1-amd64\n{"v1": {"datasource": "DataSourceNoCloud", "errors": ["(\'x\', ValueError())"]}}\n'
-    assert read_finished(said) == ("6.12.1-amd64", ["('x', ValueError())"])
-
-
-@pytest.mark.parametrize("said", ["", "6.12.1-amd64\n", "6.12.1\n{}", "6.12.1\n[1]", '6.12.1\n{"v1": {}}'])
-def test_a_cloud_init_that_is_not_done_is_not_taken_for_done(said) -> None:
-    with pytest.raises(KedrError, match="did not say that it is done"):
-        read_finished(said)
-
-
-@pytest.mark.parametrize("said", ["", "6.1\n", "6.1\nnonsense", "6.1\n[]", "6.1\n" + "[" * 100_000, '6.1\n{"v1": 3}'])
-def test_a_guest_that_does_not_say_that_it_is_done_is_not_done(said):
-    with pytest.raises(KedrError, match="cloud-init did not say"):
-        read_finished(said)
