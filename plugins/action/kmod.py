@@ -140,7 +140,7 @@ class ActionModule(HostAction):
             content = unpacked(answer.blobs.get(f"{name}.ko", b""))
             modules.same_build(content, _rest_of(answer, "identity", name))
         except ForeignError as error:
-            return f"{path} of the host is of no use: {error}"
+            return f"{path} of the host cannot be used: {error}"
         self.keep(f"modules/{name}.ko", content)
         return ""
 

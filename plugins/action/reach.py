@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Say which command line reaches a test host, so that one process can speak to many hosts."""
+"""Return the command line that reaches a test host, so that one process can serve many hosts."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ description:
     series (C(kernel_5_10)), the architecture (C(x86_64), C(i386)) and the row's C(group).
   - Rows are data. A row names no files but those beside its file, no options but those that are listed in
     C(docs/matrix.md), and text in it is never a template.
-  - Mistakes are told with file and line.
+  - Mistakes are reported with file and line.
 author:
   - The kedr.lab authors (@kedr-lab)
 options:
@@ -48,7 +48,7 @@ options:
         type: str
         required: true
       kernel:
-        description: The kernel that is expected, in words. What really ran is told by the run.
+        description: The kernel that is expected, as text for people. A run reports which kernel ran.
         type: str
         required: true
       arch:
@@ -81,7 +81,7 @@ options:
           - Allowed are C(ansible_host), C(ansible_port), C(ansible_user), C(ansible_ssh_private_key_file),
             C(ansible_ssh_executable) (C(/usr/bin/ssh) or C(/usr/bin/ssh1)), C(ansible_become),
             C(ansible_become_method) (C(sudo) or C(su)), C(ansible_become_user), C(host_install_packages),
-            C(kedr_test_host) and C(kedr_upgrade_kernel). Any other belongs into an inventory of your own.
+            C(kedr_test_host) and C(kedr_upgrade_kernel). Put any other into an inventory of your own.
         type: dict
       ssh:
         description:

@@ -124,7 +124,7 @@ def test_a_dead_url_is_infra(place: Place) -> None:
         status, output = place.up(url=f"http://127.0.0.1:{sock.getsockname()[1]}/disk.qcow2")
     assert status != 0
     assert "kind: INFRA" in output
-    assert "cannot be had: Connection refused" in output
+    assert "cannot be downloaded: Connection refused" in output
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_disk_without_room_is_infra_before_anything_comes(place: Place, small_
     status, output = place.up(cache=small_disk)
     assert status != 0
     assert "kind: INFRA" in output
-    assert "MiB are still to come and only" in output
+    assert "MiB are missing and only" in output
     assert [path for path in (small_disk / "downloads").iterdir() if path.stat().st_size] == []
 
 
@@ -149,7 +149,7 @@ def test_an_interrupted_download_is_infra_and_the_next_run_goes_on_and_boots(pla
     server.stop_after = 4096
     status, output = place.up()
     assert status != 0
-    assert "bytes that came are kept, another run goes on from there" in output
+    assert "bytes that came are kept, the next run continues from there" in output
     assert place.images() == []
     server.stop_after = 0
     server.asked.clear()

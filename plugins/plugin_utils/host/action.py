@@ -233,7 +233,7 @@ class HostAction(ActionBase):
         return str(self.task_vars.get("inventory_hostname", "localhost"))
 
     def elsewhere(self) -> bool:
-        """Return whether the task is delegated: it speaks to another host than the one that it is about."""
+        """Return whether the task is delegated: its connection leads to another host than its own."""
         return (self._task.delegate_to or self.host_name()) != self.host_name()
 
     def check_mode(self) -> bool:
@@ -286,7 +286,7 @@ class HostAction(ActionBase):
         return self._round_trip(shell.frame(program, values, data), seconds or self.seconds_allowed())
 
     def seconds_allowed(self) -> float:
-        """Return how long one round trip may take; raises InputError for a deadline that is none."""
+        """Return how long one round trip may take; raises InputError when the deadline is not positive."""
         given_seconds = self.options.get("deadline")
         if given_seconds is not None and given_seconds <= 0:
             raise InputError(f"deadline: {given_seconds:g} is out of range: more than 0 seconds")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building in a root tree of the control node, confined: what is built comes from other people, and so do compilers.
+"""Building in a root tree of the control node, confined: sources and compilers come from other people.
 
-Namespaces of mounts, processes, network, IPC and host name of its own; a tree that cannot be written; a /proc and a
-/dev of its own; a user of its own without privileges; an empty environment; limits. All programs for that are the
-control node's, of util-linux (2.35) and coreutils: the tree may be of any age.
+A build has its own namespaces of mounts, processes, network, IPC and host name, its own /proc and /dev, a user without
+privileges, an empty environment, and limits. It cannot write the tree. All programs that confine it are the control
+node's, of util-linux (2.35) and coreutils, so the tree may be of any age.
 """
 
 from __future__ import annotations

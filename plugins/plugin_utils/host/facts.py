@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Facts of a host's kernel: from the answer of a host to the dictionary that all rooms share."""
+"""Facts of a host's kernel: the dictionary that is made of the answer of a host."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def facts_of_answer(answer: Answer) -> dict[str, Any]:
 
 
 def lacking(purposes: list[str]) -> list[str]:
-    """Return `purposes` of packages as a host named them; raises ForeignError for one that is none."""
+    """Return `purposes` of packages as a host named them; raises ForeignError for an unknown one."""
     for name in purposes:
         if name not in PURPOSES:
             raise ForeignError(f"the host says that it lacks '{printable(name, 80)}', which means nothing")
@@ -88,7 +88,7 @@ def module_names(text: str) -> list[str]:
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """Return the assignments of an ``os-release`` file; lines that are none are left out."""
+    """Return the assignments of an ``os-release`` file; other lines are left out."""
     found = {}
     for line in text[:MAX_OS_RELEASE].splitlines():
         name, equals, value = line.partition("=")

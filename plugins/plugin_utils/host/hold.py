@@ -54,7 +54,7 @@ def claim(run_id: str, host: str, pid: int) -> str:
 
 
 def parse(text: str) -> dict[str, str]:
-    """The words of a hold; what is none is left out."""
+    """Return the words of a hold as {name: value}; anything else in the text is left out."""
     return {found[1]: found[2] for found in map(_WORD.match, text.split(" ")) if found}
 
 
@@ -70,7 +70,7 @@ def is_dead(hold: Mapping[str, str], boot: str, uptime: float, streams: bool) ->
 
 
 def describe(hold: Mapping[str, str]) -> str:
-    """Who holds the host, in words."""
+    """Return a sentence that says who holds the host."""
     since = hold.get("since", "")
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(since))) if re.fullmatch(r"\d{1,11}", since) else "?"
     return (

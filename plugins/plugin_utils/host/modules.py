@@ -29,7 +29,7 @@ def name_of(text: str) -> str:
     name = text.replace("-", "_")
     if not NAME.match(name):
         shown = printable(text, 80)
-        raise InputError(f"'{shown}' is no module name: letters, digits, '_' and '-' are allowed")
+        raise InputError(f"'{shown}' is not a module name: letters, digits, '_' and '-' are allowed")
     return name
 
 
@@ -166,7 +166,7 @@ def wants_signature(error: str, log: str) -> bool:
 
 
 def meaning(error: str, log: str) -> str:
-    """Return in plain words what a refusal means, or nothing; `log` holds the kernel's lines."""
+    """Return what a refusal means, or nothing; `log` holds the kernel's lines."""
     if _LOADED.search(log):
         return _WATCHED_TOO_LATE
     if _VETO.search(log):
@@ -206,7 +206,7 @@ def _is_cause(line: str) -> bool:
 
 
 def holders(users: str) -> str:
-    """Return in words who holds a module; `users` is its use count and the modules that use it."""
+    """Return who holds a module; `users` is its use count and the modules that use it."""
     count, _blank, names = users.partition(" ")
     held = names.strip(",-").replace(",", ", ")
     if held:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Package names per family of systems (``data/packages.yml``): read, checked, told to hosts and to people."""
+"""Package names per family of systems (``data/packages.yml``): read, checked, written for hosts and for people."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _matching(node: Node, pattern: re.Pattern[str], what: str) -> str:
 
 
 def lines(families: Iterable[Family]) -> list[str]:
-    """Return what a host is told: lines ``NUMBER WHAT VALUE``, for ids, manager and every purpose."""
+    """Return the lines that a host gets: ``NUMBER WHAT VALUE``, for ids, manager and every purpose."""
     said = []
     for number, family in enumerate(families):
         said += [f"{number} name {family.name}", f"{number} ids {' '.join(family.ids)}",

@@ -8,11 +8,9 @@ certificates and attributes, ``struct module_signature`` and a mark (Linux, ``in
 
 from __future__ import annotations
 
-import shutil
 import struct
-import subprocess
 
-from ..base.errors import KedrError
+from ..base.programs import find_tool, run_tool
 
 MARK = b"~Module signature appended~\n"
 _PKEY_ID_PKCS7 = 2
@@ -25,15 +23,9 @@ def is_signed(module: bytes) -> bool:
 
 def sign(module: bytes, key: str, certificate: str) -> bytes:
     """Return the module signed with a key and its certificate (paths of PEM files).  Raises KedrError."""
-    tool = shutil.which("openssl")
-    if not tool:
-        raise KedrError("the program openssl is missing on the control node; install the package openssl")
     command = [
-        tool, "cms", "-sign", "-binary", "-nocerts", "-noattr", "-nosmimecap", "-md", "sha256", "-outform", "DER",
-        "-inkey", key, "-signer", certificate,
+        find_tool("openssl", "openssl"), "cms", "-sign", "-binary", "-nocerts", "-noattr", "-nosmimecap",
+        "-md", "sha256", "-outform", "DER", "-inkey", key, "-signer", certificate,
     ]  # fmt: skip
-    done = subprocess.run(command, input=module, capture_output=True, check=False, start_new_session=True)
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise KedrError(f"openssl cannot sign with {key} and {certificate}: {said[0]}")
-    return module + done.stdout + struct.pack(">BBBBB3xI", 0, 0, _PKEY_ID_PKCS7, 0, 0, len(done.stdout)) + MARK
+    made = run_tool(command, f"openssl cannot sign with {key} and {certificate}", module, start_new_session=True)
+    return module + made + struct.pack(">BBBBB3xI", 0, 0, _PKEY_ID_PKCS7, 0, 0, len(made)) + MARK

@@ -47,7 +47,7 @@ def probe_arguments(files: GuestFiles) -> list[str]:
 def run_probe(tool: str, kernel: str, initramfs: bytes, work: str) -> tuple[bool, str]:
     """Boot the kernel with hardware acceleration up to its first user process; returns (works, why).
 
-    Without a kernel a boot record runs, after the machine's firmware: all that can be had before a cloud image runs.
+    Without a kernel (cloud images) a boot record runs after the machine's firmware.
     """
     with tempfile.TemporaryDirectory(dir=work, prefix=".probe-") as directory:
         files = guest_files(directory, kernel, "", os.path.join(directory, "console.log"))

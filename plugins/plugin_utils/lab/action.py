@@ -19,7 +19,7 @@ class LabAction(ControlAction):
     """An action of the lab. With ``run_dir`` its outcome is a step of the host that the task is for."""
 
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the work; a failure is told with its kind, and recorded."""
+        """Do the work; return a failure with its kind, and record it."""
         begun = steps.begin()
         host_dir = ""
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest from power-on to its first login, and what is told of one that does not get there."""
+"""A guest from power-on to its first login, and why one does not get there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .tools import Progress
 
 PORT_TRIES = 5
 LOGIN_SECONDS = {False: 30.0, True: 90.0}
-"""For a login; one to a disk with a boot loader of its own waits for cloud-init."""
+"""For one login, by ``own_loader`` of the image: such a guest waits for cloud-init first."""
 RETRY_SECONDS = 0.5
 CONSOLE_LINES = 15
 CLOUD_DISK_MB = 16384
@@ -71,7 +71,7 @@ class Boot:
         self._record()
 
     def _largest_file(self) -> int:
-        """Bytes that a file of the guest, its console above all, may have: more than a full disk.  QEMU ends then."""
+        """Return the bytes that a file of the guest may have, its console above all; with more QEMU ends."""
         return (disk_mb(self.image) << 20 or os.path.getsize(self.files.disk)) * 9 // 8
 
     def _record(self) -> None:
@@ -89,7 +89,7 @@ class Boot:
         guest.write()
 
     def poll(self) -> bool:
-        """Look how far the guest is; True when it takes logins, or has failed: then ``problem`` says why."""
+        """Return whether the guest takes logins or has failed; then ``problem`` says why."""
         code = self.qemu.poll() if self.qemu else 0
         if code is not None:
             return self._ended(code)
@@ -114,7 +114,7 @@ class Boot:
         return True
 
     def _finished(self, output: str) -> bool:
-        """Take what the login of a cloud guest printed; False when cloud-init is still at work."""
+        """Read what the login of a cloud guest printed; return whether cloud-init is done."""
         if not self.spec.image.own_loader:
             return True
         try:
@@ -146,7 +146,7 @@ class Boot:
 
     @staticmethod
     def _text(path: str) -> str:
-        """The end of a file, MAX_READ bytes at most."""
+        """Return the last MAX_READ bytes of a file at most."""
         try:
             with open(path, "rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - MAX_READ))
@@ -165,7 +165,7 @@ class Boot:
         return lines[-1].strip()[:100] if lines else "nothing on the console yet"
 
     def report(self) -> str:
-        """Say what went wrong with what the console and QEMU said last."""
+        """Return what went wrong, and the last lines of the console and of QEMU."""
         own = self._text(self.files.log).splitlines()[1:]
         console = self._console().strip().splitlines()
         panics = [line for line in console if "Kernel panic" in line]

@@ -44,7 +44,7 @@ def machine_arguments(kernel: str, initrd: str, cmdline: str, accelerator: str, 
 def disk_arguments(spec: GuestSpec, files: GuestFiles, accelerator: str) -> list[str]:
     """Return the part of a guest's command line that boots it from its disk, and gives it its seed.
 
-    The guest may restart itself, into a new kernel for instance. A panic that it tells of ends QEMU.
+    The guest may reboot, into a new kernel for instance. A panic that its pvpanic driver reports ends QEMU.
     """
     arguments = [
         *BARE, *ACCEL[accelerator], "-cpu", spec.cpu or CPU[accelerator],

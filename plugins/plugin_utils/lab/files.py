@@ -9,8 +9,8 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..base.programs import find_tool, run_tool
 from . import qemu
-from .tools import find_tool, run_tool
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _opened(path: str, flags: int, opened: contextlib.ExitStack) -> int:
 def make_overlay(files: GuestFiles, size_mb: int = 0) -> None:
     """Make a fresh overlay; whatever an earlier guest wrote is gone. ``size_mb``: its size, else the disk's.
 
-    A disk whose overlay has a size of its own is not opened: a vendor made it.
+    With ``size_mb`` qemu-img does not open the disk, which a vendor made.
     """
     tool = find_tool("qemu-img", "qemu-utils")
     command = [tool, "create", "-q", "-f", "qcow2", "-b", files.disk, "-F", files.disk_format]

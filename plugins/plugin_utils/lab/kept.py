@@ -51,7 +51,7 @@ def _copy_console(console: str, kept: str) -> None:
 
 
 def _measure(kept: str) -> dict[str, Any]:
-    """Length and checksum of the console as it is now, as far as it is looked through; a guest writes behind that."""
+    """Return length and checksum of the first MAX_LOG bytes of the console; a guest may still append to it."""
     try:
         with open(kept, "rb") as stream:
             begin = stream.read(MAX_LOG)
@@ -61,7 +61,7 @@ def _measure(kept: str) -> dict[str, Any]:
 
 
 def guest_alive(pid: object, pidfile: str) -> bool | None:
-    """Does a guest's QEMU process run?  None when that cannot be known: without ``pid``, the file must name one."""
+    """Does a guest's QEMU process run?  None when neither ``pid`` nor the file names a process."""
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
         pid = _pid_of(pidfile)
     return is_running(pid, pidfile) if pid else None

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from ..base.errors import KedrError
 from ..base.files import write_file
 from ..base.locks import locked
+from ..base.programs import find_tool
 from . import uefi
 from .accelerator import choose_accelerator
 from .boot import Boot, disk_mb
@@ -29,7 +30,7 @@ from .qemu import PROGRAM, kill, qmp_quit, wait_gone
 from .seed import make_seed, seed_files
 from .spec import GuestSpec, check_name
 from .ssh import Access, make_ssh_key
-from .tools import Progress, find_tool
+from .tools import Progress
 
 POWEROFF_SECONDS = 15.0
 NEWS_SECONDS = 5.0
@@ -58,7 +59,7 @@ class Lab:
     def start(
         self, specs: Sequence[GuestSpec], accelerator: str, console_root: str, seconds: float
     ) -> tuple[bool, list[Guest]]:
-        """Make the guests run and wait until each takes a login; returns (something was started, the guests).
+        """Start the guests and wait until each takes a login; return (whether one was started, the guests).
 
         A guest that runs already and is what is asked for stays. If one guest fails, those that
         were started with it are ended again and KedrError shows each failed guest's last words.
@@ -86,7 +87,7 @@ class Lab:
         return [spec.name for spec in specs if spec.name not in known or not known[spec.name].is_ready_as(spec)]
 
     def stop(self, names: Sequence[str] = ()) -> list[str]:
-        """End the named guests (all when none is named) that were started here; returns those that ran."""
+        """End the named guests that were started here, or all without names; return the names of those that ran."""
         for name in names:
             check_name(name)
         if not os.path.isdir(self.directory):

@@ -14,7 +14,7 @@ import yaml
 
 from ..base.errors import KedrError
 from ..base.files import write_file
-from .tools import find_tool, run_tool
+from ..base.programs import find_tool, run_tool
 
 RESULT = "/run/cloud-init/result.json"
 """Written by cloud-init after its last stage: {"v1": {"datasource": ..., "errors": [...]}}."""
@@ -31,8 +31,8 @@ MaxStartups 100
 MaxSessions 100
 """
 
-# An oops is a panic. A panic is told to QEMU, which ends; where the driver for that is missing the guest stands
-# still, because a restart would wipe the traces. No timer of apt holds its lock or brings another kernel.
+# An oops is a panic. The pvpanic driver reports a panic to QEMU, which ends. Without that driver the guest hangs,
+# because a reboot would lose the traces. No timer of apt holds its lock or installs another kernel.
 _EVERY_BOOT = """\
 for m in pvpanic pvpanic-mmio; do modprobe "$m" 2>/dev/null; done
 sysctl -q -w kernel.panic_on_oops=1 kernel.panic=0

@@ -43,7 +43,10 @@ class GuestSpec:
 
     @classmethod
     def load(cls, data: Any, defaults: Mapping[str, Any]) -> GuestSpec:
-        """Check one entry of the user's list of guests; ``defaults`` gives options that it leaves out."""
+        """Return the spec of one entry of the user's list; ``defaults`` has the options that it leaves out.
+
+        Raises InputError.
+        """
         if not isinstance(data, Mapping) or "name" not in data:
             raise InputError(f"guest: a mapping with a name is needed, not {data!r}")
         name = str(data["name"])
@@ -76,7 +79,7 @@ class GuestSpec:
 
     @property
     def digest(self) -> str:
-        """Changes when a running guest is no longer what is asked for."""
+        """What a running guest was started as; it changes with all that a running guest cannot change."""
         content = [self.image.key, self.memory, self.cpus, self.cmdline, self.cpu, self.image.firmware]
         content += ["module key"] if self.module_key else []
         content += [self.network]
@@ -93,7 +96,7 @@ def check_name(name: str) -> None:
 
 
 def load_guests(data: Any, defaults: Mapping[str, Any]) -> list[GuestSpec]:
-    """Check the user's list of guests; two of one name are an error."""
+    """Return the specs of the user's list of guests.  Raises InputError, for two of one name too."""
     if isinstance(data, str | Mapping) or not isinstance(data, Sequence):
         raise InputError(f"guests: a list is needed, not {data!r}")
     guests = [GuestSpec.load(item, defaults) for item in data]

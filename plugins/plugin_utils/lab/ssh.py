@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 
 from ..base.files import write_file
-from .tools import find_tool, run_tool
+from ..base.programs import find_tool, run_tool
 
 
 class Access:

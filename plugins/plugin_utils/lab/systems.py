@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Rows of the matrix: data/systems.yml and files like it, read strictly; their hosts, groups and variables.
 
-A mistake is told as ``file:line`` with what is allowed there. Rows are data, perhaps of somebody else: they name no
-file but those beside them, and set no variable by which the control node would run a program.
+A mistake is reported as ``file:line`` with what is allowed there. Rows are data, perhaps of somebody else: they name
+only files beside them, and set no variable that would run a program on the control node.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _REMOTE = {
     "kedr_test_host": _BOOL,
     "kedr_upgrade_kernel": _BOOL,
 }
-"""The variables that ``remote`` may hold: what they must be, as a question and in words."""
+"""The variables that ``remote`` may hold: a check of the value, and words for what it must be."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Row:
         return list(dict.fromkeys(found))
 
     def about(self) -> dict[str, str]:
-        """What reports tell of the row, in words."""
+        """Return what reports say of the row."""
         words = {name: getattr(self, name) for name in ("name", "system", "kernel", "arch", "group", "why", "variant")}
         return {name: text for name, text in words.items() if text}
 
@@ -288,8 +288,8 @@ def _remote(node: Node) -> dict[str, Any]:
     for name, value in node.value.items():
         if name not in _REMOTE:
             raise value.error(
-                f"'remote' holds variables of the inventory, and '{name}' is none that a row may set; allowed are: "
-                f"{', '.join(_REMOTE)}. Any other belongs into an inventory of your own"
+                f"'remote' holds variables of the inventory, and a row may not set '{name}'; allowed are: "
+                f"{', '.join(_REMOTE)}. Put any other into an inventory of your own"
             )
         fits, what = _REMOTE[name]
         if not fits(value.value):

@@ -17,7 +17,7 @@ import struct
 import uuid
 
 from ..base.errors import KedrError
-from .tools import find_tool, run_tool
+from ..base.programs import find_tool, run_tool
 
 _AUTHENTICATED_STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
 _IMAGE_SECURITY = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le

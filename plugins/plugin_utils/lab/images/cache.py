@@ -43,7 +43,7 @@ def read_image(directory: str) -> dict[str, Any] | None:
 
 
 def ensure_image(spec: ImageSpec, cache: str, progress: Progress, refresh: bool = False) -> dict[str, Any]:
-    """Return the description of an image, which is made when the cache has none, or is to be had newer (``refresh``).
+    """Return the description of an image; make the image when the cache has none, or for ``refresh``.
 
     It has ``directory`` and the paths of FILES, and ``cached``: whether it was there. Runs that need the same image at
     the same time make it once. Raises KedrError.

@@ -12,7 +12,7 @@ import tempfile
 
 from ...base.errors import KedrError
 from ...base.files import write_file
-from ..tools import find_tool
+from ...base.programs import find_tool
 from .download import MAX_LIST, small_file
 
 _SUMS = {64: "sha256", 128: "sha512"}
@@ -24,8 +24,8 @@ def parse_checksums(text: str, file: str) -> tuple[str, str]:
     """Return (algorithm, sum) for ``file`` out of a list of checksums.
 
     Read are the lines of coreutils (``SUM  NAME``, ``SUM *NAME``), the tagged lines of BSD (``SHA256 (NAME) = SUM``)
-    and a sum alone; signatures and comments around them are passed over. A list with one sum only is about the file,
-    whatever name it gives. KedrError when there is no SHA-256 or SHA-512 sum for the file.
+    and a sum alone; signatures and comments around them are passed over. The only sum of a list is the
+    file's, whatever its name there. Raises KedrError when there is no SHA-256 or SHA-512 sum for the file.
     """
     found: list[tuple[str, str]] = []
     for line in text.splitlines():
@@ -53,7 +53,7 @@ def listed_sum(url: str, file: str, keyring: str = "", signature: str = "") -> t
         text = _signed_part(listed, keyring, signature) if keyring else listed
         return parse_checksums(text.decode("utf-8", "replace"), file)
     except KedrError as error:
-        raise KedrError(f"the list of checksums {url} is of no use: {error}") from error
+        raise KedrError(f"the list of checksums {url} cannot be used: {error}") from error
 
 
 def _signed_part(listed: bytes, keyring: str, signature: str) -> bytes:

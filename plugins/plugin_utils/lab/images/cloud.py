@@ -18,9 +18,10 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from ...base.errors import InputError, KedrError
+from ...base.programs import find_tool, run_tool
 from .. import options
 from ..qemu import qemu_user
-from ..tools import Progress, find_tool, run_tool
+from ..tools import Progress
 from .checksums import file_sum, listed_sum
 from .download import Download
 from .interface import ImageSpec
@@ -54,7 +55,7 @@ class CloudSpec(ImageSpec):
 
     @classmethod
     def load(cls, data: Any, mirror: Any = ()) -> CloudSpec:
-        """Check a user's mapping; InputError when it is wrong."""
+        """Return the spec of a user's mapping.  Raises InputError."""
         if not isinstance(data, Mapping):
             raise InputError(f"image: cloud: a mapping is needed, not {data!r}")
         given = {str(name): str(value) for name, value in data.items() if value not in (None, "")}
@@ -75,7 +76,7 @@ class CloudSpec(ImageSpec):
 
     @staticmethod
     def _check_trust(given: Mapping[str, str]) -> None:
-        """InputError when a list of sums could be another than the vendor's, or is signed by nobody knows whom."""
+        """Raise InputError when a list of sums could be changed on its way, or nobody knows whose signature counts."""
         keyring = given.get("keyring", "")
         if "signature" in given and not keyring:
             raise InputError("image: cloud: a signature needs the keyring that it is checked with")
@@ -176,7 +177,7 @@ def _fetch(spec: CloudSpec, part: str, algorithm: str, expected: str, progress: 
 
 
 def disk_format(path: str) -> tuple[str, int]:
-    """Return (``qcow2`` or ``raw``, size of the disk in bytes); KedrError when it is no disk of its own."""
+    """Return (``qcow2`` or ``raw``, size of the disk in bytes).  Raises KedrError when it is not a complete disk."""
     tool = find_tool("qemu-img", "qemu-utils")
     with open(path, "rb") as disk:
         command = [tool, "info", "--output=json", f"/proc/self/fd/{disk.fileno()}"]

@@ -17,9 +17,10 @@ from typing import Any
 
 from ...base import ownership
 from ...base.errors import InputError
+from ...base.programs import find_tool
 from .. import options
 from ..places import is_inside, kernels_dir
-from ..tools import Progress, as_root, find_tool
+from ..tools import Progress, as_root
 from .interface import ImageSpec
 from .tree import Log, check_space, kernel_and_disk
 
@@ -92,7 +93,7 @@ def _is_mirror(text: str) -> bool:
 
 @dataclass(frozen=True)
 class DebianSpec(ImageSpec):
-    """One root tree and the disk made of it. ``mirror``, where packages come from, is no part of the key.
+    """One root tree and the disk made of it. ``mirror``, where packages come from, is not part of the key.
 
     Without ``security`` the suite is taken as released, without its security updates. ``kernel_tree`` is a
     directory of ``kernels`` in the cache whose name stands for its content, with ``boot``, ``usr/lib/modules`` and
@@ -112,7 +113,7 @@ class DebianSpec(ImageSpec):
 
     @classmethod
     def load(cls, data: Any, mirror: Any = ()) -> DebianSpec:
-        """Check a user's mapping, fill in what depends on the architecture; InputError when it is wrong."""
+        """Return the spec of a user's mapping, with the defaults of its architecture.  Raises InputError."""
         data = options.mapping(data, cls, "image")
         suite = str(data.get("suite", cls.suite))
         architecture = str(data.get("architecture", cls.architecture))
@@ -173,7 +174,7 @@ class DebianSpec(ImageSpec):
 
 
 def explain(log: str) -> str:
-    """Turn the output of a failed build into a sentence; the tool's own last complaint when it is unknown."""
+    """Return why a build failed: a sentence for what is known, else the last complaint in its output."""
     told = [line for line in log.splitlines() if line.strip() and not line.startswith("I: ")]
     for pattern, text in _REASONS:
         found = [line for line in told if re.search(pattern, line)]
@@ -184,7 +185,7 @@ def explain(log: str) -> str:
 
 
 def apt_proxy_options(dump: str) -> list[str]:
-    """Pick from ``apt-config dump`` what the machine needs to reach mirrors: proxies of http and https."""
+    """Return the proxies of http and https in the output of ``apt-config dump``: what reaching mirrors needs."""
     wanted = re.compile(r'Acquire::https?::Proxy(::[^ ]+)? "[^"]+";\Z')
     return [line for line in dump.splitlines() if wanted.match(line)]
 
@@ -219,7 +220,7 @@ def mmdebstrap_command(spec: DebianSpec, tree: str, tool: str, apt_options: Sequ
 
 
 def check_kernel_tree(kernel: str, cache: str) -> None:
-    """Refuse a kernel's tree of another place, one with more than a kernel in it, and one that others can write to."""
+    """Raise InputError for a kernel tree elsewhere, with more than a kernel in it, or that others can change."""
     what = f"image: kernel_tree {kernel}"
     if not is_inside(kernel, kernels_dir(cache)):
         raise InputError(f"{what} is not in {kernels_dir(cache)}, where kernels that are in no package belong")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files from a server: one of a few bytes, or an image that goes on where an earlier attempt left off."""
+"""Files from servers: small ones, and images, whose download continues where an earlier attempt ended."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _TooLarge(Exception):
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """What is asked for by https must come by https: a list of sums is trusted for that."""
+    """A redirection from https to http is refused: a list of sums is trusted because it came by https."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
@@ -84,7 +84,7 @@ def _pieces(answer: Any, most: int) -> Iterator[bytes]:
 
 
 def network_reason(error: Exception) -> str:
-    """Say in plain words why a URL could not be read."""
+    """Return why a URL could not be read."""
     if isinstance(error, urllib.error.HTTPError):
         return printable(f"the server answers {error.code} {error.reason}", MAX_REASON)
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -99,13 +99,13 @@ def small_file(url: str, what: str) -> bytes:
         with _open(url) as answer:
             return b"".join(_pieces(answer, MAX_LIST))
     except _TooLarge as error:
-        raise KedrError(f"{url} is no {what}, it is larger than {MAX_LIST >> 20} MiB") from error
+        raise KedrError(f"{url} is not a {what}: it is larger than {MAX_LIST >> 20} MiB") from error
     except _NETWORK_ERRORS as error:
-        raise KedrError(f"the {what} {url} cannot be had: {network_reason(error)}") from error
+        raise KedrError(f"the {what} {url} cannot be downloaded: {network_reason(error)}") from error
 
 
 class Download:
-    """One file on its way into ``path``, from where an earlier attempt left off."""
+    """The download of one file to ``path``; it continues where an earlier attempt ended."""
 
     def __init__(self, url: str, path: str, progress: Progress, label: str) -> None:
         self.url, self.path, self.progress, self.label = url, path, progress, label
@@ -113,7 +113,7 @@ class Download:
         self.resumed = False
 
     def run(self) -> None:
-        """Download the whole file.  Raises KedrError; the part that came stays, and a later run goes on from there."""
+        """Download the whole file.  Raises KedrError; what came is kept, and the next run continues from there."""
         best, failures = self._have(), 0
         while True:
             try:
@@ -124,7 +124,8 @@ class Download:
                 if error.code == 416 and self.resumed:  # nothing lies behind what is there: too much came
                     os.truncate(self.path, 0)
                 elif error.code < 500:
-                    raise KedrError(f"{self.label}: {self.url} cannot be had: {network_reason(error)}") from error
+                    text = f"{self.label}: {self.url} cannot be downloaded: {network_reason(error)}"
+                    raise KedrError(text) from error
                 reason = network_reason(error)
             except _TooLarge as error:
                 pathlib.Path(self.path).unlink(missing_ok=True)
@@ -139,8 +140,8 @@ class Download:
             if have - best >= GAIN:
                 best, failures = have, 0
             if failures >= ATTEMPTS:
-                kept = f"; the {have} bytes that came are kept, another run goes on from there" if have else ""
-                raise KedrError(f"{self.label}: {self.url} cannot be had: {reason}{kept}")
+                kept = f"; the {have} bytes that came are kept, and the next run continues from there" if have else ""
+                raise KedrError(f"{self.label}: {self.url} cannot be downloaded: {reason}{kept}")
             self.progress(f"{self.label}: {reason}; trying again")
             time.sleep(PAUSE_SECONDS)
 
@@ -148,7 +149,7 @@ class Download:
         return os.path.getsize(self.path) if os.path.exists(self.path) else 0
 
     def _attempt(self) -> bool:
-        """Make one request; True when the file is whole as far as the server tells its size."""
+        """Make one request; return whether the file is whole, as far as the server gave its size."""
         start = self._have()
         self.resumed = start > 0
         with _open(self.url, start) as answer:
@@ -162,7 +163,7 @@ class Download:
                 raise _TooLarge
             self._check_space(self.total - start)
             if start:
-                self.progress(f"{self.label}: going on at {start >> 20} of {self.total >> 20} MiB")
+                self.progress(f"{self.label}: continues at {start >> 20} of {self.total >> 20} MiB")
             with self._out("r+b" if start else "wb") as out:
                 out.seek(start)
                 self._copy(_pieces(answer, MAX_IMAGE - start), out)
@@ -172,7 +173,7 @@ class Download:
         free = shutil.disk_usage(os.path.dirname(self.path)).free
         if needed > free:
             raise KedrError(
-                f"{self.label}: {needed >> 20} MiB are still to come and only {free >> 20} MiB are free at "
+                f"{self.label}: {needed >> 20} MiB are missing and only {free >> 20} MiB are free at "
                 f"{os.path.dirname(self.path)}; free some or set lab_cache_dir to another disk"
             )
 
@@ -185,7 +186,7 @@ class Download:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise KedrError(
                     f"{self.label}: no space left at {os.path.dirname(self.path)}; free some or set lab_cache_dir to "
-                    "another disk, another run goes on from there"
+                    "another disk; the next run continues from there"
                 ) from error
             raise
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from ...base.errors import KedrError
 from ...base.files import write_file
-from ..tools import Progress, as_root, find_tool
+from ...base.programs import find_tool
+from ..tools import Progress, as_root
 
 NEEDED_MB = 3500
 """Free space asked for before a build; tree and disk of the default image take 1.1 GB, downloads come on top."""

@@ -725,7 +725,7 @@ def test_a_file_that_is_no_module_is_not_sent(task: Task, script: pathlib.Path) 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "", "a;b"])
 def test_a_name_that_no_module_can_have_is_refused(task: Task, name: str) -> None:
-    assert "no module name" in task("kmod", modules=[{"name": name}])["msg"]
+    assert "not a module name" in task("kmod", modules=[{"name": name}])["msg"]
     assert task.calls == []
 
 

@@ -8,7 +8,8 @@ import signal
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.tools import find_tool, interruptible
+from ansible_collections.kedr.lab.plugins.plugin_utils.base.programs import find_tool
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.tools import interruptible
 
 
 def test_a_missing_program_is_named_with_its_package():

@@ -215,7 +215,7 @@ def test_a_list_without_the_sum_is_told(text, complaint) -> None:
 def test_a_list_that_cannot_be_had_is_told(server) -> None:
     server.status = 404
     spec = CloudSpec(server.url(), checksums=server.url("SHA256SUMS"))
-    with pytest.raises(KedrError, match=r"SHA256SUMS cannot be had: the server answers 404 Not Found"):
+    with pytest.raises(KedrError, match=r"SHA256SUMS cannot be downloaded: the server answers 404 Not Found"):
         spec.expected_sum()
 
 
@@ -395,7 +395,7 @@ def test_what_an_interrupted_run_left_counts_for_the_size(server, cache, monkeyp
 def test_a_list_larger_than_any_list_is_refused(server, monkeypatch) -> None:
     monkeypatch.setattr(download, "MAX_LIST", 100)
     server.lists = {"SUMS": LIST * 2}
-    with pytest.raises(KedrError, match="SUMS is no list of checksums, it is larger than 0 MiB"):
+    with pytest.raises(KedrError, match="SUMS is not a list of checksums: it is larger than 0 MiB"):
         CloudSpec(server.url(), checksums=server.url("SUMS")).expected_sum()
 
 
@@ -430,7 +430,7 @@ def test_a_whole_file_left_by_a_run_that_was_killed_is_not_asked_for_again(serve
 def test_a_missing_file_is_told_at_once(server, cache, status) -> None:
     server.status = status
     error = failure(CloudSpec(server.url(), SUM), cache)
-    assert f"{server.url()} cannot be had: the server answers {status}" in str(error)
+    assert f"{server.url()} cannot be downloaded: the server answers {status}" in str(error)
     assert error.kind == "INFRA"
 
 
@@ -446,7 +446,7 @@ def test_a_dead_url_is_told(server, cache) -> None:
     url = server.url()
     server.server_close()
     error = failure(CloudSpec(url, SUM), cache)
-    assert "cannot be had: Connection refused" in str(error)
+    assert "cannot be downloaded: Connection refused" in str(error)
     assert error.kind == "INFRA"
 
 
@@ -462,7 +462,7 @@ def test_a_server_that_falls_silent_is_given_up(server, cache, monkeypatch) -> N
 def test_too_little_space_is_told_before_anything_comes(server, cache, monkeypatch) -> None:
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30, 1000))
     error = failure(CloudSpec(server.url(), SUM), cache)
-    assert "are still to come and only 0 MiB are free" in str(error)
+    assert "are missing and only 0 MiB are free" in str(error)
     assert parts(cache) == []
 
 
