@@ -3,7 +3,7 @@
 
 The pages are those of tests/unit/data/host, over and over with times that go on, about MILLIONS (default 1) records.
 Everything runs on one core; what counts is processor time, of the rounds the best. Beside it, in the same run and on
-the same records: `trace-cmd report | wc -l` on the trace.dat that kedr-export makes, and the kernel's text read by
+the same records: `trace-cmd report | wc -l` on the trace.dat that kedr export makes, and the kernel's text read by
 plugin_utils/trace/text.py.
 """
 

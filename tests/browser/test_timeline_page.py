@@ -182,7 +182,7 @@ def test_the_page_says_what_it_cannot_show(shown: Timeline) -> None:
     assert said == [
         f"Not OK: web2 (FAIL), db (CRASH), mute (NO-RESULT), {NAME} (FAIL).",
         "No record came: mute.",
-        "The table of records is not that of collection.json: bare. Judge again with kedr-collection.",
+        "The table of records is not that of collection.json: bare. Judge again with 'kedr judge'.",
         "120 records lost: web2.",
         "How many records were generated is not known: db, mute.",
     ]

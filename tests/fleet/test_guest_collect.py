@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow.dataset
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export as kedr_export
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
 from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
@@ -190,9 +190,9 @@ def test_what_a_killed_run_had_received_is_kept(collect: Collect, snapshot: subp
 
 
 def export(collect: Collect, kind: str, path: str) -> pathlib.Path:
-    """What kedr-export makes of a run or a host."""
+    """What kedr export makes of a run or a host."""
     made = collect.place / kind
-    assert kedr_export.main("kedr-export", [kind, str(collect.place / "runs" / path), "-o", str(made)]) == 0
+    assert main(["export", kind, str(collect.place / "runs" / path), "-o", str(made)]) == 0
     return made
 
 

@@ -60,8 +60,8 @@ def _judged(run: Evidence, answer: dict[str, Any]) -> Judged:
 
 
 def judge_collections(runs: list[Evidence]) -> list[Judged]:
-    """Judge collections by bin/kedr-collection, all in one call."""
-    done = subprocess.run([ROOT / "bin" / "kedr-collection", *(str(run.path) for run in runs)], capture_output=True,
+    """Judge collections by kedr judge, all in one call."""
+    done = subprocess.run([ROOT / "bin" / "kedr", "judge", *(str(run.path) for run in runs)], capture_output=True,
                           text=True, check=False, timeout=300)  # fmt: skip
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-3000:]
     found = []

@@ -115,7 +115,7 @@ def test_hosts_that_do_not_answer_are_not_ok(way: str, arguments: tuple[str, ...
 def test_results_that_are_gone_are_told_apart_from_results_that_are_broken(
     good_run: Run, tmp_path: pathlib.Path
 ) -> None:
-    """kedr-report on a run that was never judged."""
+    """kedr report on a run that was never judged."""
     run = copy_of(good_run.directory, tmp_path)
     FIGURE.take(FAULTS["never_judged"], reported(run))
     for name, change in BROKEN.items():
@@ -133,9 +133,9 @@ BROKEN: dict[str, Callable[[pathlib.Path], object]] = {
 
 
 def reported(run: Evidence) -> Judged:
-    """What bin/kedr-report says of a run."""
+    """What kedr report says of a run."""
     root = pathlib.Path(__file__).resolve().parents[2]
-    done = subprocess.run([root / "bin" / "kedr-report", str(run.path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([root / "bin" / "kedr", "report", str(run.path)], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     return Judged("refused" if done.returncode else "OK", done.stderr + done.stdout, {})
 

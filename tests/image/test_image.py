@@ -93,7 +93,7 @@ def test_the_image_has_the_versions_that_are_tested(said: str) -> None:
 @commands("""
 ansible-galaxy collection list kedr.lab
 for playbook in verify collect; do ansible-playbook --syntax-check -i host, kedr.lab.$playbook; done
-/usr/share/ansible/collections/ansible_collections/kedr/lab/bin/kedr-trace --help
+/usr/share/ansible/collections/ansible_collections/kedr/lab/bin/kedr trace --help
 ssh -V
 """)
 def test_the_collection_is_installed_and_its_playbooks_and_programs_start(said: str) -> None:

@@ -34,7 +34,7 @@ READERS = {
     "unpacked": f"from {MODULES} import kmods; kmods.unpacked(open(sys.argv[1], 'rb').read())",
     "sites": f"from {MODULES} import sites; expected_sites(open(sys.argv[1], 'rb'), ['kfree'])",
     "driver": f"from {MODULES} import lab_cpio; lab_cpio.read_module(sys.argv[1])",
-    "types": f"from {MODULES} import kedr_new; sys.exit(kedr_new.main('x', ['f', '--vmlinux', sys.argv[1]]))",
+    "types": f"from {MODULES}.cli.main import main; sys.exit(main(['new', 'f', '--vmlinux', sys.argv[1]]))",
 }
 
 

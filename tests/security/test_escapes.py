@@ -24,7 +24,7 @@ from bombs import ROOT, by_ssh, hostile, task
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202ecod\u061c\u2066\u200b\ufeff\r\x08"
 STEERS = set(EVIL) - set("]0;owned[2J31mcod")
-COMMANDS = ["kedr-collection", "kedr-export", "kedr-lint", "kedr-new", "kedr-report", "kedr-timeline", "kedr-trace"]
+VERBS = ["judge", "export", "lint", "mist", "new", "report", "page", "trace", EVIL]
 
 
 def steering(text: str) -> set[str]:
@@ -133,20 +133,21 @@ def run(directory: pathlib.Path) -> None:
     (directory / "evil.data").write_text(f"module.name = {EVIL}\n{EVIL}\n[group]\nfunction.name = {EVIL}\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_sends_what_others_wrote_to_the_terminal(command: str, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_sends_what_others_wrote_to_the_terminal(verb: str, tmp_path: pathlib.Path) -> None:
     evil = tmp_path / EVIL.replace("\r", "")
     run(evil)
     words = {
-        "kedr-collection": [[evil]], "kedr-report": [[evil], [evil / "results.json"]], "kedr-timeline": [[evil]],
-        "kedr-export": [[kind, evil, "-o", tmp_path / "out"] for kind in ("trace-dat", "perfetto", "merged")],
-        "kedr-lint": [[evil / "evil.data"], [evil / "none.data"]],
-        "kedr-new": [["--vmlinux", evil / "one" / "facts.json", EVIL], [evil / "evil.data"]],
-        "kedr-trace": [["table", evil], ["sql", evil, "-q", f"select {EVIL}"], ["counts", evil]],
-    }[command]
+        "judge": [[evil]], "report": [[evil], [evil / "results.json"]], "page": [[evil]], EVIL: [[]],
+        "export": [[kind, evil, "-o", tmp_path / "out"] for kind in ("trace-dat", "perfetto", "merged")],
+        "lint": [[evil / "evil.data"], [evil / "none.data"], [evil / "evil.data", f"--{EVIL}"]],
+        "mist": [[evil, evil / "evil.data"], [evil / "none", evil / "one" / "facts.json"]],
+        "new": [["--vmlinux", evil / "one" / "facts.json", EVIL], [evil / "evil.data"]],
+        "trace": [["table", evil], ["sql", evil, "-q", f"select {EVIL}"], ["counts", evil]],
+    }[verb]
     said = ""
     for line in words:
-        done = subprocess.run([sys.executable, ROOT / "bin" / command, *line], capture_output=True, check=False)
+        done = subprocess.run([sys.executable, ROOT / "bin" / "kedr", verb, *line], capture_output=True, check=False)
         said += (done.stdout + done.stderr).decode(errors="replace")
         assert b"Traceback" not in done.stderr, said
     assert steering(said) == set()
@@ -160,11 +161,11 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path: pathlib.Path) -
 
 
 def trace_rows(place: pathlib.Path, question: str) -> list[list[str]]:
-    """What kedr-trace answers as CSV, about records that are of no matter."""
+    """What kedr trace answers as CSV, about records that are of no matter."""
     code = (
-        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils.ask import answers, asking\n"
-        "import duckdb\nanswer = asking.ask(duckdb.connect(), sys.argv[1])\n"
-        "answers.show(answer, 'csv', sys.stdout)\n"
+        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils.ask import output, query\n"
+        "import duckdb\nanswer = query.ask(duckdb.connect(), sys.argv[1])\n"
+        "output.show(answer, 'csv', sys.stdout)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, question], capture_output=True, check=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")})  # fmt: skip

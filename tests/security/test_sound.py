@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace as kedr_trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 from playing import play
@@ -60,7 +60,7 @@ def test_names_that_hosts_give_stay_texts_in_questions(
     dataset.write(str(tmp_path / "t"), "r1", name, name, rows.text_batches(made, {}, rows.Origin(name, name, {})))
     asked = [word.format(name=name) for word in words]
     asked += [str(tmp_path / "t"), "--where", f"comm={name}", "--format", "json"]
-    assert kedr_trace.main("kedr-trace", asked) == 0
+    assert main(["trace", *asked]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said or words[0] == "diff"
     assert not (tmp_path / "canary").exists()

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.ask import asking
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace as kedr_trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.ask.query import Table
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline_data
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
@@ -53,7 +54,7 @@ def as_nobody(*words: str | Path) -> str:
 
 def expected_by_nobody(place: Path) -> None:
     """Another user makes the directories that are to come, as far as he can know their names."""
-    for name in (f"kedr-trace-{os.getpid()}", "kedr-timeline-", ".tmp"):
+    for name in (f"kedr-{os.getpid()}", "kedr-", ".tmp"):
         as_nobody("mkdir", "-m", "777", place / name)
 
 
@@ -68,24 +69,24 @@ def test_nobody_reads_the_records_that_a_question_keeps_on_disk(
 ) -> None:
     looks: list[tuple[list[str], str]] = []
     expected_by_nobody(shared)
-    ask = asking.ask
+    ask = trace.ask
 
-    def ask_and_look(connection: Any, question: str) -> asking.Answer:
+    def ask_and_look(connection: Any, question: str) -> Table:
         answer = ask(connection, question)
         looks.append(seen(shared))
         return answer
 
-    monkeypatch.setattr(kedr_trace, "ask", ask_and_look)
-    assert kedr_trace.main("kedr-trace", ["sql", str(table), "-q", SPILLING]) == 0
+    monkeypatch.setattr(trace, "ask", ask_and_look)
+    assert main(["trace", "sql", str(table), "-q", SPILLING]) == 0
     [(files, readable)] = looks
     assert files
     assert readable == ""
 
 
 def test_nothing_of_a_question_stays_on_disk(shared: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kedr_trace, "show", lambda *dummy: None)
-    assert kedr_trace.main("kedr-trace", ["sql", str(table), "-q", SPILLING]) == 0
-    assert kedr_trace.main("kedr-trace", ["sql", str(table), "-q", SPILLING.replace("select 1", "nonsense")]) == 2
+    monkeypatch.setattr(trace, "show", lambda *dummy: None)
+    assert main(["trace", "sql", str(table), "-q", SPILLING]) == 0
+    assert main(["trace", "sql", str(table), "-q", SPILLING.replace("select 1", "nonsense")]) == 2
     assert list(shared.iterdir()) == []
 
 

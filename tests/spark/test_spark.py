@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.ask import asking
+from ansible_collections.kedr.lab.plugins.plugin_utils.ask import query
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset, rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
@@ -72,7 +72,7 @@ def sorted_rows(rows: Any) -> list[tuple[Any, ...]]:
 def test_the_same_question_has_the_same_answer(
     spark: SparkSession, table: Path, question: str, tmp_path: Path
 ) -> None:
-    ours = asking.ask(asking.connect([str(table)], str(tmp_path)), question)
+    ours = query.ask(query.connect([str(table)], str(tmp_path)), question)
     assert ours.rows
     assert sorted_rows(spark.sql(question).collect()) == sorted_rows(ours.rows)
 

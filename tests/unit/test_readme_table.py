@@ -15,7 +15,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.report import text as rep
 ROOT = Path(__file__).parents[2]
 ROWS = systems.load_systems(systems.SHIPPED)
 SYSTEMS = [row.about() for row in ROWS]
-RENEW = "run: make matrix && bin/kedr-report --readme runs/latest"
+RENEW = "run: make matrix && bin/kedr report --readme runs/latest"
 
 
 def kept() -> list[dict]:
@@ -33,14 +33,14 @@ def test_the_results_that_are_kept_have_the_present_form() -> None:
 
 def test_each_of_them_has_a_line_of_its_own() -> None:
     lines = (ROOT / readme.KEPT).read_text().splitlines()[1:-1]
-    renew = f"run: bin/kedr-report --readme {readme.KEPT}"
+    renew = f"run: bin/kedr report --readme {readme.KEPT}"
     assert [json.loads(line.rstrip(",")) for line in lines] == kept(), renew
 
 
 def test_the_table_is_what_the_generator_makes_of_them() -> None:
     matrix = rows.lines(kept(), lambda: SYSTEMS)
-    assert shown(readme.MATRIX_PAGE) == readme.table(matrix), "run: bin/kedr-report --readme"
-    assert shown() == readme.short_table(matrix), "run: bin/kedr-report --readme"
+    assert shown(readme.MATRIX_PAGE) == readme.table(matrix), "run: bin/kedr report --readme"
+    assert shown() == readme.short_table(matrix), "run: bin/kedr report --readme"
 
 
 def test_the_readme_tells_how_many_systems_are_not_run() -> None:
@@ -59,7 +59,7 @@ def test_the_table_has_a_row_for_every_system(name: str) -> None:
 
 def test_the_page_of_systems_is_what_the_generator_makes_of_them() -> None:
     made = readme.checked_table([(row.about(), row.target) for row in ROWS], kept())
-    assert shown("docs/systems.md") == made, "run: bin/kedr-report --readme"
+    assert shown("docs/systems.md") == made, "run: bin/kedr report --readme"
 
 
 @pytest.mark.parametrize("name", [row["name"] for row in SYSTEMS])

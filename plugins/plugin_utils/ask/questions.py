@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to the table of records as SQL of DuckDB, over the view ``calls``.
+"""Questions to the table of records, as SQL for DuckDB over the view ``calls``.
 
 Names of events and arguments come into the text as quoted literals only (``literal``).
 """
@@ -8,30 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .pairs import RESULT, Pair
+from .pairs import RESULT, EventPair
 
 COLUMNS = "run system host kernel cpu pid comm time_ns event in_init ints texts result site moment".split()
-"""Columns of the view ``calls``; the view ``numbered`` has ``row``, the place in the file, besides."""
+"""Columns of the view ``calls``.  The view ``numbered`` also has ``row``, the number of the row in its file."""
 
 FILTERS = ("run", "system", "host", "kernel", "event", "comm", "site", "cpu", "pid", "in_init", "moment")
-"""Columns that records may be chosen by."""
+"""Columns by which records can be selected."""
 
 
 def literal(text: str) -> str:
-    """A text as SQL."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def literals(texts: Iterable[str]) -> str:
-    """Texts as a list of SQL, which is never empty."""
+    """Return texts as an SQL list, which is never empty."""
     return ", ".join(literal(text) for text in texts) or "NULL"
 
 
 def view(paths: Iterable[str], chosen: Mapping[str, list[str]]) -> str:
-    """The views over files, with the records that ``chosen`` lets through.
+    """Return the SQL that makes the views over files, with the records that ``chosen`` selects.
 
-    ``chosen`` is {column: patterns of GLOB}, of which one has to fit.  The names of partitions stay text.  Tables that
-    were made before there was a column ``moment`` have null in it.
+    ``chosen`` is {column: GLOB patterns}; one pattern of each column must match.  Names of partitions stay text.  In
+    tables from before the column ``moment`` existed, it is null.
     """
     escaped = (path.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]") for path in paths)
     return (
@@ -44,7 +44,7 @@ def view(paths: Iterable[str], chosen: Mapping[str, list[str]]) -> str:
 
 
 def condition(chosen: Mapping[str, list[str]]) -> str:
-    """A condition of SQL; true when nothing is chosen."""
+    """Return an SQL condition; it is true when nothing is chosen."""
     every = [
         "(" + " or ".join(f"{column}::varchar glob {literal(pattern)}" for pattern in patterns) + ")"
         for column, patterns in chosen.items()
@@ -53,7 +53,7 @@ def condition(chosen: Mapping[str, list[str]]) -> str:
 
 
 def _held(names: Mapping[str, str]) -> str:
-    """The value that each event holds."""
+    """Return the SQL of the value that an event holds."""
     cases = (
         f"when {literal(event)} then {'result' if name == RESULT else f'ints[{literal(name)}]'}"
         for event, name in names.items()
@@ -69,7 +69,7 @@ from calls group by event, host, system, kernel order by event, host, system, ke
 
 
 def _source(event: str | None, argument: str | None) -> str:
-    """Rows (event, host, number, text) of a result or of an argument."""
+    """Return the SQL of rows (event, host, number, text) of a result or of an argument."""
     where = f"event = {literal(event)}" if event else "true"
     if argument is None:
         return f"""select event, host, result as number, null::varchar as text from calls
@@ -80,7 +80,7 @@ where {where} and (map_contains(ints, {name}) or map_contains(texts, {name}))"""
 
 
 def values(event: str | None, argument: str | None, limit: int) -> str:
-    """How often each value is there, the most frequent first: of an argument, or of the result when it is None."""
+    """Return the SQL that counts values of an argument, or of the result when it is None; most frequent first."""
     return f"""
 with found as ({_source(event, argument)}), counted as (
     select event, host, coalesce(number::varchar, text) as value, number, count(*) as calls from found group by all
@@ -101,7 +101,7 @@ def _meaning(number: str) -> str:
 
 
 def quantiles(event: str | None, argument: str | None) -> str:
-    """Spread of the numbers of an argument, or of the result when it is None."""
+    """Return the SQL of the distribution of an argument's numbers, or of the result's when it is None."""
     parts = ", ".join(
         f"quantile_disc(number, {share}) as {name}"
         for name, share in (("p25", 0.25), ("median", 0.5), ("p75", 0.75), ("p95", 0.95), ("p99", 0.99))
@@ -114,12 +114,12 @@ from found where number is not null group by event, host order by event, host
 """
 
 
-def _steps(pair: Pair) -> str:
-    """Rows of both sides of a pair in their order; ``again`` says what comes next for the same value.
+def _steps(pair: EventPair) -> str:
+    """Return the SQL of the rows of both sides of a pair, in order; ``again`` says what comes next for the same value.
 
-    ``late``: the value was handed out twice, and what gave it back then was recorded after its call: that may have
-    been the first one's end, whose record only stands too late.  An event that does not say when it was recorded was
-    recorded after its call.
+    ``late``: the value was handed out twice, and the event that gave it back was recorded after its call.  It may have
+    ended the first of the two, with a record that only came too late.  An event without a moment was recorded after
+    its call.
     """
     firsts, thens = literals(pair.first), literals(pair.then)
     size_zero = literals(event for event, name in pair.first.items() if name == RESULT)
@@ -141,8 +141,8 @@ with steps as (
 )"""
 
 
-def unfreed(pair: Pair, limit: int) -> str:
-    """What was taken and not given back, oldest first."""
+def unfreed(pair: EventPair, limit: int) -> str:
+    """Return the SQL of what was taken and not given back, oldest first."""
     return f"""{_steps(pair)}
 select {literal(pair.name)} as pair, run, host, event, time_ns, comm, pid, in_init, site,
        '0x' || lower(hex(value)) as value,
@@ -152,8 +152,8 @@ from followed where begins and again is distinct from false order by run, host, 
 """
 
 
-def unfreed_counts(pair: Pair) -> str:
-    """Balance of a pair for each host and event."""
+def unfreed_counts(pair: EventPair) -> str:
+    """Return the SQL of the balance of a pair for each host and event."""
     return f"""{_steps(pair)}
 select {literal(pair.name)} as pair, run, host, event, count(*) as taken,
        count(*) filter (where again = false) as given_back,
@@ -169,11 +169,11 @@ case moment || ' ' || next_moment when 'after before' then 'return to call'
      when 'before before' then 'call to call, with the first call'
      else 'call to return, with both calls' end
 """
-"""What the time between two records is, by the moments at which they were made."""
+"""Say what the time between two records is, by the moments at which they were made."""
 
 
-def between(pair: Pair) -> str:
-    """Time from one side of a pair to the other."""
+def between(pair: EventPair) -> str:
+    """Return the SQL of the time from one side of a pair to the other."""
     return f"""{_steps(pair)}
 select {literal(pair.name)} as pair, host, event as first, next_event as "then", {_MEASURED} as measured,
        count(*) as pairs, min(gap) as min_ns,
@@ -185,7 +185,7 @@ order by host, first, "then", measured
 
 
 def diff(left: Mapping[str, list[str]], right: Mapping[str, list[str]], at_least: float) -> str:
-    """What two sets of records do differently, the greatest differences first.
+    """Return the SQL of the differences between two sets of records, the largest first.
 
     A value that is an address, or one of many, stands for its range.  Shares are of the calls of the event on that
     side; for ``calls`` they are calls per host and run.  ``at_least`` is the smallest difference of two shares that
@@ -253,7 +253,7 @@ EVENTS = "select distinct event from calls order by event"
 
 
 def arguments(event: str | None) -> str:
-    """Names of the arguments of one event, or of all."""
+    """Return the SQL of the names of arguments, of one event or of all."""
     where = f"where event = {literal(event)}" if event else ""
     return f"""
 select distinct unnest(list_concat(map_keys(ints), map_keys(texts))) as name from calls {where} order by name

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command kedr-new: names of functions in, a payload description out."""
+"""The verb ``kedr new``: names of functions in, a payload description out."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import pwd
 import stat
@@ -14,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..base import confine, paths
-from ..base.errors import InputError, KedrError
+from ..base.errors import InputError
 from ..base.files import whole_file
 from ..base.foreign import printable
 from ..base.output import write_all
@@ -29,33 +28,15 @@ from ..payload.model import FunctionDb
 from ..payload.read import read_payload
 
 LIMITS = confine.Limits(memory=256 << 20, drops=False, files=True)
-"""What reading a kernel may take; the files are those that the user may read."""
+"""Limits for reading a kernel; the user's own permissions decide about files."""
 _SUFFIXES = (".ko", ".ko.xz", ".ko.gz", ".ko.zst")
 
 
-def main(program: str, arguments: Sequence[str]) -> int:
-    """The command; returns the exit status: 0 when a function was described, 1 when none could be, 2 for wrong use."""
-    parser = _parser(program)
-    options = parser.parse_args(arguments)
-    if bool(options.function) == options.survey:
-        parser.error("name functions, or give --survey and none")
-    if options.function and not options.vmlinux and (options.headers or options.functions):
-        parser.error("--headers and --functions need the kernel's types; give them with --vmlinux")
-    try:
-        return _survey(options) if options.survey else _new(program, options)
-    except KedrError as error:
-        _say(program, f"error: {error}")
-        return 2
-    except BrokenPipeError:
-        return 2
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Write a payload description for functions of a kernel, from the prototypes in its BTF. "
-        "Without BTF a skeleton is written that says what to fill in.",
-        epilog="Exit status: 0 when a function was described, 1 when none could be, 2 for wrong use.",
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = (
+        "Prototypes are those of the kernel's BTF. Without it a skeleton is written that says what to fill in. "
+        "Exit status: 0 when a function was described, 1 when none could be, 2 for wrong use."
     )
     parser.add_argument("function", metavar="FUNCTION", nargs="*", help="function to intercept")
     parser.add_argument("--vmlinux", metavar="FILE", help="the kernel: raw BTF as /sys/kernel/btf/vmlinux, or an image")
@@ -70,19 +51,26 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: standard output)")
     parser.add_argument("-f", "--force", action="store_true", help="replace the output file if it is there")
     parser.add_argument("--survey", action="store_true", help="count what can be described of all exports of --headers")
-    return parser
 
 
-def _say(program: str, text: str) -> None:
-    with contextlib.suppress(OSError):
-        write_all(2, f"{program}: {printable(text)}\n".encode())
+def run(options: argparse.Namespace) -> int:
+    """Write a description; returns 1 when no function can be described.  Raises KedrError, OSError."""
+    if bool(options.function) == options.survey:
+        raise InputError("name functions, or give --survey and none")
+    if options.function and not options.vmlinux and (options.headers or options.functions):
+        raise InputError("--headers and --functions need the kernel's types; give them with --vmlinux")
+    return _survey(options) if options.survey else _new(options)
+
+
+def _say(text: str) -> None:
+    print(printable(f"kedr new: {text}"), file=sys.stderr)
 
 
 # What is known
 
 
 class Kernel:
-    """The BTF files of one kernel; a module's is read when a function of it is asked for."""
+    """The BTF files of one kernel.  Those of modules are read when a function needs them."""
 
     def __init__(self, vmlinux: str | None, modules: Sequence[str], exports: Mapping[str, Export]) -> None:
         self.exports = exports
@@ -95,13 +83,13 @@ class Kernel:
         self.read: dict[str, Btf | None] = {}
 
     def module(self, path: str) -> Btf:
-        """The BTF of one module file."""
+        """Read the BTF of one module file.  Raises InputError, ForeignError."""
         if self.base is None:
             raise InputError(f"{path}: the BTF of a module needs that of its kernel; give it with --vmlinux")
         return read_btf(path, self.base)
 
     def find(self, symbol: str) -> tuple[Btf, int] | None:
-        """The BTF with a function, and its number there."""
+        """Return the BTF that has a function, and the function's number in it."""
         for btf in self.parts:
             if symbol in btf.functions:
                 return btf, btf.functions[symbol][0]
@@ -112,7 +100,7 @@ class Kernel:
         return None
 
     def exporter(self, module: str) -> Btf | None:
-        """The BTF of a module named as in Module.symvers, None if its file is not there."""
+        """Return the BTF of a module, named as in Module.symvers; None if its file is missing."""
         if module not in self.read:
             places = [os.path.join(folder, *more, module) for folder in self.folders for more in ((), ("kernel",))]
             files = [place + suffix for place in places for suffix in _SUFFIXES]
@@ -142,16 +130,16 @@ def _knowledge(options: argparse.Namespace) -> tuple[Knowledge, Tree | None]:
 # One description
 
 
-def _new(program: str, options: argparse.Namespace) -> int:
+def _new(options: argparse.Namespace) -> int:
     names = list(dict.fromkeys(options.function))
     if options.vmlinux or options.btf:
         text, described, refused = _confined(lambda: _from_btf(names, options))
     else:
         text, described, refused = _empty(names, options)
     for name, reason in refused.items():
-        _say(program, f"{name}: {reason}")
+        _say(f"{name}: {reason}")
     if not described:
-        _say(program, "error: none of the functions can be described; nothing was written")
+        _say("error: none of the functions can be described; nothing was written")
         return 1
     problems = read_payload(text.encode("utf-8", "surrogateescape"), options.output or "<output>").problems
     if problems:
@@ -161,8 +149,7 @@ def _new(program: str, options: argparse.Namespace) -> int:
 
 
 def _confined(read: Callable[[], Any]) -> Any:
-    """Return what `read` makes of files of a kernel, which may be anything: memory and time are limited."""
-
+    """Return what ``read`` returns, with limited memory and time: the files of a kernel may hold anything."""
     return confine.call(read, LIMITS)
 
 
@@ -184,7 +171,7 @@ def _from_btf(names: Sequence[str], options: argparse.Namespace) -> tuple[str, l
     refused |= {described[symbol].name: reason for symbol, reason in wrong.items() if reason}
     functions = [one for symbol, one in described.items() if not wrong[symbol]]
     headers = {symbol: one.header for symbol, one in declarations.items() if not wrong.get(symbol)}
-    about = "Made by kedr-new from the types of a kernel; docs/writing-a-payload.md says what may be changed."
+    about = "Made by kedr new from the types of a kernel; docs/writing-a-payload.md says what may be changed."
     accepted = [one.name for one in functions]
     module = _module(options, accepted or names, about)
     return draft.write(module, functions, headers, refused), accepted, refused
@@ -194,7 +181,7 @@ def _empty(names: Sequence[str], options: argparse.Namespace) -> tuple[str, list
     refused = {name: "is not a name of a function" for name in names if not is_identifier(name)}
     refused |= {name: f"{name} cannot be replaced: {reason}" for name in names if (reason := special.denied(name))}
     accepted = [name for name in names if name not in refused]
-    about = "Made by kedr-new without the types of a kernel: fill in what the comments show."
+    about = "Made by kedr new without the types of a kernel: fill in what the comments show."
     return draft.skeleton(_module(options, accepted or names, about), accepted), accepted, refused
 
 
@@ -207,7 +194,7 @@ def _module(options: argparse.Namespace, names: Sequence[str], about: str) -> dr
 
 
 def _user() -> str:
-    """The name of who runs the command."""
+    """Return the name of the user who runs the command."""
     try:
         entry = pwd.getpwuid(os.getuid())
     except KeyError:
@@ -218,17 +205,16 @@ def _user() -> str:
 
 def _write(data: bytes, path: str | None, force: bool) -> None:
     """Write all or nothing: a file that is there stays as it is until the new one is whole."""
+    if path is None:
+        write_all(1, data)
+        return
     try:
-        if path is None:
-            write_all(1, data)
-        elif os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
             _write_into(path, data)
         else:
             _replace(os.path.realpath(path), data, force)
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        raise InputError(f"{path or 'standard output'}: cannot be written: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _write_into(path: str, data: bytes) -> None:
@@ -251,9 +237,7 @@ def _replace(path: str, data: bytes, force: bool) -> None:
 
 def _survey(options: argparse.Namespace) -> int:
     """Print how many of the exported functions can be described, and why the others cannot."""
-    lines = _confined(lambda: _surveyed(options))
-    sys.stdout.flush()
-    write_all(1, ("\n".join(lines) + "\n").encode())
+    print("\n".join(_confined(lambda: _surveyed(options))))
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command kedr-report: reports of runs made again, of one or of several together; the tables in README.md and
+"""The verb ``kedr report``: reports of runs made again, of one or of several together; the tables in README.md and
 docs/systems.md.
 
 It judges nothing: what it shows is what results.json of each run says.
@@ -10,46 +10,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 
 from ..base import paths
-from ..base.errors import ForeignError, InputError
-from ..base.foreign import printable
+from ..base.errors import InputError
 from ..lab.systems import SHIPPED, about_shipped, load_systems
 from ..report import readme, results
 from ..report import rows as report_rows
 from ..report import text as report
 
 
-def main(program: str, arguments: Sequence[str]) -> int:
-    """Make the reports; returns 0, or 2 after a message when that was not possible."""
-    parser = _parser(program)
-    options = parser.parse_args(arguments)
-    if not options.runs and not options.readme:
-        parser.error("name a run directory, for example runs/latest")
-    if options.output and options.readme:
-        parser.error("--output and --readme exclude each other")
-    if len(options.runs) > 1 and not options.output and not options.readme:
-        parser.error("several runs need --output DIR, the directory for the reports of all of them")
-    try:
-        merged = report_rows.merge(results.read(path) for path in options.runs)
-        if options.readme:
-            _readme(paths.ROOT, merged)
-        else:
-            _reports(options.output or _directory(options.runs[0]), merged, options.runs)
-    except (ForeignError, InputError) as error:
-        return _refuse(program, str(error))
-    except OSError as error:
-        return _refuse(program, f"{error.filename}: {error.strerror or error}")
-    return 0
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Makes the reports of runs again: results.json, report.html, report.md, junit.xml.",
-        epilog="A system that is in several runs is shown as it was in the run that finished last.",
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = (
+        "The reports are results.json, report.html, report.md and junit.xml. "
+        "A system that is in several runs is shown as it was in the run that finished last."
     )
     parser.add_argument("runs", metavar="RUN", nargs="*", help="a run directory, or a results.json")
     parser.add_argument("-o", "--output", metavar="DIR", help="where the reports go; by default into a single RUN")
@@ -59,12 +34,22 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help=f"keep the results in {readme.KEPT} and write the tables of {readme.README}, "
         f"{readme.MATRIX_PAGE} and {readme.SYSTEMS_PAGE}; without RUN only the tables",
     )
-    return parser
 
 
-def _refuse(program: str, text: str) -> int:
-    print(printable(f"{program}: error: {text}"), file=sys.stderr)
-    return 2
+def run(options: argparse.Namespace) -> int:
+    """Make the reports.  Raises KedrError, OSError."""
+    if not options.runs and not options.readme:
+        raise InputError("name a run directory, for example runs/latest")
+    if options.output and options.readme:
+        raise InputError("--output and --readme exclude each other")
+    if len(options.runs) > 1 and not options.output and not options.readme:
+        raise InputError("several runs need --output DIR, the directory for the reports of all of them")
+    merged = report_rows.merge(results.read(path) for path in options.runs)
+    if options.readme:
+        _readme(paths.ROOT, merged)
+    else:
+        _reports(options.output or _directory(options.runs[0]), merged, options.runs)
+    return 0
 
 
 def _directory(path: str) -> str:

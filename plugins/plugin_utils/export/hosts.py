@@ -64,7 +64,7 @@ def table(host: HostDir) -> str:
     if len(found) != 1:
         raise InputError(
             f"{host.name}: {len(found)} tables {name} are below {os.path.join(host.run, 'records')}, one is needed; "
-            f"bin/kedr-trace table {host.run} makes it"
+            f"kedr trace table {host.run} makes it"
         )
     return found[0]
 

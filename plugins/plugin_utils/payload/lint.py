@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every mistake of payload descriptions that are to be loaded together, for people, editors and programs.
 
-Needs nothing but Python itself. Paths in, problems out; ``main`` is the command kedr-lint.
+Needs nothing but Python itself. Paths in, problems out.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -14,9 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..base.foreign import plain
-from ..base.output import write_all
 from .model import Problem
-from .together import read_together
 
 # A word in quotes, which is what the user wrote or may write: a semicolon in it separates nothing.
 _QUOTED = r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -60,28 +57,3 @@ def report(problems: Sequence[Problem], as_json: bool) -> bytes:
     else:
         text = "".join(f"{line_of(problem)}\n" for problem in problems)
     return os.fsencode(text) if text.isascii() else text.encode("utf-8", "surrogateescape")
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Check payload descriptions that are to be loaded together.",
-        epilog="Exit status: 0 without a mistake, 1 with mistakes, 2 when a file cannot be read or the use is wrong.",
-    )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="payload description (.data)")
-    parser.add_argument("--json", action="store_true", help="print the mistakes as a JSON list")
-    return parser
-
-
-def main(program: str, arguments: Sequence[str]) -> int:
-    """Run the command ``program [--json] FILE...``; return the exit status."""
-    options = _parser(program).parse_args(arguments)
-    _payloads, problems, readable = read_together(options.files)
-    try:
-        write_all(1, report(problems, options.json))
-    except BrokenPipeError:
-        pass  # the reader has read enough
-    except OSError as error:
-        write_all(2, os.fsencode(f"{program}: error: cannot write the output: {error.strerror}\n"))
-        return 2
-    return (1 if problems else 0) if readable else 2

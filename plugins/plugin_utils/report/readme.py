@@ -18,7 +18,7 @@ KEPT = os.path.join("docs", "results", "matrix.json")
 NEEDED = ("row", "target", "steps", "finished", "unreached")
 """Keys that the schema leaves free and every result must have to be kept."""
 
-BEGIN = "<!-- tested systems: made by bin/kedr-report --readme -->"
+BEGIN = "<!-- tested systems: made by bin/kedr report --readme -->"
 END = "<!-- end of tested systems -->"
 README = "README.md"
 """The page that tells of the systems on which the sample target was run as they are installed."""

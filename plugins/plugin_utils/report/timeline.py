@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A collection as one HTML page: the command kedr-timeline.
+"""A watch as one HTML page.
 
 Reads RUN/collection.json and RUN/records/, and judges nothing: verdicts and counts are those of collection.json.
 Where the records do not fit to it, the page says so. The template is html/timeline.html.j2, the program of the
@@ -8,11 +8,9 @@ page html/timeline/main.js; the form of the records in it is that of ``timeline_
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -51,9 +49,7 @@ def page(run: str, limit: int = LIMIT) -> Page:
         collection = results.checked(os.path.join(run, watch.NAME), "collection")
         data = timeline_data.read(os.path.join(run, RECORDS), limit)
     except ForeignError as error:
-        raise InputError(f"{error}; 'kedr-collection {run}' writes it anew") from None
-    except InputError as error:
-        raise InputError(str(error)) from None
+        raise InputError(f"{error}; 'kedr judge {run}' writes it anew") from None
     except ModuleNotFoundError as error:
         text = f"Python has no module '{error.name}'; install what requirements/common.txt names"
         raise InputError(text) from None
@@ -241,7 +237,7 @@ def _gaps(hosts: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> Itera
     if empty := [host["host"] for host in hosts if host["records"] == 0]:
         yield f"No record came: {_named(empty)}."
     if unfit := [host["host"] for host in hosts if host["unfit"]]:
-        yield f"The table of records is not that of {watch.NAME}: {_named(unfit)}. Judge again with kedr-collection."
+        yield f"The table of records is not that of {watch.NAME}: {_named(unfit)}. Judge again with 'kedr judge'."
     if lossy := {host["host"]: host["lost"] for host in hosts if host["lost"]}:
         yield f"{many(sum(lossy.values()), 'record')} lost: {_named(lossy)}."
     if holding := {host["host"]: host["sums"]["left"] for host in hosts if host["sums"]["left"]}:
@@ -259,7 +255,7 @@ def _gaps(hosts: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> Itera
         yield (
             f"Only {data.kept:,} of {data.total:,} records are in this page: of each function on each CPU the first "
             f"and then one of {data.every}. Counts, accounts and losses are those of all records. "
-            f"'kedr-timeline --limit {data.total}' makes a page of all; 'kedr-trace' answers questions to all."
+            f"'kedr page --limit {data.total}' makes a page of all; 'kedr trace' answers questions to all."
         )
 
 
@@ -323,43 +319,3 @@ def _functions(hosts: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> 
         most = max((max(one["calls"], one["counted"] or 0) for one in bars), default=0)
         found.append({"name": name, "colour": min(number, COLOURS), "seen": most > 0, "most": most or 1, "bars": bars})
     return found
-
-
-# -- the command -------------------------------------------------------------------------------------
-
-
-def main(program: str, arguments: Sequence[str]) -> int:
-    """Make a page; returns 0, or 2 after a message when that was not possible."""
-    options = _parser(program).parse_args(arguments)
-    output = options.output or os.path.join(options.run, NAME)
-    try:
-        made = write(options.run, output, options.limit)
-    except InputError as error:
-        print(f"{program}: error: {plain(error, 2000)}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{program}: error: {plain(error.filename or output, 500)}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    shown = many(made.kept, "record") if made.kept == made.total else f"{made.kept} of {many(made.total, 'record')}"
-    print(f"{plain(output, 500)}: {os.path.getsize(output) / 1e6:.1f} MB, {shown}")
-    return 0
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="Makes a page of a collection: a timeline and a table of its records, in one file.",
-        epilog="Exit status: 0 when the page was made, whatever the verdicts are, 2 after a message when not.",
-    )
-    parser.add_argument("run", metavar="RUN", help="the directory of a collection, for example runs/latest")
-    parser.add_argument("-o", "--output", metavar="FILE", help=f"the page; by default RUN/{NAME}")
-    text = "records that the page shows at most (default: %(default)s)"
-    parser.add_argument("--limit", metavar="N", type=_limit, default=LIMIT, help=text)
-    return parser
-
-
-def _limit(text: str) -> int:
-    """A number of records from 1 on.  Raises ArgumentTypeError."""
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 999999999")
-    return int(text)

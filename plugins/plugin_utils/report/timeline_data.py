@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..ask import asking
+from ..ask import query
 from ..base.errors import InputError
 from ..base.foreign import plain
 
@@ -138,8 +138,8 @@ def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the view ``calls`` over the records below a directory.  Raises InputError."""
     if DATA_ERROR:
         raise InputError(f"a Python package is not installed ({DATA_ERROR}); install what is missing")
-    with tempfile.TemporaryDirectory(prefix="kedr-timeline-") as spill:
-        connection = asking.connect([directory], spill)
+    with tempfile.TemporaryDirectory(prefix="kedr-") as spill:
+        connection = query.connect([directory], spill)
         try:
             connection.execute(f"set memory_limit = '{MEMORY}'")
             yield connection

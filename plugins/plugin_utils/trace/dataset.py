@@ -123,7 +123,7 @@ def files(directories: Sequence[str]) -> list[str]:
         if not here:
             raise ForeignError(
                 f"{top}: no records here: no run=RUN/system=SYSTEM/HOST.parquet; collect some, or make them of the "
-                "traces of a run with 'kedr-trace table RUN'"
+                "traces of a run with 'kedr trace table RUN'"
             )
         found.update(dict.fromkeys(sorted(here)))
     return list(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kedr-report makes the reports of runs again, and the README's table of the results that the project keeps."""
+"""kedr report makes the reports of runs again, and the README's table of the results that the project keeps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli import report
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import readme, results, rows
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.verify import STEPS
 
@@ -55,10 +56,10 @@ def run(base: pathlib.Path, name: str, *results: dict[str, Any]) -> str:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert report.main("kedr-report", arguments) == 2
+    assert main(["report", *arguments]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("kedr-report: error: ")
-    return said.removeprefix("kedr-report: error: ").rstrip("\n")
+    assert said.startswith("kedr report: error: ")
+    return said.removeprefix("kedr report: error: ").rstrip("\n")
 
 
 # -- reports -----------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ def test_the_reports_of_a_run_are_made_in_its_directory(
 ) -> None:
     path = run(tmp_path, "20260131T120000Z-1", result(host="mine"))
     os.symlink(path, tmp_path / "latest")
-    assert report.main("kedr-report", [str(tmp_path / "latest")]) == 0
+    assert main(["report", str(tmp_path / "latest")]) == 0
     assert sorted(os.listdir(path)) == REPORTS
     assert "1 host: 1 OK" in capsys.readouterr().out
     assert "Run 20260131T120000Z-1" in (tmp_path / "latest" / "report.html").read_text()
@@ -79,7 +80,7 @@ def test_several_runs_become_one_report(tmp_path: pathlib.Path) -> None:
     later = "2026-02-01T12:00:00Z"
     one = run(tmp_path, "one", result(), result(host="a", row=None) | {"row": {**result()["row"], "name": "a"}})
     two = run(tmp_path, "two", result(verdict="FAIL", finished=later))
-    assert report.main("kedr-report", [one, two + "/results.json", "-o", str(tmp_path / "both")]) == 0
+    assert main(["report", one, two + "/results.json", "-o", str(tmp_path / "both")]) == 0
     found = json.loads((tmp_path / "both" / "results.json").read_text())
     assert {entry["host"]: entry["verdict"] for entry in found} == {"debian13": "FAIL", "a": "OK"}
     assert "Runs one, two, finished 2026-02-01 12:00:00 UTC" in (tmp_path / "both" / "report.html").read_text()
@@ -88,8 +89,8 @@ def test_several_runs_become_one_report(tmp_path: pathlib.Path) -> None:
 
 def test_the_program_runs_from_anywhere(tmp_path: pathlib.Path) -> None:
     path = run(tmp_path, "one", result())
-    os.symlink(ROOT / "bin" / "kedr-report", tmp_path / "report")
-    done = subprocess.run(["./report", path], cwd=tmp_path, capture_output=True, text=True, check=False)
+    os.symlink(ROOT / "bin" / "kedr", tmp_path / "mine")
+    done = subprocess.run(["./mine", "report", path], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(os.listdir(path)) == REPORTS
 
@@ -128,12 +129,19 @@ def test_a_place_for_reports_that_is_no_directory_is_named(
     assert refused(capsys, path, "-o", str(tmp_path / "taken")) == f"{tmp_path / 'taken'}: File exists"
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["a", "-o", "b", "--readme"], ["--output", "a"]])
-def test_what_cannot_be_meant_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        report.main("kedr-report", arguments)
-    assert stopped.value.code == 2
-    assert "usage: kedr-report" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name a run directory, for example runs/latest"),
+        (["a", "b"], "several runs need --output DIR, the directory for the reports of all of them"),
+        (["a", "-o", "b", "--readme"], "--output and --readme exclude each other"),
+        (["--output", "a"], "name a run directory, for example runs/latest"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refused(capsys, *arguments) == said
 
 
 # -- the README --------------------------------------------------------------------------------------
@@ -154,7 +162,7 @@ def test_results_are_kept_and_their_table_stands_between_the_marks(checkout: pat
     (checkout / "runs").mkdir()
     again = "cd /some where && make matrix ARGS='-e @/some where/my.yml'"
     path = run(checkout / "runs", "one", result(reproduce=again, splats=["/some where: not a folder"]))
-    assert report.main("kedr-report", ["--readme", path]) == 0
+    assert main(["report", "--readme", path]) == 0
     (kept,) = json.loads((checkout / readme.KEPT).read_text())
     assert kept["reproduce"] == "make matrix ARGS='-e @my.yml'"
     assert kept["splats"] == [".: not a folder"]
@@ -170,13 +178,13 @@ def test_results_are_kept_and_their_table_stands_between_the_marks(checkout: pat
     ran = r"2026-01-31 | 6.12.117+deb13-amd64 | **OK**, 2/2 call sites, 3 events |"
     assert rf"| debian13 | Debian 13 | cp\_target | {ran}" in page
     assert r"| opensuse112 | OpenSUSE 11.2 | cp\_target | never |  |  |" in page
-    assert report.main("kedr-report", ["--readme"]) == 0
+    assert main(["report", "--readme"]) == 0
     assert (checkout / "README.md").read_text() == text
 
 
 def test_each_result_is_kept_in_a_line_of_its_own(checkout: pathlib.Path) -> None:
     results = [result(), result(host="debian12", row={**result()["row"], "name": "debian12"})]
-    assert report.main("kedr-report", ["--readme", run(checkout, "one", *results)]) == 0
+    assert main(["report", "--readme", run(checkout, "one", *results)]) == 0
     first, *lines, last = (checkout / readme.KEPT).read_text().splitlines()
     assert (first, last) == ("[", "]")
     assert [json.loads(line.rstrip(",")) for line in lines] == readme.keep(results)
@@ -187,8 +195,8 @@ def test_a_part_of_the_matrix_renews_its_rows_only(checkout: pathlib.Path) -> No
     other = {**result()["row"], "name": "debian12"}
     first = run(checkout, "one", result(), result(host="debian12", row=other))
     again = run(checkout, "two", result(verdict="FAIL", reason="a | b", finished="2026-02-01T00:00:00Z"))
-    assert report.main("kedr-report", ["--readme", first]) == 0
-    assert report.main("kedr-report", ["--readme", kept, again]) == 0
+    assert main(["report", "--readme", first]) == 0
+    assert main(["report", "--readme", kept, again]) == 0
     assert [entry["verdict"] for entry in results.read(kept)] == ["FAIL", "OK"]
     assert "\n- Debian 13: FAIL: a \\| b\n" in (checkout / readme.MATRIX_PAGE).read_text()
     assert "**FAIL**, a \\| b |" in (checkout / readme.SYSTEMS_PAGE).read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kedr-trace answers questions to the table of records."""
+"""kedr trace answers questions to the table of records."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.ask import asking, pairs
+from ansible_collections.kedr.lab.plugins.plugin_utils.ask import pairs, query
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 
 from ..host_dir import seal
 from ..table import Call, write
@@ -37,14 +37,14 @@ def kfree(time: int, pointer: int) -> Call:
 
 def answer(capsys: pytest.CaptureFixture[str], *words: object) -> list[dict[str, Any]]:
     verb, *rest = map(str, words)
-    assert trace.main("kedr-trace", [verb, *rest, "--format", "json"]) == 0
+    assert main(["trace", verb, *rest, "--format", "json"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     return json.loads(said.out)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    assert trace.main("kedr-trace", [str(word) for word in words]) == 2
+    assert main(["trace", *map(str, words)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     return said.err
@@ -323,9 +323,8 @@ def test_several_runs_are_one_table_and_names_that_look_like_numbers_stay_names(
 
 def test_a_table_is_aligned_and_counts_its_rows(two_kernels: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
-        trace.main(
-            "kedr-trace",
-            ["sql", str(two_kernels), "-q", "select event, count(*) as n from calls group by 1 order by 1"],
+        main(
+            ["trace", "sql", str(two_kernels), "-q", "select event, count(*) as n from calls group by 1 order by 1"],
         )
         == 0
     )
@@ -335,7 +334,7 @@ def test_a_table_is_aligned_and_counts_its_rows(two_kernels: Path, capsys: pytes
 
 
 def test_csv_is_read_back(two_kernels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert trace.main("kedr-trace", ["counts", str(two_kernels), "--format", "csv"]) == 0
+    assert main(["trace", "counts", str(two_kernels), "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["event"]: row["calls"] for row in rows if row["host"] == "new"} == {
         "called_copy": "1",
@@ -350,14 +349,14 @@ def test_nothing_that_steers_a_terminal_is_printed(
 ) -> None:
     evil = "\x1b]0;owned\x07\r\n\x9b2J\u202ecod"
     write(tmp_path, Call(1, f"called_{evil}", {evil: evil}, comm=evil), run=evil, system=evil, kernel=evil)
-    assert trace.main("kedr-trace", ["sql", str(tmp_path), "-q", "select * from calls", "--format", form]) == 0
-    assert trace.main("kedr-trace", ["counts", str(tmp_path), "--format", form]) == 0
+    assert main(["trace", "sql", str(tmp_path), "-q", "select * from calls", "--format", form]) == 0
+    assert main(["trace", "counts", str(tmp_path), "--format", form]) == 0
     assert set(capsys.readouterr().out) & set("\x1b\x07\r\x9b\u202e") == set()
 
 
 def test_json_lines_go_to_a_file_of_ones_own(two_kernels: Path, tmp_path: Path) -> None:
     out = tmp_path / "all.jsonl"
-    assert trace.main("kedr-trace", ["jsonl", str(two_kernels), "-o", str(out)]) == 0
+    assert main(["trace", "jsonl", str(two_kernels), "-o", str(out)]) == 0
     assert len([json.loads(line) for line in out.read_text().splitlines()]) == 8
     assert out.stat().st_mode & 0o777 == 0o600
 
@@ -376,7 +375,7 @@ def test_json_lines_go_to_a_file_of_ones_own(two_kernels: Path, tmp_path: Path) 
             "called_kmalloc has no argument 'sise', did you mean 'size'?",
         ),
         (["unfreed", "--first", "kmalloc"], "--first and --then go together"),
-        (["unfreed", "--first", "kmalloc:", "--then", "kfree:p"], "'kmalloc:' is no EVENT:ARGUMENT"),
+        (["unfreed", "--first", "kmalloc:", "--then", "kfree:p"], "'kmalloc:' is not EVENT or EVENT:ARGUMENT"),
         (["between", "--first", "kmalloc", "--then", "kfree:q"], "called_kfree has no argument 'q'"),
         (["unfreed", "--where", "event=called_copy"], "name the events with --first and --then"),
         (
@@ -391,7 +390,7 @@ def test_a_question_that_cannot_be_answered_says_why(
     two_kernels: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
 ) -> None:
     said = refused(capsys, words[0], two_kernels, *words[1:])
-    assert said.startswith("kedr-trace: error: ") and reason in said and said.count("\n") == 1
+    assert said.startswith("kedr trace: error: ") and reason in said and said.count("\n") == 1
 
 
 def test_directories_without_records_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,9 +406,9 @@ def test_a_broken_file_is_refused(two_kernels: Path, capsys: pytest.CaptureFixtu
 def test_a_library_that_is_missing_is_named_with_the_list_of_what_to_install(
     two_kernels: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "DUCKDB_ERROR", "No module named 'duckdb'")
+    monkeypatch.setattr(query, "DUCKDB_ERROR", "No module named 'duckdb'")
     assert refused(capsys, "counts", two_kernels) == (
-        "kedr-trace: error: No module named 'duckdb'; install what requirements/collect.txt names, "
+        "kedr trace: error: No module named 'duckdb'; install what requirements/collect.txt names, "
         "into the Python that runs this\n"
     )
 
@@ -418,9 +417,9 @@ def test_a_library_that_is_missing_is_named_with_the_list_of_what_to_install(
     ("text", "reason"),
     [
         ("pairs: 1", "must be a list"),
-        ("pairs: [{name: a, first: {}, then: {e: p}}]", "no event is named"),
+        ("pairs: [{name: a, first: {}, then: {e: p}}]", "no event is named here"),
         ("pairs: [{name: a, first: {e: 'x y'}, then: {e: p}}]", "must be a name"),
-        ("pairs: [{name: a, first: {1: p}, then: {e: p}}]", "is no name of an event"),
+        ("pairs: [{name: a, first: {1: p}, then: {e: p}}]", "is not the name of an event"),
         ("pairs: [{name: a, first: {e: p}}]", "'then' is missing"),
     ],
 )
@@ -457,7 +456,7 @@ def test_the_traces_of_a_run_become_a_table(tmp_path: Path, capsys: pytest.Captu
     seal(run / "web1")
     with open(run / "web1" / "comms.txt", "ab") as names:
         names.write(b"9 x\n")
-    assert trace.main("kedr-trace", ["table", str(run)]) == 0
+    assert main(["trace", "table", str(run)]) == 0
     said = capsys.readouterr()
     assert said.out == "web1: 783 records, from pages\nweb2: 783 records, from trace.txt\n"
     assert said.err.startswith("dead: no records: ") and "formats.txt" in said.err
@@ -481,7 +480,7 @@ def test_a_run_without_traces_is_refused(tmp_path: Path, capsys: pytest.CaptureF
 def program(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     return subprocess.run(
-        [ROOT / "bin" / "kedr-trace", *map(str, words)],
+        [ROOT / "bin" / "kedr", "trace", *map(str, words)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -499,7 +498,7 @@ def test_the_program_answers(two_kernels: Path) -> None:
 def test_a_reader_that_has_seen_enough_is_no_error(two_kernels: Path) -> None:
     write(two_kernels, *(kfree(n, n) for n in range(20000)), host="many")
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    command = f"'{ROOT}/bin/kedr-trace' jsonl '{two_kernels}' | head -n 1"
+    command = f"'{ROOT}/bin/kedr' trace jsonl '{two_kernels}' | head -n 1"
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": path}, check=False
     )

@@ -24,7 +24,7 @@ import jsonschema
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.files import whole_file
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import export
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import host_records
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import merged as export_merged
 from ansible_collections.kedr.lab.plugins.plugin_utils.export import perfetto
@@ -77,7 +77,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def call(*arguments: object) -> int:
-    return export.main("kedr-export", [str(argument) for argument in arguments])
+    return main(["export", *map(str, arguments)])
 
 
 def kernel_lines() -> list[re.Match[str]]:
@@ -478,7 +478,7 @@ def test_what_a_host_has_left_steers_no_terminal(
     (run / "alpha" / "formats.txt").write_text("== a/b\x1b[2Jevil\nname: x\nformat:\n")
     for name in ("header.txt", "stats.txt", "facts.json", "clocks.jsonl"):
         (run / "alpha" / name).write_text("\x1b[2J\n")
-    assert export.main("kedr-export", [form, str(run), "-o", str(tmp_path / "out")]) == 2
+    assert main(["export", form, str(run), "-o", str(tmp_path / "out")]) == 2
     told = capsys.readouterr()
     assert "left out: " in told.err
     assert "\x1b" not in told.err + told.out
@@ -507,7 +507,7 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_before(tmp_path: Path)
 
 def test_the_command_runs_without_a_playbook(run: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "bin" / "kedr-export", "trace-dat", run / "alpha", "-o", tmp_path / "out"],
+        [sys.executable, ROOT / "bin" / "kedr", "export", "trace-dat", run / "alpha", "-o", tmp_path / "out"],
         capture_output=True,
         text=True,
         check=True,

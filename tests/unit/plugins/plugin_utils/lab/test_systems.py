@@ -177,7 +177,10 @@ def test_shipped_adds_the_shipped_rows_and_an_own_row_takes_the_place_of_one(tmp
         (ROW + "  remote: {ansible host: a}\n", "9: 'remote' holds variables of the inventory"),
         (ROW + "  remote: {kedr_test_host: 'yes'}\n", "9: 'kedr_test_host' must be true or false"),
         (ROW + "  remote: {ansible_port: 0}\n", "9: 'ansible_port' must be a number from 1 to 65535"),
-        (ROW + "  remote: {ansible_connection: local}\n", "9: 'remote' holds variables of the inventory, and a row may not set 'ansib"),
+        (
+            ROW + "  remote: {ansible_connection: local}\n",
+            "9: 'remote' holds variables of the inventory, and a row may not set 'ansib",
+        ),
         (ROW + "  image: {}\n  guest: {network: open}\n", "10: 'network' is open for cloud images only"),
         (ROW + "  image:\n    kernel_tree: /etc\n", "10: 'kernel_tree' must be a directory of "),
         (ROW + "  image: {mirror: [x]}\n", "9: image: mirror: 'x' is not allowed; allowed is a URI of http"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kedr-lint: every mistake of every file, as editors and programs read it."""
+"""kedr lint: every mistake of every file, as editors and programs read it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 ROOT = Path(paths.ROOT)
-COMMAND = ROOT / "bin" / "kedr-lint"
+COMMAND = [ROOT / "bin" / "kedr", "lint"]
 GLOBALS = "module.name = {}\nmodule.author = Some Author\nmodule.license = GPL\n"  # lines 1 to 3
 FREE = "[group]\nfunction.name = {}\nreturnsVoid = yes\ntrace.formatString = free()\n"  # lines 4 to 7
 GOOD = GLOBALS.format("a") + FREE.format("kfree")
 
 
 def lint(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run([*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def messages(text: str | bytes) -> list[tuple[int, str]]:
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_named_beside_the_mistakes_of_the_others_and_exit
 def test_no_file_is_wrong_use() -> None:
     done = lint()
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: kedr-lint")
+    assert done.stderr.startswith("usage: kedr lint")
 
 
 def test_a_device_without_end_is_no_payload_description() -> None:
@@ -103,19 +103,19 @@ def test_a_device_without_end_is_no_payload_description() -> None:
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.data").write_text("x\n")
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([COMMAND, tmp_path / "a.data"], stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run([*COMMAND, tmp_path / "a.data"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2
-    assert done.stderr == b"kedr-lint: error: cannot write the output: No space left on device\n"
+    assert done.stderr == b"kedr lint: error: cannot write the output: No space left on device\n"
 
 
 def test_a_name_of_odd_bytes_is_printed_as_it_is(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff.data"
     with open(name, "wb") as file:
         file.write(b"x\n")
-    done = subprocess.run([COMMAND, name], capture_output=True, check=False)
+    done = subprocess.run([*COMMAND, name], capture_output=True, check=False)
     assert done.stdout.startswith(name + b":1: error: ")
     assert done.returncode == 1
-    assert json.loads(subprocess.run([COMMAND, "--json", name], capture_output=True, check=False).stdout)
+    assert json.loads(subprocess.run([*COMMAND, "--json", name], capture_output=True, check=False).stdout)
 
 
 def test_it_needs_nothing_but_python() -> None:

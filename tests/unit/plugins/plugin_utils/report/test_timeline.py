@@ -12,7 +12,7 @@ from typing import Any
 import html5lib
 import numpy as np
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import judge
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline, timeline_data
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 
@@ -196,9 +196,9 @@ def test_a_broken_judgement_makes_no_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, problem: str
 ) -> None:
     (tmp_path / "collection.json").write_bytes(content)
-    assert timeline.main("kedr-timeline", [str(tmp_path)]) == 2
+    assert main(["page", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"kedr-timeline: error: {tmp_path}/collection.json: ")
+    assert said.startswith(f"kedr page: error: {tmp_path}/collection.json: ")
     assert problem in said
     assert os.listdir(tmp_path) == ["collection.json"]
 
@@ -206,15 +206,15 @@ def test_a_broken_judgement_makes_no_page(
 def test_a_directory_without_a_judgement_is_told_what_makes_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert timeline.main("kedr-timeline", [str(tmp_path)]) == 2
-    assert "No such file or directory; 'kedr-collection" in capsys.readouterr().err
+    assert main(["page", str(tmp_path)]) == 2
+    assert "No such file or directory; 'kedr judge " in capsys.readouterr().err
 
 
 def test_a_broken_table_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     collection(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
     (table,) = tmp_path.glob("records/*/*/*.parquet")
     table.write_bytes(table.read_bytes()[:40])
-    assert timeline.main("kedr-timeline", [str(tmp_path)]) == 2
+    assert main(["page", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert str(table) in said
     assert "Traceback" not in said
@@ -223,7 +223,7 @@ def test_a_broken_table_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     collection(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
     page = tmp_path / "there.html"
-    assert timeline.main("kedr-timeline", [str(tmp_path), "-o", str(page), "--limit", "2"]) == 0
+    assert main(["page", str(tmp_path), "-o", str(page), "--limit", "2"]) == 0
     assert capsys.readouterr().out.startswith(f"{page}: 0.1 MB, 2 of 3 records")
     assert page.stat().st_mode & 0o777 == 0o600
 
@@ -231,8 +231,8 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1e3", "²", "10000000000"])
 def test_a_limit_that_is_no_number_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        timeline.main("kedr-timeline", ["run", f"--limit={limit}"])
-    assert "is no number from 1 to 999999999" in capsys.readouterr().err
+        main(["page", "run", f"--limit={limit}"])
+    assert "is not a number from 1 to 999999999" in capsys.readouterr().err
 
 
 def test_a_page_that_cannot_be_made_leaves_no_older_one(tmp_path: Path) -> None:
@@ -249,6 +249,6 @@ def test_a_page_that_cannot_be_made_leaves_no_older_one(tmp_path: Path) -> None:
 def test_judging_again_makes_the_page_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"hosts": {"web1": {"target": "cp_target"}}}))
     (tmp_path / timeline.NAME).write_text("an older judgement")
-    assert judge.main("kedr-collection", [str(tmp_path)]) == 1
+    assert main(["judge", str(tmp_path)]) == 1
     assert str(tmp_path / timeline.NAME) in capsys.readouterr().out
     assert "Not OK: web1 (NO-RESULT)." in (tmp_path / timeline.NAME).read_text()

@@ -15,8 +15,7 @@ from typing import Any
 import jsonschema
 import pyarrow.parquet as pq
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import judge as kedr_collection
-from ansible_collections.kedr.lab.plugins.plugin_utils.cli import trace
+from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import watch as report
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
@@ -426,12 +425,12 @@ def test_what_a_host_says_harms_no_terminal(collected: WatchDir) -> None:
 
 def test_the_command_judges_from_the_directory_alone(collected: WatchDir, capsys: pytest.CaptureFixture[str]) -> None:
     collected.judge()
-    assert kedr_collection.main("kedr-collection", [str(collected.run.path)]) == 0
+    assert main(["judge", str(collected.run.path)]) == 0
     assert json.loads((collected.run.path / "collection.json").read_text())["hosts"][0]["verdict"] == "OK"
     collected.run.write("calls.json", {})
-    assert kedr_collection.main("kedr-collection", [str(collected.run.path)]) == 1
+    assert main(["judge", str(collected.run.path)]) == 1
     assert "1 hosts OK" in capsys.readouterr().out
-    assert kedr_collection.main("kedr-collection", [str(collected.host)]) == 2
+    assert main(["judge", str(collected.host)]) == 2
     assert "run.json: cannot be read: No such file or directory" in capsys.readouterr().err
 
 
@@ -457,9 +456,9 @@ def test_slices_of_a_fleet_that_were_judged_side_by_side_are_one_table(
         (place / "run.json").write_text(json.dumps({"command": [], "hosts": {name: {"target": "cp_target"}}}))
         places.append(str(place))
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(lambda place: kedr_collection.main("kedr-collection", [place]), places)) == [0, 0]
+        assert list(pool.map(lambda place: main(["judge", place]), places)) == [0, 0]
     capsys.readouterr()
-    assert trace.main("kedr-trace", ["counts", "--format", "json", str(tmp_path / "runs")]) == 0
+    assert main(["trace", "counts", "--format", "json", str(tmp_path / "runs")]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {(row["host"], row["event"], row["calls"]) for row in rows} == {
         (host, event, 3) for host in ("one", "two") for event in ("called_kfree", "called_up")

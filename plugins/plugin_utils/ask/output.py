@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers to questions, printed as text, CSV or JSON."""
+"""What a question gave, printed as text, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, TextIO
 
 from ..base.foreign import plain, spreadsheet
 from ..base.table import table
-from .asking import Answer
+from .query import Table
 
 WIDEST = 60
-"""Characters of a cell in printed tables; more are cut off."""
+"""Characters of a cell in a printed table; the rest is cut off."""
 
 
 def _cell(value: Any) -> str:
@@ -25,8 +25,8 @@ def _cell(value: Any) -> str:
     return plain(value)
 
 
-def show(answer: Answer, form: str, out: TextIO) -> None:
-    """Print an answer as table, csv or json."""
+def show(answer: Table, form: str, out: TextIO) -> None:
+    """Print an answer as a table, as CSV or as JSON."""
     if form == "json":
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         out.write(json.dumps(rows, indent=1, default=str) + "\n")
@@ -38,7 +38,7 @@ def show(answer: Answer, form: str, out: TextIO) -> None:
         _table(answer, out)
 
 
-def _table(answer: Answer, out: TextIO) -> None:
+def _table(answer: Table, out: TextIO) -> None:
     cells = [[_cell(value) for value in row] for row in answer.rows]
     cells = [[text if len(text) <= WIDEST else text[: WIDEST - 1] + "…" for text in row] for row in cells]
     right = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to the table of records, answered by DuckDB.
+"""Questions to the table of records, asked of DuckDB.
 
 The table is a directory of ``run=…/system=…/HOST.parquet`` (``dataset``); any number of directories, runs and
 hosts make one table.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..base.errors import ForeignError, InputError
+from ..base.errors import InputError
 from ..base.near import did_you_mean, near
 from ..trace import dataset, rows
 from . import questions
@@ -22,7 +22,8 @@ try:
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     DUCKDB_ERROR = str(import_error)
 
-class Answer(NamedTuple):
+
+class Table(NamedTuple):
     """Rows with the names of their columns."""
 
     columns: list[str]
@@ -39,15 +40,12 @@ def check_libraries() -> None:
 def connect(
     directories: Sequence[str], spill: str, chosen: Mapping[str, list[str]] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A connection with the view ``calls`` over the chosen records.  Raises InputError.
+    """Return a connection with the view ``calls`` over the chosen records.  Raises KedrError.
 
-    ``spill`` is a directory of the caller's own for records that do not fit into memory.
+    ``spill`` is a directory for records that do not fit into memory; nobody else may read it.
     """
     check_libraries()
-    try:
-        paths = dataset.files(directories)
-    except ForeignError as error:
-        raise InputError(str(error)) from None
+    paths = dataset.files(directories)
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
@@ -62,11 +60,11 @@ def connect(
     return connection
 
 
-def ask(connection: duckdb.DuckDBPyConnection, question: str) -> Answer:
+def ask(connection: duckdb.DuckDBPyConnection, question: str) -> Table:
     """Ask one question in SQL.  Raises InputError."""
     try:
         answer = connection.execute(question)
-        return Answer([column[0] for column in answer.description or ()], answer.fetchall())
+        return Table([column[0] for column in answer.description or ()], answer.fetchall())
     except duckdb.Error as error:
         raise InputError(f"the question cannot be answered: {_one_line(error)}") from None
 
@@ -76,7 +74,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def known_event(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """An event of the table, also by the name of its function.  Raises InputError with what is near it."""
+    """Return an event of the table, also by the name of its function.  Raises InputError with similar names."""
     known = [row[0] for row in ask(connection, questions.EVENTS).rows]
     for candidate in (name, f"called_{name}"):
         if candidate in known:
@@ -85,7 +83,7 @@ def known_event(connection: duckdb.DuckDBPyConnection, name: str) -> str:
 
 
 def known_argument(connection: duckdb.DuckDBPyConnection, event: str | None, name: str) -> str:
-    """An argument of an event, or of any event.  Raises InputError with what is near it."""
+    """Return an argument of an event, or of any event.  Raises InputError with similar names."""
     known = [row[0] for row in ask(connection, questions.arguments(event)).rows]
     if name in known:
         return name
