@@ -119,7 +119,7 @@ class ActionModule(HostAction):
             if file:
                 files[file] = module.content
             lines.append(modules.call("load", module.name, f"./{file}" if file else "", fresh,
-                                    identity.srcversion, identity.build_id, *module.parameters))
+                                      identity.srcversion, identity.build_id, *module.parameters))
             if not file and self.host_dir:
                 lines.append(modules.call("bring", module.name))
         try:

@@ -151,7 +151,7 @@ def run_stream(plan: dict, packers: Sequence[str]) -> None:
         directory = pathlib.Path(plan["place"], name)
         directory.mkdir()
         hosts.append(HostStream(name, lambda command, words=words: [*words, command], str(directory), INSTANCE,
-                                 [EVENT], packers))  # fmt: skip
+                                [EVENT], packers))  # fmt: skip
     rounds.collect(
         hosts, lambda _hosts: bool(select.select([sys.stdin], [], [], 0)[0]), lambda _line: None, final=True,
     )  # fmt: skip

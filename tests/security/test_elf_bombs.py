@@ -30,10 +30,11 @@ MOST = 300  # MB that the control node may take
 ZEROS = 3 << 30
 MODULES = "ansible_collections.kedr.lab.plugins.plugin_utils"
 READERS = {
-    "identity": f"from {MODULES} import kmods; kmods.identity(open(sys.argv[1], 'rb').read())",
-    "unpacked": f"from {MODULES} import kmods; kmods.unpacked(open(sys.argv[1], 'rb').read())",
-    "sites": f"from {MODULES} import sites; expected_sites(open(sys.argv[1], 'rb'), ['kfree'])",
-    "driver": f"from {MODULES} import lab_cpio; lab_cpio.read_module(sys.argv[1])",
+    "identity": f"from {MODULES}.host import modules; modules.identity(open(sys.argv[1], 'rb').read())",
+    "unpacked": f"from {MODULES}.base.unpack import unpacked; unpacked(open(sys.argv[1], 'rb').read())",
+    "sites": f"from {MODULES}.evidence import relocations; "
+    "relocations.expected_sites(open(sys.argv[1], 'rb'), ['kfree'])",
+    "driver": f"from {MODULES}.lab.initramfs import read_module; read_module(sys.argv[1])",
     "types": f"from {MODULES}.cli.main import main; sys.exit(main(['new', 'f', '--vmlinux', sys.argv[1]]))",
 }
 
@@ -199,7 +200,7 @@ def test_a_damaged_header_is_told_in_a_sentence(tmp_path: pathlib.Path, name: st
     }
     path = tmp_path / "file"
     path.write_bytes(elf({".modinfo": (1, 0, b"srcversion=X\0"), ".text": (1, 6, b"\xc3")}, **{field: value}))
-    words = "ELF file|cannot be read|no kernel module|has no BTF|needs more than"
+    words = "ELF file|cannot be read|not a kernel module|has no BTF|needs more than"
     assert re.search(f"{words}|^$" if name == "sites" else words, told(read_it[name], path))
 
 

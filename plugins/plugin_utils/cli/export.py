@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "formats:\n" + "\n".join(f"  {name:10} {one.about}" for name, one in FORMATS.items())
-    parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help="what to make, see below")
+    parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="what to make, see below")
     parser.add_argument("path", metavar="DIR", help="a run directory, or the directory of one host in it")
     parser.add_argument(
         "-o", "--output", metavar="FILE|DIR", required=True, help="a file for one host or merged, else a directory"
