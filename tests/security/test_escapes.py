@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, KedrError
 from ansible_collections.kedr.lab.plugins.plugin_utils.collect.protocol import Parser
+from ansible_collections.kedr.lab.plugins.plugin_utils.export.formats import FORMATS
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab import action as lab_action
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.boot import Boot
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images.debian import explain
@@ -139,7 +140,7 @@ def test_no_verb_sends_what_others_wrote_to_the_terminal(verb: str, tmp_path: pa
     run(evil)
     words = {
         "judge": [[evil]], "report": [[evil], [evil / "results.json"]], "page": [[evil]], EVIL: [[]],
-        "export": [[kind, evil, "-o", tmp_path / "out"] for kind in ("trace-dat", "perfetto", "merged")],
+        "export": [[kind, evil, "-o", tmp_path / "out"] for kind in FORMATS],
         "lint": [[evil / "evil.data"], [evil / "none.data"], [evil / "evil.data", f"--{EVIL}"]],
         "mist": [[evil, evil / "evil.data"], [evil / "none", evil / "one" / "facts.json"]],
         "new": [["--vmlinux", evil / "one" / "facts.json", EVIL], [evil / "evil.data"]],

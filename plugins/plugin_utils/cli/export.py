@@ -19,7 +19,8 @@ from ..export.formats import FORMATS
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "formats:\n" + "\n".join(f"  {name:10} {one.about}" for name, one in FORMATS.items())
+    formats = "\n".join(f"  {name:10} {one.about}" for name, one in FORMATS.items())
+    parser.epilog = f"formats:\n{formats}\n\nExit status: 0, or 1 when a host was left out."
     parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="what to make, see below")
     parser.add_argument("path", metavar="DIR", help="a run directory, or the directory of one host in it")
     parser.add_argument(

@@ -66,7 +66,8 @@ def _without(value: Any, folder: str) -> Any:
 
 def short_table(matrix: Sequence[Line]) -> str:
     """The systems on which the sample target was run as they are installed, and the sum of the whole matrix."""
-    return "\n".join([*_table([line for line in matrix if _is_plain(line)]), "", _sum(matrix)])
+    alike = {tuple(_cells(line)): line for line in matrix if _is_plain(line)}
+    return "\n".join([*_table(list(alike.values())), "", _sum(matrix)])
 
 
 def _is_plain(line: Line) -> bool:

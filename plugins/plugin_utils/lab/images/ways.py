@@ -26,4 +26,4 @@ def load_image(data: Any, mirror: Any = ()) -> ImageSpec:
     if len(chosen) > 1 or DebianSpec.load(others, mirror) != DebianSpec.load({}, mirror):
         told = ", ".join(sorted([*others, *chosen[1:]]))
         raise InputError(f"image: {chosen[0]} goes with no other option, and there is {told}")
-    return WAYS[chosen[0]].load(data[chosen[0]])
+    return WAYS[chosen[0]].load(data[chosen[0]], mirror)

@@ -15,7 +15,7 @@ from . import trace
 
 
 class Kind(Protocol):
-    """What the file of a kind defines. It imports nothing but the standard library, so that lint needs only Python."""
+    """What the file of a kind defines. It imports base, ctypes and payload only: lint needs Python alone."""
 
     PARAMETERS: Mapping[str, bool]
     """The parameters of a [group] that only this kind has: {name: may it be given several times?}."""
