@@ -43,7 +43,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kedr(installed: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    own = {**os.environ, "PYTHONPATH": str(installed), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    own = {**rest, "PYTHONPATH": str(installed), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = [installed / "bin" / "kedr", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=own, cwd=installed)
 

@@ -98,12 +98,11 @@ def test_without_ansible_playbook_it_is_told_what_to_install(
     )
 
 
-@pytest.mark.parametrize("verb", play.PLAYBOOKS)
-def test_ansible_finds_the_playbook_of_the_checkout_from_anywhere(verb: str, tmp_path: Path) -> None:
+def test_ansible_finds_the_playbook_of_the_checkout_from_anywhere(tmp_path: Path) -> None:
     done = subprocess.run(
-        [ROOT / "bin" / "kedr", verb, "-i", "host,", "--list-tasks"],
+        [ROOT / "bin" / "kedr", "verify", "-i", "host,", "--list-tasks"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr  # which also tells of an environment that was made just now
     place = ROOT / ".collections" / "ansible_collections" / "kedr" / "lab" / "playbooks"
-    assert f"playbook: {place / play.PLAYBOOKS[verb][0]}.yml\n" in done.stdout
+    assert f"playbook: {place}/verify.yml\n" in done.stdout
