@@ -58,6 +58,8 @@ TASKS = {
 }
 VERBS = {name: verb for verbs in TASKS.values() for name, verb in verbs.items()}
 HELP = ("help", "-h", "--help")
+_OWN = (__name__.partition(".")[0] + ".", "ansible_collections.")
+"""How the names of this collection's own modules begin."""
 
 
 def main(arguments: Sequence[str] | None = None, launcher: str = "") -> int:
@@ -71,20 +73,24 @@ def main(arguments: Sequence[str] | None = None, launcher: str = "") -> int:
             return _run(words, launcher)
     except BrokenPipeError:
         return 2  # who reads has seen enough
-    except KedrError as error:
-        text = str(error)
-    except ModuleNotFoundError as error:
-        if not error.name or error.name.partition(".")[0] == __name__.partition(".")[0]:
-            raise  # a module of this collection
-        text = launch.missing(error.name)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        text = f"{os.fsdecode(error.filename)}: {reason}" if error.filename else f"cannot write the output: {reason}"
+    except (KedrError, ImportError, OSError) as error:
+        _tell(words, _said(error))
+        return 2
     except KeyboardInterrupt:
         _tell(words, "interrupted")
         return 130
-    _tell(words, text)
-    return 2
+
+
+def _said(error: KedrError | ImportError | OSError) -> str:
+    """Return what a person is told of an error; raises it anew where it is a mistake of this collection."""
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else f"cannot write the output: {reason}"
+    if isinstance(error, KedrError):
+        return str(error)
+    if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.startswith(_OWN):
+        raise error
+    return launch.missing(error.name)
 
 
 @contextlib.contextmanager
