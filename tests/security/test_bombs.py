@@ -159,9 +159,9 @@ PARSED = {
         "formats.parse_format('format:\\n\\tfield:int a;\\toffset:8;\\tsize:4;\\tsigned:1;\\n\\nprint fmt: \"%d\", (a'"
         " + ' ' * 60000 + '!)', 's', 'e')", "",
     ),
-    "a list of checksums of blanks": ("cloud.parse_checksums('0' * 64 + ' a' + ' ' * 200000 + '!', 'x')", ""),
+    "a list of checksums of blanks": ("checksums.parse_checksums('0' * 64 + ' a' + ' ' * 200000 + '!', 'x')", ""),
     "a kernel log of one long word": (
-        "policy = splats.load_policy(sys.argv[2])\n"
+        "policy = load_policy(sys.argv[2])\n"
         "splats.scan(('0' * 4000 + '\\n' for _ in range(300)), policy, 'm', whole=True)\n"
         "splats.scan(('rcu_' * 1000 + ' kthread \\n' for _ in range(300)), policy, 'm', whole=True)", "",
     ),
@@ -185,8 +185,9 @@ BEGIN = """
 import sys
 from ansible_collections.kedr.lab.plugins.plugin_utils.ctypes import cdecl
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import splats
+from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import load_policy
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import facts, modules, shell
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab import cloud
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.images import checksums
 from ansible_collections.kedr.lab.plugins.plugin_utils.payload import lint
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import formats, pages
 """
