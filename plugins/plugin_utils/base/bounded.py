@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import io
 import os
-import resource
 import signal
 import subprocess
 import threading
@@ -22,7 +21,7 @@ from typing import IO, Any
 
 from .errors import ForeignError
 from .foreign import plain
-from .processes import below, kill
+from .processes import below, kill, memory
 
 READ = 1 << 20
 """Bytes that are read at once."""
@@ -130,10 +129,10 @@ def _watched(growth: int, text: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = _resident()
+    before = memory()[1]
 
     def look(_signal: int, _frame: Any) -> None:
-        if _resident() - before > growth:
+        if memory()[1] - before > growth:
             raise _Enough(text)
 
     handler = signal.signal(signal.SIGPROF, look)
@@ -143,9 +142,3 @@ def _watched(growth: int, text: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, handler)
-
-
-def _resident() -> int:
-    """Bytes of memory that this process takes."""
-    with open("/proc/self/statm", encoding="ascii") as stream:
-        return int(stream.read().split()[1]) * resource.getpagesize()

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
+from . import processes
 from .errors import ForeignError, KedrError
 from .output import write_all
 
@@ -165,7 +166,7 @@ def _work(work: Callable[[], Iterable[bytes]], limits: Limits) -> int:
 
 def _restrict(limits: Limits) -> None:
     """Give up privileges and set limits, of which none can be taken back."""
-    memory = _size() + limits.memory
+    memory = processes.memory()[0] + limits.memory
     if limits.drops and os.geteuid() == 0:
         number = user()
         os.setgroups([])
@@ -185,9 +186,3 @@ def _limit(kind: int, value: int, grace: int = 0) -> None:
     there = resource.getrlimit(kind)[1]
     hard = value + grace if there == resource.RLIM_INFINITY else min(value + grace, there)
     resource.setrlimit(kind, (min(value, hard), hard))
-
-
-def _size() -> int:
-    """Return the bytes of address space of this process."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()

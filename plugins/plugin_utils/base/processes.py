@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 
 
@@ -48,6 +49,13 @@ def kill(processes: set[tuple[int, str]]) -> None:
     for pid, _start in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+
+
+def memory() -> tuple[int, int]:
+    """Return the bytes of address space of this process, and the bytes of them in memory; see proc(5), ``statm``."""
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        size, resident = stream.read().split()[:2]
+    return int(size) * resource.getpagesize(), int(resident) * resource.getpagesize()
 
 
 def _stat(pid: int, proc: str) -> list[str]:
