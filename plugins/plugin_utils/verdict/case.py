@@ -101,6 +101,10 @@ class Case:
         except ForeignError as error:
             self.add("missing", error.source, error.reason)
 
+    def was_done(self, step: str) -> bool:
+        """Is there a record that a step was done, and was ok?"""
+        return any(one["step"] == step and one["status"] == "ok" for one in self.steps)
+
     @property
     def decided(self) -> Decision | None:
         """What decides whatever the checks find, unless the host died or the target is to blame."""

@@ -25,7 +25,7 @@ CONSOLE_LINES = 15
 def dmesg(case: Case) -> None:
     """Is the log of the whole run there, without a splat?"""
     found = _scan(case, DMESG)
-    if found.marker and not found.ended and _released(case):
+    if found.marker and not found.ended and case.was_done("release"):
         raise ForeignError(f"no line '{rundir.ends(case.run_id)}': the log of the last steps is not there", DMESG)
     lines = (found.ended or found.lines + 1) - found.marker - 1
     _check_whole(case, found, DMESG, f"{lines} lines from the first step to the last")
@@ -105,10 +105,6 @@ def _check_whole(case: Case, found: splats.Scan, name: str, what: str) -> None:
         raise ForeignError(f"the kernel says in {found.holes} lines that messages are missing here", name)
     if not found.splats:
         case.add("ok", name, f"{what}, no splat ({found.allowed} allowed messages)")
-
-
-def _released(case: Case) -> bool:
-    return any(step["step"] == "release" and step["status"] == "ok" for step in case.steps)
 
 
 def _console_kept(case: Case) -> None:

@@ -60,18 +60,14 @@ def check(case: Case) -> None:
         case.add("note" if outcome.verdict in ("SKIP", "INFRA") else "fail", NAME, f"step {outcome.reason}")
         if case.failed is None or (outcome.verdict == "CRASH" and case.failed.verdict == "INFRA"):
             case.failed = outcome
-    case.has_evidence = case.failed is None or _was_ok(case, "load")
+    case.has_evidence = case.failed is None or case.was_done("load")
     if case.failed is not None:
         return
-    absent = [name for name in case.wanted if not _was_ok(case, name)]
+    absent = [name for name in case.wanted if not case.was_done(name)]
     if absent:
         case.add("missing", NAME, f"no record that these steps were done: {', '.join(absent)}")
     else:
         _check_order(case)
-
-
-def _was_ok(case: Case, name: str) -> bool:
-    return any(step["step"] == name and step["status"] == "ok" for step in case.steps)
 
 
 def _check_order(case: Case) -> None:
