@@ -78,9 +78,9 @@ class ActionModule(JudgeAction):
 
     def _expects(self, given: str | None, hosts: list[str], known: Mapping[str, Any]) -> dict[str, Expect]:
         """The expectations of each host: what was given for all, else what run.json names, else the default."""
-        paths = {}
+        named = {}
         for name in hosts:
             about = known.get(name) if isinstance(known.get(name), dict) else {}
-            paths[name] = self.path(given) if given else str((about or {}).get("expect") or default_expect("cp_target"))
-        files = {path: load_expect(path) for path in dict.fromkeys(paths.values())}
-        return {name: files[path] for name, path in paths.items()}
+            named[name] = self.path(given) if given else str((about or {}).get("expect") or default_expect("cp_target"))
+        files = {path: load_expect(path) for path in dict.fromkeys(named.values())}
+        return {name: files[path] for name, path in named.items()}

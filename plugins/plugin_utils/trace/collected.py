@@ -2,11 +2,12 @@
 """The trace that came from one host: its CPUs, how many records each of them has, and rows of the table of records.
 
 Pages of the ring buffer (``raw/cpuN.pages``), or where there are none the kernel's text (``raw/trace_pipe.txt``), with
-what is needed to read them beside it. Imports NumPy where it is there: ``NUMPY_ERROR`` says why not.
+what is needed to read them beside it. Imports NumPy where it is there: ``pages.NUMPY_ERROR`` says why not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -20,12 +21,8 @@ from .formats import EventFormat, parse_formats
 from .layouts import Layout, parse_layouts
 from .stats import CpuStats, parse_stats
 
-try:
+with contextlib.suppress(ImportError):  # where tests run it is installed
     import numpy as np
-
-    NUMPY_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    NUMPY_ERROR = str(import_error)
 
 CHUNK = 8 << 20
 """Bytes of pages that are looked at together; no page is longer."""
