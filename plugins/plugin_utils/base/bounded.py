@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What processes print, bounded while it comes, whoever reads it: Ansible's connections know no bound.
 
 What is read from a process that was started in the body of ``output`` is counted, and kept from the reader, who makes

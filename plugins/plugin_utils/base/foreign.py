@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The one place where what others wrote is made safe to show: on a terminal, in a message, a page or a spreadsheet.
 
 What does not print is spelled out: control characters, and so every escape of a terminal; characters without width or

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Locks between processes: a file that one of them holds, and that the kernel frees when it ends."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Bases of the actions: those of the control node, and those that speak sh to a test host and record their steps."""
 
 from __future__ import annotations

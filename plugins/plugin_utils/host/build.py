@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Built modules by content key: keys, the cache and its locks, the stage that is sent to be built.
 
 A key says everything a module depends on: kernel, compiler, configuration, sources, what it needs, and who builds it.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Facts of a host's kernel: the dictionary that is made of the answer of a host."""
 
 from __future__ import annotations

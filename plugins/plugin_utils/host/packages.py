@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Package names per family of systems (``data/packages.yml``): read, checked, written for hosts and for people."""
 
 from __future__ import annotations

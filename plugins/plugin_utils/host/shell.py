@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Speaking sh to a host: one program sent, one answer read, nothing else needed on the host.
 
 A round trip is one command whose standard input holds a program followed by data. The command

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Signatures of kernel modules, made on the control node: the key never leaves it.
 
 What is appended is what the kernel's own ``scripts/sign-file.c`` appends: a detached CMS signature without

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """SSH to systems of 2009 to 2012: the relaxed options of one host, and why a client cannot talk to a host.
 
 Such systems know key exchange with SHA-1, host keys and signatures of the kinds ssh-rsa (SHA-1) and ssh-dss, ciphers

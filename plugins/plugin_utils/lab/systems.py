@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Rows of the matrix: data/systems.yml and files like it, read strictly; their hosts, groups and variables.
 
 A mistake is reported as ``file:line`` with what is allowed there. Rows are data, perhaps of somebody else: they name

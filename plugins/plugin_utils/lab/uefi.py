@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A key that a guest's kernel trusts for modules: made for one start, put into the memory of its UEFI firmware.
 
 The kernel takes the certificates of the firmware's variable ``db`` into its platform keyring, and Debian's kernels
