@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation shared by the actions that speak to a test host."""
 
-from __future__ import annotations
-
 
 class ModuleDocFragment:
     """Options of every action of the group kedr.lab.host, and their attributes."""
 
     DOCUMENTATION = r"""
+author: The kedr.lab authors (@kedr-lab)
+notes:
+  - Every result has C(kind), whose fault a failure is, empty when there is none; C(round_trips), the number of commands
+    that were run on the host, with tries to reach it; and C(seconds), how long the step took.
 options:
   run_dir:
     description:
@@ -42,6 +44,12 @@ attributes:
   become:
     description: Is usable alongside become keywords.
     support: full
+  check_mode:
+    description: Says what would be done and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what is changed in diff mode.
+    support: none
   platform:
     description: Systems that can be operated against; they need a POSIX shell and no Python.
     support: full

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.collection; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: collection
 short_description: Judge the hosts of a collection and write its table of records
@@ -21,8 +19,7 @@ description:
   - Records that a buffer overwrote by choice are told and are no failure.
   - A guest of the embedded lab must live when it is judged first, so end the lab afterwards.
   - The task fails unless there is a host and every host is V(OK).
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 options:
   run_dir:
     description: Directory of the run, as made by M(kedr.lab.run).
@@ -88,10 +85,8 @@ records:
   description: Number of records that came.
   type: int
   returned: when the collection was judged
-  sample: 11255
 lost:
   description: Number of records that were lost.
   type: int
   returned: when the collection was judged
-  sample: 0
 """

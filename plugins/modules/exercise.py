@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.exercise; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: exercise
 short_description: Run a script on a test host that makes the target work
@@ -37,17 +35,7 @@ options:
     default: 120
 seealso:
   - module: kedr.lab.kmod
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
-attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is changed in diff mode.
-    support: none
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
@@ -70,47 +58,25 @@ checks:
     name:
       description: Name of the check.
       type: str
-      returned: always
       sample: read
     ok:
       description: Whether it held.
       type: bool
-      returned: always
-      sample: true
     detail:
       description: What was wrong.
       type: str
-      returned: always
-      sample: ""
 took:
   description: Seconds that the script took on the host.
   returned: when it ran
   type: float
-  sample: 1.4
 cut:
   description: That the script printed more than 1 MiB, of which the rest was cut.
   returned: when it did
   type: bool
-  sample: true
 output:
   description: What the script printed, shortened.
   returned: when it ran
   type: str
   sample: |
     check read ok
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.hold; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: hold
 short_description: Take a test host for one run, or let go of it
@@ -25,9 +23,7 @@ options:
   state:
     description: Whether the host is to be held by this run or not. A hold of another run stays.
     type: str
-    choices:
-      - present
-      - absent
+    choices: [present, absent]
     default: present
   take_over:
     description: Takes the host whoever holds it.
@@ -36,14 +32,7 @@ options:
 attributes:
   check_mode:
     description: Says whether the host could be held and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what changes.
-    support: none
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
@@ -62,31 +51,13 @@ took_over:
   description: The run whose stale hold was taken over; empty when there was none.
   returned: success and O(state=present)
   type: str
-  sample: ""
 marker:
   description: Whether the kernel log still holds the line that begins this run.
   returned: success and O(state=absent)
   type: bool
-  sample: true
 missing:
   description: What could not be brought, and why.
   returned: success and O(state=absent)
   type: list
   elements: str
-  sample: []
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.2
 """

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.host_packages; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_packages
 short_description: Make sure that a host has what building kernel modules needs
@@ -30,17 +28,10 @@ options:
 seealso:
   - module: kedr.lab.kernel_facts
   - module: kedr.lab.host_reboot
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
+extends_documentation_fragment: kedr.lab.host
 attributes:
   check_mode:
     description: Says what would be done and changes nothing; the lists of packages are taken as they are.
-    support: full
-  diff_mode:
-    description: Shows what is changed in diff mode.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -80,12 +71,10 @@ gone:
   type: list
   elements: str
   returned: always
-  sample: []
 boot:
   description: Kernel that was installed with its headers and has to be booted, or nothing.
   type: str
   returned: always
-  sample: ""
 newest:
   description: Newest kernel that is there with its headers, when those of the running one are not; else nothing.
   type: str
@@ -100,20 +89,4 @@ manager_seconds:
   description: Seconds that the package manager took.
   type: int
   returned: always
-  sample: 12
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 14.2
 """

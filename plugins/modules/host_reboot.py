@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.host_reboot; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: host_reboot
 short_description: Reboot a host and wait until it is back
@@ -24,17 +22,7 @@ options:
     default: 600
 seealso:
   - module: kedr.lab.host_packages
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
-attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is changed in diff mode.
-    support: none
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
@@ -56,19 +44,4 @@ release:
   type: str
   returned: success
   sample: 6.4.0-150600.23.30-default
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host, tries to reach it among them.
-  returned: always
-  type: int
-  sample: 9
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 41.3
 """

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.kernel_facts; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: kernel_facts
 short_description: Read in one round trip what a host and its kernel are
@@ -32,17 +30,7 @@ options:
 seealso:
   - module: kedr.lab.kmod_build
   - module: kedr.lab.payload_render
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
-attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is changed in diff mode.
-    support: none
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
@@ -63,108 +51,86 @@ facts:
     release:
       description: Release of the kernel, as of C(uname -r).
       type: str
-      returned: always
       sample: 6.12.117+deb13-amd64
     flavour:
       description: Flavour of the kernel, which is the end of its release; empty when it has none.
       type: str
-      returned: always
       sample: amd64
     build:
       description: Which build of that release, as of C(uname -v).
       type: str
-      returned: always
     machine:
       description: Architecture.
       type: str
-      returned: always
       sample: x86_64
     system:
       description: Name of the distribution.
       type: str
-      returned: always
       sample: Debian GNU/Linux 13 (trixie)
     os_id:
       description: Short name of the distribution.
       type: str
-      returned: always
       sample: debian
     os_like:
       description: Short names of the distributions it resembles.
       type: list
       elements: str
-      returned: always
     os_version:
       description: Version of the distribution.
       type: str
-      returned: always
       sample: "13"
     compiler:
       description: First line of C(gcc --version), empty without gcc.
       type: str
-      returned: always
     kernel_compiler:
       description: Compiler that built the kernel.
       type: str
-      returned: always
     kernel_tree:
       description: Directory to build modules in, empty when there is none.
       type: str
-      returned: always
       sample: /lib/modules/6.12.117+deb13-amd64/build
     config_sum:
       description: Checksums of the kernel's configuration and of its exported symbols.
       type: str
-      returned: always
     exports:
       description: Those of the symbols looked up that the kernel tree says are exported to every module.
       type: list
       elements: str
-      returned: always
     config:
       description: Those of the configuration symbols looked up that are C(y).
       type: list
       elements: str
-      returned: always
     tracefs:
       description: Where tracing is, empty when it is not mounted.
       type: str
-      returned: always
       sample: /sys/kernel/tracing
     instances:
       description: Whether there are trace instances.
       type: bool
-      returned: always
     clocks:
       description: Trace clocks of the kernel.
       type: list
       elements: str
-      returned: always
     taint:
       description: Taint of the kernel.
       type: int
-      returned: always
     modules:
       description: Loaded modules.
       type: list
       elements: str
-      returned: always
     lockdown:
       description: Lockdown mode, empty where the kernel has none.
       type: str
-      returned: always
       sample: none
     sig_enforce:
       description: Whether only signed modules are loaded.
       type: bool
-      returned: always
     trusted_keys:
       description:
         - Certificates that the kernel knows, those that it trusts for modules and others; empty where it does not
           show them.
       type: list
       elements: str
-      returned: always
       sample: ["Debian Secure Boot CA: 6ccece7e4c6c0d1f6149f3dd27dfcc5cbb419ea1"]
     lacks:
       description:
@@ -172,24 +138,19 @@ facts:
         - M(kedr.lab.host_packages) installs it.
       type: list
       elements: str
-      returned: always
       sample: ["headers", "make"]
     cpus:
       description: Number of processors.
       type: int
-      returned: always
     boot_id:
       description: Identity of this boot.
       type: str
-      returned: always
     uptime:
       description: Seconds since boot.
       type: float
-      returned: always
     tools:
       description: Whether the host has each of the tools that matter.
       type: dict
-      returned: always
       sample: {"gcc": true, "make": true}
     leftovers:
       description:
@@ -197,37 +158,17 @@ facts:
         - C(modules) can be given to M(kedr.lab.kmod) to unload them, C(instances) are names for M(kedr.lab.trace),
           C(programs) are the directories of programs that still ran and were ended.
       type: dict
-      returned: always
       sample: {"modules": [{"name": "cp_controller"}], "instances": [], "programs": []}
     target_loaded:
       description: Whether the module named by O(target) is loaded.
       type: bool
-      returned: always
     root:
       description: Whether the host was asked as root.
       type: bool
-      returned: always
     test_host:
       description: Whether the inventory marks the host as a test host.
       type: bool
-      returned: always
     marker:
       description: Whether the kernel log now holds the line that begins this run.
       type: bool
-      returned: always
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

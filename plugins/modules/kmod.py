@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.kmod; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: kmod
 short_description: Load or unload kernel modules of a test host
@@ -18,9 +16,7 @@ options:
   state:
     description: Whether the modules are to be loaded or not.
     type: str
-    choices:
-      - present
-      - absent
+    choices: [present, absent]
     default: present
   modules:
     description: Modules, in the order to load or unload them.
@@ -79,16 +75,9 @@ options:
 seealso:
   - module: kedr.lab.kmod_build
   - module: kedr.lab.trace
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
+extends_documentation_fragment: kedr.lab.host
 attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
   diff_mode:
-    description: Shows what is changed in diff mode.
     support: full
 """
 
@@ -123,12 +112,10 @@ unchanged_modules:
   returned: success
   type: list
   elements: str
-  sample: []
 no_file:
   description: Modules of the host whose file was not kept in the run directory, and why.
   returned: success, when modules were loaded
   type: dict
-  sample: {}
 module:
   description: The module that could not be loaded or unloaded.
   returned: when one could not
@@ -139,19 +126,4 @@ kernel_log:
   returned: when a module could not be loaded or unloaded
   type: str
   sample: "cp_target: loading out-of-tree module taints kernel."
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.kmod_build; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: kmod_build
 short_description: Build kernel modules for a host's kernel, or take them from the cache
@@ -62,30 +60,11 @@ options:
 seealso:
   - module: kedr.lab.kernel_facts
   - module: kedr.lab.kmod
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
-attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is changed in diff mode.
-    support: none
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
-- name: Build the controller
-  kedr.lab.kmod_build:
-    facts: "{{ looked.facts }}"
-    kernel_dir: "{{ playbook_dir }}/../kernel"
-    cache_dir: ~/.cache/kedr-lab
-    modules:
-      - name: cp_controller
-        source: "{{ playbook_dir }}/../kernel/controller"
-  register: built
-
+# without delegate_to it is built on the host itself
 - name: Build the controller on another host, which has the headers of this host's kernel
   kedr.lab.kmod_build:
     facts: "{{ looked.facts }}"
@@ -95,6 +74,7 @@ EXAMPLES = r"""
       - name: cp_controller
         source: "{{ playbook_dir }}/../kernel/controller"
   delegate_to: builder
+  register: built
 """
 
 RETURN = r"""
@@ -115,19 +95,4 @@ load:
   type: list
   elements: dict
   sample: [{"name": "cp_controller", "ko": "/root/.cache/kedr-lab/modules/0123/cp_controller.ko"}]
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

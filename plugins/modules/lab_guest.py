@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.lab_guest; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: lab_guest
 short_description: Start and stop embedded test guests
@@ -18,8 +16,7 @@ description:
   - QEMU has a sandbox and is never root. It runs as who called, also through C(sudo); for root as C(nobody).
   - A guest of a cloud image is told by a seed for cloud-init who it is, which host key it has and who may log in; it
     counts as started when cloud-init says that it is done. Modules for it are built in it.
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 options:
   state:
     description: Whether the guests are to run.

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.lab_image; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: lab_image
 short_description: Build or download the images of embedded test guests
@@ -18,8 +16,7 @@ description:
     on with, and nothing becomes an image before its checksum was found right.
   - Building needs root, or C(sudo) without a password. It takes about a minute with a near mirror and is
     told step by step. Runs that need the same image at the same time build it once.
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 options:
   images:
     description:

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.mist_render; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: mist_render
 short_description: Render a MiST template set to a file
@@ -35,8 +33,7 @@ notes:
 seealso:
   - module: ansible.builtin.template
   - module: ansible.builtin.copy
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 extends_documentation_fragment:
   - ansible.builtin.files
   - ansible.builtin.backup

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.payload_lint; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: payload_lint
 short_description: Check payload descriptions
@@ -11,8 +9,7 @@ version_added: 0.1.0
 description:
   - Checks data files that are to be loaded together, on the control node. No host is asked.
   - The task fails when there is a mistake, and tells every mistake of every file.
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 options:
   payloads:
     description: Data files. A relative path starts at the playbook.
@@ -48,31 +45,24 @@ problems:
     file:
       description: The file.
       type: str
-      returned: always
       sample: /lab/my_vmalloc.data
     line:
       description: The line, counted from 1; null for a mistake of the whole file.
       type: int
-      returned: always
-      sample: 2
     severity:
       description: How bad it is. There are only errors as yet.
       type: str
-      returned: always
       sample: error
     message:
       description: What is wrong.
       type: str
-      returned: always
       sample: unknown parameter 'module.licence' before the first [group], did you mean 'module.license'?
     allowed:
       description: What is allowed.
       type: str
-      returned: always
       sample: "allowed here: header, module.author, module.license, module.name"
     suggestion:
       description: The word that was probably meant; null when there is none.
       type: str
-      returned: always
       sample: module.license
 """

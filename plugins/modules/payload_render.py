@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.payload_render; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: payload_render
 short_description: Render the sources of payload modules for one kernel
@@ -43,16 +41,9 @@ options:
 seealso:
   - module: kedr.lab.kernel_facts
   - module: kedr.lab.kmod_build
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
+extends_documentation_fragment: kedr.lab.host
 attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
   diff_mode:
-    description: Shows what is changed in diff mode.
     support: full
 """
 
@@ -76,7 +67,6 @@ payloads:
     module:
       description: Name of the module.
       type: str
-      returned: always
       sample: my_payload1
     events:
       description: >-
@@ -85,7 +75,6 @@ payloads:
         function that is called instead.
       type: list
       elements: dict
-      returned: always
       sample:
         - event: called___kmalloc
           function: __kmalloc
@@ -97,8 +86,6 @@ payloads:
       description: Optional functions that this kernel does not export, with the names tried.
       type: list
       elements: dict
-      returned: always
-      sample: []
 sources:
   description: Directory of the sources of each module.
   returned: success
@@ -110,19 +97,4 @@ events:
   type: list
   elements: str
   sample: ["my_payload1:called___kmalloc"]
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 0
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

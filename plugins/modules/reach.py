@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.reach; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: reach
 short_description: Say which command line reaches a test host
@@ -16,16 +14,9 @@ description:
 attributes:
   check_mode:
     description: Changes nothing in any mode.
-    support: full
-  diff_mode:
-    description: Shows what changes.
-    support: none
 seealso:
   - module: kedr.lab.stream
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
@@ -41,19 +32,4 @@ argv:
   type: list
   elements: str
   sample: ["ssh", "-o", "Port=2222", "-T", "192.0.2.7", "/bin/sh -c 'KEDR COMMAND'"]
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 0
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.1
 """

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.run; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: run
 short_description: Begin a run by making its directory
@@ -21,8 +19,7 @@ description:
     are left out whole when such a word or a backslash is in them.
   - Only the user who runs this can read the directory.
   - Fails under a strategy that does not heed C(run_once), C(free) or C(host_pinned), when the play has several hosts.
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 options:
   runs_dir:
     description: Directory of all runs; made when it is missing.

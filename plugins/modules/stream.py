@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.stream; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: stream
 short_description: Take the traces of many hosts at once
@@ -57,9 +55,7 @@ options:
   mode:
     description: How the watch is called in C(stream.json).
     type: str
-    choices:
-      - stream
-      - snapshot
+    choices: [stream, snapshot]
     default: stream
   duration:
     description: Ends the round after so many seconds, counted from when all hosts stream.
@@ -98,8 +94,7 @@ attributes:
 seealso:
   - module: kedr.lab.reach
   - module: kedr.lab.trace
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 """
 
 EXAMPLES = r"""

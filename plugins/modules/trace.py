@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.trace; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: trace
 short_description: Set up or take down a trace buffer on a test host
@@ -24,9 +22,7 @@ options:
   state:
     description: Whether the trace buffer is to be there or not.
     type: str
-    choices:
-      - present
-      - absent
+    choices: [present, absent]
     default: present
   instance:
     description: Name of the trace instance; empty for the global buffer.
@@ -74,16 +70,9 @@ options:
     default: nop
 seealso:
   - module: kedr.lab.trace_collect
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
+extends_documentation_fragment: kedr.lab.host
 attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
   diff_mode:
-    description: Shows what is changed in diff mode.
     support: full
 """
 
@@ -117,12 +106,10 @@ instance:
   description: Whether it is an instance and not the global buffer.
   returned: success
   type: bool
-  sample: true
 overwrite:
   description: What was asked for; null when nothing was.
   returned: success
   type: bool
-  sample: true
 events:
   description: The events asked for.
   returned: success
@@ -135,19 +122,4 @@ changes:
   type: list
   elements: str
   sample: ["instance kedr", "trace_clock", "event my_payload1:called_kfree"]
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

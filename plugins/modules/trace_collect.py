@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.trace_collect; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: trace_collect
 short_description: Bring trace, loss counters, call sites and kernel log of a host home
@@ -34,17 +32,7 @@ options:
     default: true
 seealso:
   - module: kedr.lab.trace
-author:
-  - The kedr.lab authors (@kedr-lab)
-extends_documentation_fragment:
-  - kedr.lab.host
-attributes:
-  check_mode:
-    description: Says what would be done and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what is changed in diff mode.
-    support: none
+extends_documentation_fragment: kedr.lab.host
 """
 
 EXAMPLES = r"""
@@ -60,7 +48,6 @@ taint:
   description: Taint of the kernel.
   returned: success
   type: int
-  sample: 4096
 modules:
   description: Modules loaded at that time.
   returned: success
@@ -71,46 +58,26 @@ kedr_modules_present:
   description: Whether the controller is among them.
   returned: success
   type: bool
-  sample: true
 marker:
   description: Whether the kernel log still holds the line that begins this run, so that the kept log is the run's own.
   returned: success
   type: bool
-  sample: true
 trace_bytes:
   description: Size of the trace.
   returned: success
   type: int
-  sample: 40312
 counters:
   description: Number of events whose calls a payload counted.
   returned: success
   type: int
-  sample: 12
 uptime:
   description: Seconds since boot.
   returned: success
   type: float
-  sample: 73.1
 missing:
   description: What could not be collected because it is not there.
   returned: success
   type: list
   elements: str
   sample: ["report of call sites"]
-kind:
-  description: Whose fault a failure is, empty when there is none.
-  returned: always
-  type: str
-  sample: ""
-round_trips:
-  description: Number of commands that were run on the host.
-  returned: always
-  type: int
-  sample: 1
-seconds:
-  description: How long the step took.
-  returned: always
-  type: float
-  sample: 0.7
 """

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of kedr.lab.verdict; the work is done by the action plugin of the same name."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: verdict
 short_description: Judge the hosts of a run by the evidence in its directory
@@ -17,8 +15,7 @@ description:
   - A guest of the embedded lab must live when it is judged first, so end the lab afterwards. One that does not
     is V(CRASH), or V(INFRA) when it was not running when the run began.
   - The task fails unless there is a host and every host is V(OK).
-author:
-  - The kedr.lab authors (@kedr-lab)
+author: The kedr.lab authors (@kedr-lab)
 options:
   run_dir:
     description: Directory of the run, as made by M(kedr.lab.run).
