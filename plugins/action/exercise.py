@@ -48,8 +48,7 @@ class ActionModule(HostAction):
         if self.check_mode():
             return {"changed": True, "msg": f"would run {paths[0]} on the host", "checks": []}
         program = exports + shell.load_script("exercise")
-        answer = self.ask(program, {"k_script": self._name(paths[0]), "k_seconds": seconds},
-                          shell.make_tar(files))
+        answer = self.ask(program, {"k_script": self._name(paths[0]), "k_seconds": seconds}, shell.make_tar(files))
         return self._judged(answer)
 
     @staticmethod

@@ -10,11 +10,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import Foreig
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.unpack import unpacked
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, modules, shell, signing
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import (
-    HostAction,
-    HostStopped,
-    StepError,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, HostStopped, StepError
 
 _FORETELL = """
 for k_one in $k_names; do
@@ -170,8 +166,7 @@ class ActionModule(HostAction):
             parts.append(f"still loaded from this task: {', '.join(undone)}")
         kind = "INFRA" if "o space left" in error.reason else error.kind
         kind = "SKIP" if modules.wants_signature(error.reason, log) else kind
-        return StepError(kind, "\n".join(parts), module=name, changed=bool(undone),
-                         kernel_log=printable(log, 20_000))
+        return StepError(kind, "\n".join(parts), module=name, changed=bool(undone), kernel_log=printable(log, 20_000))
 
     def _unload(self, names: list[str]) -> dict[str, Any]:
         rest = "yes" if self.options["dependencies"] else "no"

@@ -17,11 +17,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import print
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, build_root, shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules as host_modules
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import (
-    HostAction,
-    Refused,
-    StepError,
-)
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, Refused, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.marks import marked
 
 
@@ -98,8 +94,7 @@ class ActionModule(HostAction):
         return common, modules
 
     def _missing(self) -> list[build.ModuleSources]:
-        return [module for module in self.modules
-                if not build.look_up(self.cache_dir, self.keys[module.name])]
+        return [module for module in self.modules if not build.look_up(self.cache_dir, self.keys[module.name])]
 
     def _foretell(self) -> dict[str, Any]:
         names = [module.name for module in self._missing()]

@@ -21,18 +21,10 @@ _RENDER_OPTIONS = {
     "data_file": {"type": "path", "required": True},
 }
 _COPY_OPTIONS = {
-    "dest": {"type": "path", "required": True},
-    "backup": {"type": "bool"},
-    "validate": {"type": "str"},
-    "mode": {"type": "raw"},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "seuser": {"type": "str"},
-    "serole": {"type": "str"},
-    "selevel": {"type": "str"},
-    "setype": {"type": "str"},
-    "attributes": {"type": "str", "aliases": ["attr"]},
-    "unsafe_writes": {"type": "bool"},
+    "dest": {"type": "path", "required": True}, "backup": {"type": "bool"}, "validate": {"type": "str"},
+    "mode": {"type": "raw"}, "owner": {"type": "str"}, "group": {"type": "str"}, "seuser": {"type": "str"},
+    "serole": {"type": "str"}, "selevel": {"type": "str"}, "setype": {"type": "str"},
+    "attributes": {"type": "str", "aliases": ["attr"]}, "unsafe_writes": {"type": "bool"},
 }
 
 
@@ -64,9 +56,7 @@ class ActionModule(ActionBase):
         found = self._execute_remote_stat(path, all_vars=task_vars, follow=True, checksum=False)
         return bool(found["exists"] and found["isdir"])
 
-    def _copied(
-        self, document: bytes, arguments: dict[str, Any], task_vars: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    def _copied(self, document: bytes, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Have the document copied; returns the result of that."""
         folder = tempfile.mkdtemp(dir=C.DEFAULT_LOCAL_TMP)
         try:
@@ -76,13 +66,8 @@ class ActionModule(ActionBase):
             task = self._task.copy()
             task.args = {**arguments, "src": source}
             copy = self._shared_loader_obj.action_loader.get(
-                _COPY,
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
+                _COPY, task=task, connection=self._connection, play_context=self._play_context, loader=self._loader,
+                templar=self._templar, shared_loader_obj=self._shared_loader_obj,
             )
             return copy.run(task_vars=task_vars)
         except OSError as error:

@@ -48,9 +48,7 @@ def connect(
     paths = dataset.files(directories)
     connection = duckdb.connect(
         config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": spill,
+            "autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": spill,
         }
     )
     try:

@@ -74,15 +74,8 @@ def outcome(kind: str, reason: str) -> Outcome:
 
 
 def record(
-    host_dir: str,
-    step: str,
-    begun: Begin,
-    outcome: Outcome,
-    *,
-    round_trips: int = 0,
-    data: Mapping[str, Any] | None = None,
-    boots: Sequence[str] = (),
-    files: Mapping[str, str] | None = None,
+    host_dir: str, step: str, begun: Begin, outcome: Outcome, *, round_trips: int = 0,
+    data: Mapping[str, Any] | None = None, boots: Sequence[str] = (), files: Mapping[str, str] | None = None,
 ) -> None:
     """Append the record of a step that ends now; it is written whole or not at all.  Raises OSError."""
     append_step(host_dir, {

@@ -273,10 +273,6 @@ def _surveyed(options: argparse.Namespace) -> list[str]:
 
 
 _KINDS = {
-    "": "exported symbols",
-    "by value": "structure by value",
-    "convention": "convention of its own",
-    "unspeakable": "type without a name",
-    "unknown": "no function in the BTF",
-    "name": "no name of a function",
+    "": "exported symbols", "by value": "structure by value", "convention": "convention of its own",
+    "unspeakable": "type without a name", "unknown": "no function in the BTF", "name": "no name of a function",
 }

@@ -200,10 +200,7 @@ def _diff(listed: Any) -> None:
         show(ask(connection, questions.diff(left, right, options.at_least)), options.format, sys.stdout)
 
     parser = _question(
-        listed,
-        "diff",
-        "what differs between two sets of records: kernels, systems, runs, hosts",
-        do,
+        listed, "diff", "what differs between two sets of records: kernels, systems, runs, hosts", do,
     )
     for side in ("--left", "--right"):
         parser.add_argument(
@@ -272,11 +269,7 @@ def _make(listed: Any) -> None:
             _make_run(run, options.output)
 
     parser = _question(
-        listed,
-        "table",
-        "make the table of the traces in run directories: RUN/records, or --output",
-        do,
-        output=False,
+        listed, "table", "make the table of the traces in run directories: RUN/records, or --output", do, output=False,
         where=False,
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="another place for the records, for several runs too")

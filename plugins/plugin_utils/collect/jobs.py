@@ -147,8 +147,7 @@ def script_job(
     """
     content = {f"files/{path}": data for path, data in files.items()}
     call = shell.frame(
-        shell.load_script("exercise"),
-        {"k_script": "kedr-script", "k_seconds": seconds, "k_token": token},
+        shell.load_script("exercise"), {"k_script": "kedr-script", "k_seconds": seconds, "k_token": token},
         shell.make_tar({**content, "files/kedr-script": script}),
     )
     return Job(name, line(call.command), call.stdin, nonce=call.nonce)

@@ -43,13 +43,8 @@ Until = Callable[[Streams], bool]
 
 
 def collect(
-    hosts: Sequence[HostStream],
-    until: Until,
-    say: Callable[[str], None],
-    *,
-    final: bool,
-    on_live: Callable[[Streams], None] | None = None,
-    limits: Limits | None = None,
+    hosts: Sequence[HostStream], until: Until, say: Callable[[str], None], *, final: bool,
+    on_live: Callable[[Streams], None] | None = None, limits: Limits | None = None,
 ) -> None:
     """Stream from all hosts until ``until`` says so.
 

@@ -197,9 +197,7 @@ class Btf:
         variadic = bool(parameters) and parameters[-1] == (0, 0)
         kept = parameters[:-1] if variadic else parameters
         return Prototype(
-            self._type(home._refs[place]),
-            tuple((self._string(name), self._type(one)) for name, one in kept),
-            variadic,
+            self._type(home._refs[place]), tuple((self._string(name), self._type(one)) for name, one in kept), variadic,
         )
 
     # Types by number

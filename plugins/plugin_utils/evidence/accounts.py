@@ -22,10 +22,7 @@ MAX_NAMED = 10
 
 
 def account(
-    collected: Collected,
-    counts: Mapping[str, int] | None,
-    events: Iterable[str],
-    flight_recorder: bool,
+    collected: Collected, counts: Mapping[str, int] | None, events: Iterable[str], flight_recorder: bool,
     before: Container[str] = (),
 ) -> list[Finding]:
     """Do the counts of one host add up, and was anything lost?

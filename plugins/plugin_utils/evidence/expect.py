@@ -67,12 +67,8 @@ def load_expect(path: str) -> Expect:
             raise rule.place.error(f"a rule named '{rule.name}' stands above; every name is given once")
         names.add(rule.name)
     return Expect(
-        path,
-        keys["target"].value,
-        tuple(node.value for node in keys["modules_gone"].value),
-        tuple(rules),
-        _taint(keys["taint"]),
-        tuple(node.value for node in checks),
+        path, keys["target"].value, tuple(node.value for node in keys["modules_gone"].value), tuple(rules),
+        _taint(keys["taint"]), tuple(node.value for node in checks),
     )
 
 
@@ -94,12 +90,8 @@ def _pair(node: Node) -> PairRule:
         {"name": "text", "means": "text", "first": "one or many", "then": "one or many", "at_least": "count"}
     )
     return PairRule(
-        keys["name"].text(),
-        keys["means"].text(),
-        node,
-        _selectors(keys["first"], True),
-        _selectors(keys["then"], True),
-        keys["at_least"].value,
+        keys["name"].text(), keys["means"].text(), node, _selectors(keys["first"], True),
+        _selectors(keys["then"], True), keys["at_least"].value,
     )
 
 
@@ -110,13 +102,8 @@ def _balance(node: Node) -> BalanceRule:
     )
     by = keys["for_each"].value if "for_each" in keys else ""
     return BalanceRule(
-        keys["name"].text(),
-        keys["means"].text(),
-        node,
-        _selectors(keys["as_many"], False, by),
-        _selectors(keys["as"], False, by),
-        by,
-        keys["at_least"].value,
+        keys["name"].text(), keys["means"].text(), node, _selectors(keys["as_many"], False, by),
+        _selectors(keys["as"], False, by), by, keys["at_least"].value,
     )
 
 

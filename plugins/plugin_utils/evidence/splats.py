@@ -335,12 +335,7 @@ def _place(text: str) -> str:
 
 
 def scan(
-    lines: Iterable[str],
-    policy: Policy,
-    marker: str,
-    whole: bool = False,
-    end: str = "",
-    modules: Iterable[str] = (),
+    lines: Iterable[str], policy: Policy, marker: str, whole: bool = False, end: str = "", modules: Iterable[str] = (),
 ) -> Scan:
     """Look for splats between the first line that is ``marker`` and the last that is ``end``.
 

@@ -16,26 +16,15 @@ from ..trace.formats import EventFormat
 from ..trace.text import Record
 
 EVENTS = (
-    "kmem:kmalloc",
-    "kmem:kmalloc_node",
-    "kmem:kfree",
-    "kmem:kmem_cache_alloc",
-    "kmem:kmem_cache_alloc_node",
+    "kmem:kmalloc", "kmem:kmalloc_node", "kmem:kfree", "kmem:kmem_cache_alloc", "kmem:kmem_cache_alloc_node",
     "kmem:kmem_cache_free",
 )
 """The kernel's events; the two for nodes are gone from 6.1 on."""
 
 FUNCTIONS = frozenset(
     {
-        "kmalloc",
-        "__kmalloc",
-        "__kmalloc_large",
-        "__kmalloc_node",
-        "kmemdup",
-        "kmem_cache_alloc",
-        "kmem_cache_alloc_node",
-        "kmem_cache_free",
-        "kfree",
+        "kmalloc", "__kmalloc", "__kmalloc_large", "__kmalloc_node", "kmemdup", "kmem_cache_alloc",
+        "kmem_cache_alloc_node", "kmem_cache_free", "kfree",
     }
 )
 """Functions of which every call makes one event that names its caller, but for allocations of nothing.

@@ -140,8 +140,7 @@ class Boot:
         self.login_started = time.monotonic()
         self.login = subprocess.Popen(
             [*self.access.command(self.port), FINISHED if self.spec.image.own_loader else "true"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
     @staticmethod

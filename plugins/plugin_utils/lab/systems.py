@@ -36,18 +36,9 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 _FILE_KEYS = {"plugin": "text", "systems": "list"}
 _WORDS = {"name": "text", "system": "text", "kernel": "text", "arch": "text", "group": "text", "why": "text"}
 _MORE = {
-    "variant": "text",
-    "image": "mapping",
-    "guest": "mapping",
-    "remote": "mapping",
-    "target": "text",
-    "target_params": "mapping",
-    "payloads": "list",
-    "expect": "text",
-    "exercise": "text",
-    "console": "text",
-    "ssh": "text",
-    "checked": "text",
+    "variant": "text", "image": "mapping", "guest": "mapping", "remote": "mapping", "target": "text",
+    "target_params": "mapping", "payloads": "list", "expect": "text", "exercise": "text", "console": "text",
+    "ssh": "text", "checked": "text",
 }
 
 
@@ -136,11 +127,8 @@ class Row:
             if "cloud" in self.image:  # modules are built in it, with what the vendor's repositories have
                 found["host_install_packages"] = True
         chosen = {
-            "kedr_target": self.target,
-            "kedr_target_params": dict(self.target_params),
-            "kedr_payloads": list(self.payloads),
-            "kedr_expect": self.expect,
-            "kedr_exercise": self.exercise,
+            "kedr_target": self.target, "kedr_target_params": dict(self.target_params),
+            "kedr_payloads": list(self.payloads), "kedr_expect": self.expect, "kedr_exercise": self.exercise,
             "kedr_console_shows": self.console,
         }
         found.update((name, value) for name, value in chosen.items() if value)

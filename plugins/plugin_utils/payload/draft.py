@@ -81,9 +81,7 @@ trace.formatString = "{name}()"
 
 def _start(preamble: Preamble) -> list[str]:
     return [
-        f"# {preamble.about}",
-        f"module.name = {preamble.name}",
-        f"module.author = {preamble.author}",
+        f"# {preamble.about}", f"module.name = {preamble.name}", f"module.author = {preamble.author}",
         "module.license = GPL",
     ]
 

@@ -25,11 +25,7 @@ def described(problem: Problem) -> dict[str, Any]:
     """Return a problem as JSON data; ``line`` is None for one of the whole file, ``suggestion`` None without one."""
     wrong, allowed = _halves(problem.text)
     return {
-        "file": problem.path,
-        "line": problem.line or None,
-        "severity": "error",
-        "message": wrong,
-        "allowed": allowed,
+        "file": problem.path, "line": problem.line or None, "severity": "error", "message": wrong, "allowed": allowed,
         "suggestion": problem.suggestion or None,
     }
 

@@ -150,15 +150,9 @@ class _Reader:
         values = Values(group, self.group, self.start, self.complain)
         name = values.need("function.name", "kfree")
         function = Function(
-            name.value if name else "",
-            name.line if name else 0,
-            _returns(values),
-            values.params("arg.type", "arg.name", "argument"),
-            values.code("prologue"),
-            values.code("middleCode"),
-            values.code("epilogue"),
-            values.flag("function.optional"),
-            _moment(values),
+            name.value if name else "", name.line if name else 0, _returns(values),
+            values.params("arg.type", "arg.name", "argument"), values.code("prologue"), values.code("middleCode"),
+            values.code("epilogue"), values.flag("function.optional"), _moment(values),
         )
         if name:
             self.names.append((name.value, name.line))

@@ -34,20 +34,9 @@ GROUPS = {
     "cloud": "Images that vendors make for clouds",
 }
 LOOKS = {
-    "OK": "ok",
-    "FAIL": "bad",
-    "CRASH": "crash",
-    "INFRA": "warn",
-    "SKIP": "off",
-    "NO-RESULT": "unknown",
-    NOT_RUN: "none",
-    "failed": "bad",
-    "unreachable": "crash",
-    "refused": "off",
-    "skipped": "off",
-    "missing": "unknown",
-    "fail": "bad",
-    "note": "off",
+    "OK": "ok", "FAIL": "bad", "CRASH": "crash", "INFRA": "warn", "SKIP": "off", "NO-RESULT": "unknown",
+    NOT_RUN: "none", "failed": "bad", "unreachable": "crash", "refused": "off", "skipped": "off", "missing": "unknown",
+    "fail": "bad", "note": "off",
 }
 """How verdicts, states of steps and outcomes of findings look: the name of a sign and of a class; else "ok"."""
 
@@ -92,12 +81,8 @@ def _shown(value: Any) -> Any:
 def environment() -> jinja2.Environment:
     """Templates of html/: every text that they show is made harmless and escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True,
     )
     environment.filters["look"] = lambda word: LOOKS.get(word, "ok")
     return environment

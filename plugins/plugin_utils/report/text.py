@@ -43,10 +43,8 @@ def write(directory: str, results: Sequence[Result], table: Sequence[Line], runs
     ``table`` has the lines of the results, ``runs`` are the names of the runs that they are of.  Raises OSError.
     """
     files = {
-        "report.md": markdown(table),
-        "junit.xml": junit.junit(table),
-        "report.html": page.page(table, title(results, runs)),
-        NAME: dump(results),
+        "report.md": markdown(table), "junit.xml": junit.junit(table),
+        "report.html": page.page(table, title(results, runs)), NAME: dump(results),
     }
     write_together(directory, files)
     return list(files)
@@ -106,16 +104,10 @@ def cells(line: Line) -> tuple[str, ...]:
     """The cells of one line, in the order of HEADINGS; a dash for what is not known."""
     result = line.result
     values = {
-        "host": line.name,
-        "system": line.known("system"),
-        "kernel": line.known("kernel"),
-        "arch": line.known("arch"),
-        "compiler": short_compiler(line.known("compiler")),
-        "verdict": line.verdict,
-        "steps": _done(line) if result else "",
-        "events": events(result) if result else "",
-        "sites": sites(result) if result else "",
-        "seconds": seconds(result) if result else "",
+        "host": line.name, "system": line.known("system"), "kernel": line.known("kernel"), "arch": line.known("arch"),
+        "compiler": short_compiler(line.known("compiler")), "verdict": line.verdict,
+        "steps": _done(line) if result else "", "events": events(result) if result else "",
+        "sites": sites(result) if result else "", "seconds": seconds(result) if result else "",
     }
     return tuple(clean(values[name] or "-", _WIDTHS.get(name, 20)) for name in HEADINGS)
 

@@ -222,9 +222,7 @@ def _shape(
         columns = [pack.add(one) if one.dtype.kind == "i" else pack.add_texts(one) for one in found]
     named = [[plain(name, MAX_TEXT), column] for name, column in zip(names, columns, strict=False)]
     return {
-        "event": number_of_event,
-        "ints": named[: len(ints)],
-        "texts": named[len(ints) :],
+        "event": number_of_event, "ints": named[: len(ints)], "texts": named[len(ints) :],
         "result": None if empty else columns[-1],
     }
 

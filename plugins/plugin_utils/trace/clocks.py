@@ -150,12 +150,8 @@ def _chrony(text: str) -> dict[str, Any] | None:
     local = fields[0] in ("", "00000000", "7F7F0101")
     error = math.ceil(round((abs(offset) + dispersion + delay / 2) * _SECOND, 3))
     return {
-        "stratum": stratum,
-        "offset_s": offset,
-        "root_delay_s": delay,
-        "root_dispersion_s": dispersion,
-        "leap": re.sub(r"[^A-Za-z ]", "?", fields[13])[:20],
-        "error_ns": error if synchronised and not local else None,
+        "stratum": stratum, "offset_s": offset, "root_delay_s": delay, "root_dispersion_s": dispersion,
+        "leap": re.sub(r"[^A-Za-z ]", "?", fields[13])[:20], "error_ns": error if synchronised and not local else None,
     }
 
 
@@ -211,12 +207,8 @@ class Clock:
         for one, two in zip(self.pairs, self.pairs[1:], strict=False):
             found.append(
                 Segment(
-                    one.trace_ns,
-                    two.trace_ns - one.trace_ns,
-                    one.offset_ns,
-                    two.offset_ns - one.offset_ns,
-                    one.uncertainty_ns,
-                    two.uncertainty_ns,
+                    one.trace_ns, two.trace_ns - one.trace_ns, one.offset_ns, two.offset_ns - one.offset_ns,
+                    one.uncertainty_ns, two.uncertainty_ns,
                 )
             )
         return [*found, Segment(last.trace_ns + 1, 1, last.offset_ns, 0, None, None)]

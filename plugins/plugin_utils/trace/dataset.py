@@ -87,9 +87,7 @@ def _options() -> dict[str, Any]:
     plain = [one.name for one in schema() if one.name not in ("time_ns", "ints", "texts")]
     maps = [f"{name}.key_value.{part}" for name in ("ints", "texts") for part in ("key", "value")]
     return {
-        "compression": "zstd",
-        "store_schema": False,
-        "use_dictionary": plain + maps,
+        "compression": "zstd", "store_schema": False, "use_dictionary": plain + maps,
         "column_encoding": {"time_ns": "DELTA_BINARY_PACKED"},
     }
 

@@ -72,19 +72,9 @@ def schema() -> pa.Schema:
     name = pa.dictionary(pa.int32(), pa.string())
     return pa.schema(
         [
-            ("host", name),
-            ("kernel", name),
-            ("cpu", pa.int16()),
-            ("pid", pa.int32()),
-            ("comm", name),
-            ("time_ns", pa.int64()),
-            ("event", name),
-            ("in_init", pa.bool_()),
-            ("ints", pa.map_(name, pa.int64())),
-            ("texts", pa.map_(name, pa.string())),
-            ("result", pa.int64()),
-            ("site", name),
-            ("moment", name),
+            ("host", name), ("kernel", name), ("cpu", pa.int16()), ("pid", pa.int32()), ("comm", name),
+            ("time_ns", pa.int64()), ("event", name), ("in_init", pa.bool_()), ("ints", pa.map_(name, pa.int64())),
+            ("texts", pa.map_(name, pa.string())), ("result", pa.int64()), ("site", name), ("moment", name),
         ]
     )
 
@@ -337,12 +327,8 @@ def _text_batch(rows: Sequence[Record], pointers: set[tuple[str, str]], origin: 
         "moment": [origin.moments.get(row.event) for row in rows],
     }
     plain = {
-        "cpu": [row.cpu & 0x7FFF for row in rows],
-        "pid": [_signed(row.pid, 32) for row in rows],
-        "time_ns": [_signed(row.time_ns, 64) for row in rows],
-        "in_init": in_init,
-        "ints": ints,
-        "texts": texts,
+        "cpu": [row.cpu & 0x7FFF for row in rows], "pid": [_signed(row.pid, 32) for row in rows],
+        "time_ns": [_signed(row.time_ns, 64) for row in rows], "in_init": in_init, "ints": ints, "texts": texts,
         "result": results,
     }
     arrays = []

@@ -31,10 +31,7 @@ class CpuStats(NamedTuple):
 
 
 _STATS_KEYS = {
-    "entries": "entries",
-    "overrun": "overrun",
-    "commit overrun": "commit_overrun",
-    "dropped events": "dropped",
+    "entries": "entries", "overrun": "overrun", "commit overrun": "commit_overrun", "dropped events": "dropped",
     "read events": "read",
 }
 _STATS_TIMES = {"oldest event ts": "oldest", "now ts": "now"}
