@@ -26,8 +26,7 @@ options:
     type: path
     required: true
   hosts:
-    description:
-      - Names of all hosts that must be judged. C(localhost) is left out.
+    description: Names of all hosts that must be judged. C(localhost) is left out.
     type: list
     elements: str
     required: true

@@ -81,9 +81,7 @@ options:
     type: str
     default: ''
   accelerator:
-    description:
-      - V(kvm), V(tcg) (software emulation), or V(auto) for V(kvm) if a probe guest shows that it works
-        here.
+    description: V(kvm), V(tcg) (software emulation), or V(auto) for V(kvm) if a probe guest shows that it works here.
     type: str
     choices: [auto, kvm, tcg]
     default: auto

@@ -19,8 +19,7 @@ description:
 author: The kedr.lab authors (@kedr-lab)
 options:
   images:
-    description:
-      - Images to build; an empty mapping is Debian 13 (trixie) amd64.
+    description: Images to build; an empty mapping is Debian 13 (trixie) amd64.
     type: list
     elements: dict
     default: [{}]
@@ -64,8 +63,7 @@ options:
         type: list
         elements: str
       security:
-        description:
-          - Whether the suite's security updates are taken. Not every mirror has them for every architecture.
+        description: Whether the suite's security updates are taken. Not every mirror has them for every architecture.
         type: bool
         default: true
       kernel_tree:
@@ -126,8 +124,7 @@ options:
     elements: str
     default: []
   refresh:
-    description:
-      - Build again what is cached, to get the newest packages; download again what its vendor has replaced.
+    description: Build again what is cached, to get the newest packages; download again what its vendor has replaced.
     type: bool
     default: false
   run_dir:
@@ -200,9 +197,7 @@ missing:
   elements: str
   returned: in check mode
 kind:
-  description:
-    - Kind of a failure; V(INPUT) is a mistake in the options, V(INFRA) a lack of the machine or the
-      network.
+  description: Kind of a failure; V(INPUT) is a mistake in the options, V(INFRA) a lack of the machine or the network.
   type: str
   returned: failure
 """
