@@ -5,8 +5,6 @@ Run as a program it prints a file for the inventory plugin kedr.lab.systems with
 and kept in the cache: PYTHONPATH=.collections python scripts/cloud_disk.py >FILE. make matrix does that.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

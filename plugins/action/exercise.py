@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run a script on a test host that makes the target work and checks what it does."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

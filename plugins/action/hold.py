@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Take a test host for one run, or let go of it."""
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Make sure that a host has what building kernel modules for its running kernel needs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reboot a host and wait until it is back."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from typing import Any

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Load or unload kernel modules of a test host, in order and verified."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import ForeignError, InputError, KedrError, about

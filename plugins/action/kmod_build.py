@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Build kernel modules for a host's kernel, or take them from the cache."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Control-node side of kedr.lab.lab_image."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

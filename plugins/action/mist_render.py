@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Render a MiST template set on the control node and copy the document to the host."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

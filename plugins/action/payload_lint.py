@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Check payload descriptions on the control node."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Return the command line that reaches a test host, so that one process can serve many hosts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ansible.module_utils.common.text.converters import to_text

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Set up or take down a trace buffer on a test host."""
 
-from __future__ import annotations
-
 import os
 import re
 from typing import Any

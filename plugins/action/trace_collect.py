@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Bring trace, loss counters, call sites and kernel log of a host home."""
 
-from __future__ import annotations
-
 import json
 import os
 from typing import Any

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Judge all hosts of a verify by what the directory of the run holds."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Inventory of the systems in a file such as data/systems.yml."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 name: systems
 short_description: Systems of the matrix as hosts

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a question gave, printed as text, CSV or JSON."""
 
-from __future__ import annotations
-
 import csv
 import json
 from typing import Any, TextIO

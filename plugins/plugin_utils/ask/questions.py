@@ -4,8 +4,6 @@
 Names of events and arguments come into the text as quoted literals only (``literal``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from .pairs import RESULT, EventPair

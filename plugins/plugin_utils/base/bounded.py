@@ -6,8 +6,6 @@ nine times as much of it; and this process is not to grow by more than an answer
 Imports nothing of Ansible.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import io

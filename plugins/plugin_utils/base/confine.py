@@ -5,8 +5,6 @@ What the work gives comes back through a pipe, as bytes or as JSON. Whatever hap
 read: damage, too much memory or time, a crash.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import io

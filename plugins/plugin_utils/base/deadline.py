@@ -4,8 +4,6 @@
 Whatever the work waits for (a select, a read, a wait), a signal ends the waiting.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

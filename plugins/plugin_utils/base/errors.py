@@ -4,8 +4,6 @@
 Each says in one text what is wrong and what to do.  What is no KedrError is a mistake of this collection.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one writer and the one reader of files: whole or not at all, for their owner alone, and no more than expected."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -5,8 +5,6 @@ What does not print is spelled out: control characters, and so every escape of a
 that turn the direction of writing; bytes that are no UTF-8.  Imports nothing of this collection.
 """
 
-from __future__ import annotations
-
 import sys
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Did you mean: the words that somebody probably meant who wrote another one."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

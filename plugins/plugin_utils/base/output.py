@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one writer of standard output and error."""
 
-from __future__ import annotations
-
 import os
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directories of the control node that are believed: nobody else may change what they hold."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat

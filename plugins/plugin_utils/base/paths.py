@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the files of this collection are."""
 
-from __future__ import annotations
-
 import os
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))

@@ -4,8 +4,6 @@
 A number of a process alone says nothing, since it is given out again: with its start it is that process.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import resource

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Programs of the control node: found where they are, and run."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Sequence

@@ -4,8 +4,6 @@
 run.json keeps the command line of the run; what may be a secret in it is left out.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

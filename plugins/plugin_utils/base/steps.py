@@ -18,8 +18,6 @@ sum             checksum of this record and of all lines above it
 ==============  ============================================================================================
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

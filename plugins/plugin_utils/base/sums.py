@@ -7,8 +7,6 @@ each packet; of another, one.  A file of records may still be called ``NAME.part
 Imports nothing of this collection.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tables of text for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compressed kernels and modules: their bytes in, what they hold out, with limits on memory and time."""
 
-from __future__ import annotations
-
 import bz2
 import lzma
 import shutil

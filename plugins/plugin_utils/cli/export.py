@@ -5,8 +5,6 @@ Of one host's directory comes one file; of a run's, a directory with a file for 
 format cannot be made is named, the others are exported, and the exit status is 1.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 

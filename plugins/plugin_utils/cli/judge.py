@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verb ``kedr judge``: watches are judged again by what their directories hold."""
 
-from __future__ import annotations
-
 import argparse
 
 from ..base import paths

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which Python runs a verb: the system's where it has the packages, else the one of the checkout's own environment."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys

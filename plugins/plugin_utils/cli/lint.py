@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verb ``kedr lint``: every mistake of payload descriptions."""
 
-from __future__ import annotations
-
 import argparse
 
 from ..base.output import write_all

@@ -5,8 +5,6 @@ A verb is a module of this package with ``arguments(parser)``, which adds its op
 returns the exit status.  It is imported when it is asked for: some verbs need nothing but Python.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import importlib

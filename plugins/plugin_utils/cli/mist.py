@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verb ``kedr mist``: the text generator; ``mist_gen`` is the same with the messages of the original."""
 
-from __future__ import annotations
-
 import argparse
 import os
 

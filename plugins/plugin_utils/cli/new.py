@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verb ``kedr new``: names of functions in, a payload description out."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import pwd

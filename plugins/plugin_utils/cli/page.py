@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verb ``kedr page``: the page of a watch, made again."""
 
-from __future__ import annotations
-
 import argparse
 import os
 

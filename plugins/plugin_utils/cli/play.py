@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The verbs ``kedr verify`` and ``kedr watch``: playbooks of this collection, run by ``ansible-playbook``."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

@@ -5,8 +5,6 @@ docs/systems.md.
 It judges nothing: what it shows is what results.json of each run says.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -5,8 +5,6 @@ Conditions are a time, a number of records of all hosts together, a file that ap
 of the commands that run on the hosts and on the control node.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes beside the streams of a watch: commands on the hosts and on the control node, readings of clocks."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One connection to a host that streams: the command that reaches it, and its pipes."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a round of a watch went on one host: its ``stream.json``, and the records of its steps."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

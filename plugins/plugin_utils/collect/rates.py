@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rates at which hosts make records: measured while they stream, and read from runs before."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from dataclasses import dataclass

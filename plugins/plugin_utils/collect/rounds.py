@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The streams of many hosts at once: one process, one selector, bounded memory."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import selectors

@@ -23,8 +23,6 @@ host sends harms only its own stream: a packet has a limit, a number, a checksum
 CPU can choose.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One round of a watch: the hosts stream, commands run beside, clocks are read, until the round ends."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files with BTF: raw as in /sys/kernel/btf, kernels and modules, compressed or not. Paths in, Btf out."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import struct

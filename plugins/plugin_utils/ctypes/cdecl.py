@@ -5,8 +5,6 @@ Whatever a description puts into generated C passes through this file, so nothin
 can reach the compiler outside of the code parts. Text in, text or findings out; no file is read.
 """
 
-from __future__ import annotations
-
 import enum
 import re
 import string

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a kernel's build tree says: which symbols it exports, and which header declares a function."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Iterator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's printf conversions: what a format string asks for and whether a type gives it."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ to say how many were generated: the payloads count their calls (``counters``), a
 same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from ..trace.clocks import seconds, up_to

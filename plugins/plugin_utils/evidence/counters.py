@@ -8,8 +8,6 @@ follows its call, what is more are calls that have not returned.  ``calls.json``
 ``{"system/event": calls}``; what is not in it has no counter, as with a user's own MiST templates.
 """
 
-from __future__ import annotations
-
 import re
 
 from ..base.errors import ForeignError

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A finding: one line of what is concluded from evidence."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Call sites: those that the controller patched against those that the relocations of a module name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from .patched import Report

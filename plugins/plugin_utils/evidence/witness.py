@@ -5,8 +5,6 @@ An intercepted call reaches the allocator from the payload's replacement, so the
 has an event of the kernel whose ``call_site`` is in the replacement, and no other event has.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping

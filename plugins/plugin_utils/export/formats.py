@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The export formats by their names: a new one is a file in this package, and a line here."""
 
-from __future__ import annotations
-
 from . import merged, perfetto, trace_dat
 from .format import Format
 

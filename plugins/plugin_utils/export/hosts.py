@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What all exports read: the directories of the hosts of a run, their clocks, tables, pages and losses."""
 
-from __future__ import annotations
-
 import os
 import re
 from glob import escape, glob

@@ -7,8 +7,6 @@ the clocks relate them to the clock of day.  The manifest is Perfetto's own (``p
 names the machines and takes the clock of day as the common time.  The numbers below are those of the fields.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -7,8 +7,6 @@ Debian 12 (3.1.6) ends with a segmentation fault without the formats of the kern
 control node's tracefs beside the files it is given.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import struct

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bases of the actions: those of the control node, and those that speak sh to a test host and record their steps."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

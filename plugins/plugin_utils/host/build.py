@@ -8,8 +8,6 @@ its key, written beside and renamed, with a manifest of the hashes of its files 
 not agree with its manifest is not there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -6,8 +6,6 @@ privileges, an empty environment, and limits. It cannot write the tree. All prog
 node's, of util-linux (2.35) and coreutils, so the tree may be of any age.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lines by which an exercise says what it checked."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -7,8 +7,6 @@ its boot and its namespace of processes), then ``since`` (seconds since 1970) ``
 host).
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import re

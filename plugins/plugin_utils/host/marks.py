@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The marks by which the inventory says what may be done with a host."""
 
-from __future__ import annotations
-
 from typing import Any
 
 UNMARKED = "not marked as a test host: set kedr_test_host: true in the inventory"

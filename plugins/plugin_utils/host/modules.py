@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Modules as files: what identifies a build of one, and what the kernel means by refusing one."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import re

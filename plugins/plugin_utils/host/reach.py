@@ -7,8 +7,6 @@ becomes no other text by that, and what is put there instead has no single quote
 Imports nothing of this collection.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Sequence

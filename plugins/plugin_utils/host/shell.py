@@ -18,8 +18,6 @@ What comes from a host is not trusted: everything is bounded, checked, and made 
 it is shown. Nothing here knows Ansible.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

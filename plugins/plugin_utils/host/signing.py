@@ -5,8 +5,6 @@ What is appended is what the kernel's own ``scripts/sign-file.c`` appends: a det
 certificates and attributes, ``struct module_signature`` and a mark (Linux, ``include/linux/module_signature.h``).
 """
 
-from __future__ import annotations
-
 import struct
 
 from ..base.programs import find_tool, run_tool

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SSH connections that notice a host which stands still: questions of the client that the host has to answer."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 from typing import Any

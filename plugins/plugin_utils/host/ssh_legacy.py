@@ -7,8 +7,6 @@ what is better is still preferred. paramiko knows ssh-dss up to 3.5 and key exch
 way out.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shlex

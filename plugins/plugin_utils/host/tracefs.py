@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host's tracefs is asked for: names of events and instances, and how much of a log is taken."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hardware acceleration or emulation: a trial shows what works here."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

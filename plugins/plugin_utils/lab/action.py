@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Base of the actions that make images and guests."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

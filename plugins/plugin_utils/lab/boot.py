@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A guest from power-on to its first login, and why one does not get there."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

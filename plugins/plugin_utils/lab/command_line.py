@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line of a guest's machine, and the files that belong to it."""
 
-from __future__ import annotations
-
 import os
 
 from ..base.errors import KedrError

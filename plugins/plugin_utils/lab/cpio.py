@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The cpio "newc" format of an initramfs; no privilege is needed for the device nodes in it."""
 
-from __future__ import annotations
-
 import os
 import stat
 

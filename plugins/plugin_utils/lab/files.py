@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of one guest, and how its QEMU gets them."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Initramfs archives: drivers and init of one kernel, then what belongs to one guest."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

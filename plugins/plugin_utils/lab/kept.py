@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What only the control node knows of an embedded guest, kept in the run directory before it is gone."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab: guests in one directory, started and ended under one lock."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import shutil

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directories of the lab: its cache, and what only its owner may enter."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The QEMU process of a guest: whose it is, how it starts, how it is asked to end."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The seed by which cloud-init makes a vendor's image a guest of the lab, and what cloud-init says when it is done."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

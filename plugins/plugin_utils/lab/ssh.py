@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SSH to the guests of a lab: its key, the host keys of its guests, and the options of every connection."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 

@@ -5,8 +5,6 @@ A mistake is reported as ``file:line`` with what is allowed there. Rows are data
 only files beside them, and set no variable that would run a program on the control node.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Progress that a user sees, commands of root, and the signals that interrupt the lab."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -9,8 +9,6 @@ Formats: UEFI specification 2.10, 32.4.1 (signature lists); UEFI PI specificatio
 volume); EDK II, ``MdeModulePkg/Include/Guid/VariableFormat.h`` (store of variables with their authentication).
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import uuid

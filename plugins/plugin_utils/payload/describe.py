@@ -4,8 +4,6 @@
 A function that cannot be described is refused with the reason; nothing is guessed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 

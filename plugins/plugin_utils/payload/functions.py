@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The reader of functions.yml: which symbols may stand for a function, on which kernels and with which arguments."""
 
-from __future__ import annotations
-
 import re
 from typing import TypeGuard
 

@@ -4,8 +4,6 @@
 Needs nothing but Python itself. Paths in, problems out.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

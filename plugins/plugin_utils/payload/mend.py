@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The groups of a data file with malformed lines: each such line is a mistake, and the rest is read all the same."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 

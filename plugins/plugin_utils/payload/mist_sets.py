@@ -5,8 +5,6 @@ A set is fed with the groups of the data file as they stand there. Each group ha
 function on the kernel: ``symbol.name``, and the pairs ``symbol.arg.type`` and ``symbol.arg.name`` of all its arguments.
 """
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -4,8 +4,6 @@
 The readers of data files and of functions.yml make these, rendering takes them. Needs nothing but Python itself.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

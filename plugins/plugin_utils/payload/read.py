@@ -5,8 +5,6 @@ What all kinds of payloads have in common is checked here, the rest by the kind 
 Python itself.
 """
 
-from __future__ import annotations
-
 import codecs
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@
 Templates only arrange: what they arrange is decided in replacement.py and by the payload's kind.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from typing import Any

@@ -4,8 +4,6 @@
 Needs nothing but Python itself.
 """
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

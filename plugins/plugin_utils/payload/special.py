@@ -4,8 +4,6 @@
 Needs nothing but Python itself.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import tomllib

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Data files that are to be loaded together: all are read, and no two may claim one module or one function."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 

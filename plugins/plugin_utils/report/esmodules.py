@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ES modules joined to one script: a page that is one file, opened from a disk, cannot import."""
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -5,8 +5,6 @@ A system is a testsuite; its testcases are the steps and, last, the verdict.  Wh
 what kept it from being judged is an error, what was not tried is skipped.
 """
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 

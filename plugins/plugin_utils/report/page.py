@@ -5,8 +5,6 @@ The template is html/report.html.j2. Every text in it is made harmless and escap
 page's policy lets no script run but the page's own.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results that were kept as JSON, in the forms that schemas/ publishes."""
 
-from __future__ import annotations
-
 import json
 import os
 from typing import Any

@@ -5,8 +5,6 @@ Texts of hosts are made harmless where they are shown, by ``foreign.plain``: no 
 no text, no endless lines.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """results.json -> what people read: a table for the terminal, Markdown, and the files of a run directory."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -6,8 +6,6 @@ Where the records do not fit to it, the page says so. The template is html/timel
 page html/timeline/main.js; the form of the records in it is that of ``timeline_data``.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import os

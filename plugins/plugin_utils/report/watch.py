@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The results of a watch -> collection.json, and a table for the terminal."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -14,8 +14,6 @@ its monotonic clock, so the difference of two clocks is exact.  Otherwise marks 
 before and after a reading of the clock of day: the difference is between the two, and narrowest of some tries.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -5,8 +5,6 @@ An event's ``format`` file describes its fields (``field:`` lines) and its text 
 regular expression.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

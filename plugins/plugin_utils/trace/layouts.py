@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Format files of events -> where the fields of a binary record are."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

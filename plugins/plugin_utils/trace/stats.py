@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Statistics of the ring buffer (``per_cpu/cpuN/stats``) -> counts."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -8,8 +8,6 @@ Only a line feed ends a line, and not every one does: the name of a thread and a
 any byte but 0.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping

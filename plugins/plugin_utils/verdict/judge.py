@@ -5,8 +5,6 @@ Absence is never OK: whatever evidence is missing, damaged or unreadable makes t
 something else already shows a failure.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import NamedTuple

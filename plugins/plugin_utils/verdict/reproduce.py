@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command that repeats a run on one host, without secrets."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -4,8 +4,6 @@
 ``KIND`` lists its steps and the checks of its evidence: a new check is a file in ``checks/`` and a line here.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any

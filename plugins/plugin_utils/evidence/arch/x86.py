@@ -5,8 +5,6 @@ Opcodes are those of the processor manuals; numbers of relocations those of the 
 supplements.
 """
 
-from __future__ import annotations
-
 import re
 
 MACHINES = ("EM_X86_64", "EM_386")

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The images of the cache: each is made once, and is there whole or not at all."""
 
-from __future__ import annotations
-
 import glob
 import json
 import os

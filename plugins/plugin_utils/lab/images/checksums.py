@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checksums that a vendor gives of its images, in a list that may be signed."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pathlib

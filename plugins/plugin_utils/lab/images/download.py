@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files from servers: small ones, and images, whose download continues where an earlier attempt ended."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import http.client

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Root trees of guests: the programs that make one, and the kernel and the disk that are made of it."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

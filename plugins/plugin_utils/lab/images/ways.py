@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of the ways to make an image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

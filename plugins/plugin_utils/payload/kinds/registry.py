@@ -4,8 +4,6 @@
 The templates are in kernel/templates/KIND/. Needs nothing but Python itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 

@@ -5,8 +5,6 @@ The first half checks what a data file says of it, the second half makes what th
 are given. Needs nothing but Python itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace

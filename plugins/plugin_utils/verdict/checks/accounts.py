@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The records of a watch (``raw/``, ``stats.txt``, ``calls.json``): do the counts add up?  Writes their table."""
 
-from __future__ import annotations
-
 import os
 
 from ...base.errors import ForeignError, about

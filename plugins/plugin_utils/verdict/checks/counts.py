@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Counts of a verify: those of the ring buffer (``stats.txt``) and the payloads' own (``calls.json``)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

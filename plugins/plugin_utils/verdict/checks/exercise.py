@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the exercise printed: did it do all that is expected of it?"""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...base.foreign import plain

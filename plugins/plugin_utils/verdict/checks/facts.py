@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``facts.json``: what was tested?"""
 
-from __future__ import annotations
-
 from ..case import Case
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``guest.json``: what the control node saw of a guest of the lab when the run was over."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...base.errors import ForeignError

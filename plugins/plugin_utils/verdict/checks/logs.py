@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's log (``dmesg.txt``) and the console: did the kernel complain, or die, during the run?"""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import deque

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Call sites (``sites.txt``): was each call that the relocations of a target name led to its replacement?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stream of a watch (``stream.json``, ``raw/*.sums``): has all come, and is it still what came?"""
 
-from __future__ import annotations
-
 from ...base import sums
 from ...base.errors import about
 from ...base.foreign import plain

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The trace of a verify (``trace.txt``): is every record there, and do the records show what is expected?"""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's own memory events (``witness.txt``): do they count as many calls as the payloads recorded?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
