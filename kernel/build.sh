@@ -35,8 +35,7 @@ processors() {
 	echo "${n:-1}"
 }
 
-# A tree for 32-bit x86 may be used on a 64-bit kernel, where kbuild would
-# take the architecture from uname.
+# A tree for 32-bit x86 may be used on a 64-bit kernel, where kbuild would take the architecture from uname.
 architecture() {
 	if grep -qs '^CONFIG_X86_32=y' "$tree/.config" \
 		"$tree/include/config/auto.conf"; then
@@ -44,8 +43,7 @@ architecture() {
 	fi
 }
 
-# The gcc of the version that made the kernel, where the usual one is of
-# another version and that one is beside it.
+# The gcc of the version that made the kernel, where the usual one is of another version and that one is beside it.
 kernel_compiler() {
 	version=$(sed -n 's/^CONFIG_GCC_VERSION=\([0-9]*\)[0-9]\{4\}$/\1/p' \
 		"$tree/include/config/auto.conf" 2>/dev/null)

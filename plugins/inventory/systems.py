@@ -27,8 +27,7 @@ options:
     choices: [kedr.lab.systems]
   shipped:
     description:
-      - Take the collection's own rows too. A row of this file takes the place of a shipped one that has
-        the same name.
+      - Take the collection's own rows too. A row of this file takes the place of a shipped one that has the same name.
     type: bool
     default: false
   systems:
@@ -84,9 +83,8 @@ options:
       ssh:
         description:
           - V(legacy) for a host of 2009 to 2012, which knows key exchange with SHA-1, host keys of the kinds ssh-rsa
-            and ssh-dss, and ciphers in CBC mode only. Its C(ansible_ssh_common_args) get what the control node's
-            C(ssh) still has of it, or the client that C(ansible_ssh_executable) in C(remote) names. No other host's
-            do.
+            and ssh-dss, and ciphers in CBC mode only. Its C(ansible_ssh_common_args) get what the control node's C(ssh)
+            still has of it, or the client that C(ansible_ssh_executable) in C(remote) names. No other host's do.
         type: str
         choices: [legacy]
       checked:

@@ -25,14 +25,12 @@ options:
     default: started
   lab_dir:
     description:
-      - Directory of the lab. It gets C(inventory.yml), C(known_hosts), C(ssh_key) and a directory for
-        each guest.
+      - Directory of the lab. It gets C(inventory.yml), C(known_hosts), C(ssh_key) and a directory for each guest.
     type: str
     required: true
   guests:
     description:
-      - The guests. With O(state=stopped) only the names count, and an empty list means all of the lab
-        directory.
+      - The guests. With O(state=stopped) only the names count, and an empty list means all of the lab directory.
     type: list
     elements: dict
     default: []

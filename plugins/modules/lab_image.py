@@ -8,9 +8,8 @@ short_description: Build or download the images of embedded test guests
 version_added: 0.1.0
 description:
   - Makes sure that the cache of the control node holds an image for each description.
-  - An image is the root tree of a Debian suite with the distribution's own kernel, its headers, a
-    compiler and an SSH server, made by C(mmdebstrap), and an C(ext4) disk made of that tree. Neither
-    Python nor a secret is in it.
+  - An image is the root tree of a Debian suite with the distribution's own kernel, its headers, a compiler and an SSH
+    server, made by C(mmdebstrap), and an C(ext4) disk made of that tree. Neither Python nor a secret is in it.
   - The tree is kept, so that kernel modules can be built in it natively.
   - With O(images[].cloud) it is a vendor's disk image instead. It is downloaded once; an interrupted download is gone
     on with, and nothing becomes an image before its checksum was found right.
@@ -34,9 +33,8 @@ options:
         default: amd64
       kernel:
         description:
-          - Kernel package, such as C(linux-image-cloud-amd64); C(linux-image-amd64) or C(linux-
-            image-686-pae) when empty. The headers package is the one with C(linux-headers-) in place of
-            C(linux-image-).
+          - Kernel package, such as C(linux-image-cloud-amd64); C(linux-image-amd64) or C(linux-image-686-pae) when
+            empty. The headers package is the one with C(linux-headers-) in place of C(linux-image-).
           - A package from a pocket is written C(linux-image-amd64/bookworm-backports).
         type: str
         default: ''
@@ -110,8 +108,7 @@ options:
             default: bios
   cache_dir:
     description:
-      - Directory of the images. When empty, E(KEDR_CACHE), else C(kedr-lab) in E(XDG_CACHE_HOME) or in
-        C(~/.cache).
+      - Directory of the images. When empty, E(KEDR_CACHE), else C(kedr-lab) in E(XDG_CACHE_HOME) or in C(~/.cache).
     type: str
     default: ''
   mirror:

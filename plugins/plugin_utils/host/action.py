@@ -103,10 +103,9 @@ class ControlAction(ActionBase):
 class HostAction(ActionBase):
     """An action of the group kedr.lab.host.
 
-    A subclass sets ``default_step`` and implements ``perform``, which returns the result and may
-    raise StepError. ``changes_host`` actions refuse hosts that are not marked as test hosts.
-    ``usual_deadline`` is how many seconds one round trip may take when the task does not say it, ``biggest_answer``
-    how many bytes the host may answer.
+    A subclass sets ``default_step`` and implements ``perform``, which returns the result and may raise StepError.
+    ``changes_host`` actions refuse hosts that are not marked as test hosts. ``usual_deadline`` is how many seconds one
+    round trip may take when the task does not say it, ``biggest_answer`` how many bytes the host may answer.
     """
 
     TRANSFERS_FILES = False

@@ -2,9 +2,8 @@
 """Who holds a test host: the text of a hold, and whether the run behind it still lives.
 
 A hold is words ``NAME=VALUE``: ``run`` ``by`` ``as`` (the host's name in the inventory of that run) ``pid`` ``start``
-(of the process that runs the playbook, start in ticks since the control node's boot) ``node`` (which control node:
-its boot and its namespace of processes), then ``since`` (seconds since 1970) ``boot`` ``up`` (boot and uptime of the
-host).
+(of the process that runs the playbook, start in ticks since the control node's boot) ``node`` (which control node: its
+boot and its namespace of processes), then ``since`` (seconds since 1970) ``boot`` ``up`` (boot and uptime of the host).
 """
 
 import getpass

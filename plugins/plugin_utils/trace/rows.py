@@ -293,8 +293,7 @@ def text_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of records that ``text`` has read, in their order, ``TEXT_ROWS`` at a time.
 
-    The text has what the kernel prints: microseconds (nanoseconds end in 000), and no value of a pointer that
-    it hides.
+    The text has what the kernel prints: microseconds (nanoseconds end in 000), and no value of a pointer that it hides.
     """
     pointers = {
         (form.system, name)

@@ -95,10 +95,9 @@ def _is_mirror(text: str) -> bool:
 class DebianSpec(ImageSpec):
     """One root tree and the disk made of it. ``mirror``, where packages come from, is not part of the key.
 
-    Without ``security`` the suite is taken as released, without its security updates. ``kernel_tree`` is a
-    directory of ``kernels`` in the cache whose name stands for its content, with ``boot``, ``usr/lib/modules`` and
-    ``usr/src`` of a kernel that is in no package; its content is copied into the tree, and no kernel package is
-    installed.
+    Without ``security`` the suite is taken as released, without its security updates. ``kernel_tree`` is a directory of
+    ``kernels`` in the cache whose name stands for its content, with ``boot``, ``usr/lib/modules`` and ``usr/src`` of a
+    kernel that is in no package; its content is copied into the tree, and no kernel package is installed.
     """
 
     suite: str = "trixie"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
-# First program of an embedded guest, run by busybox from the initramfs:
-# load the drivers of the disk and the network, mount the disk, put this
-# guest's own files (keys, name, address) onto it, hand over to kedr-init.
+# First program of an embedded guest, run by busybox from the initramfs: load the drivers of the disk and the network,
+# mount the disk, put this guest's own files (keys, name, address) onto it, hand over to kedr-init.
 bb=/bin/busybox
 
 die() {
