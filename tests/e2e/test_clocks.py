@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 from guests import Lab
+from moments import moment
 
 PROGRAM = """
 mount_tracing
@@ -70,7 +71,7 @@ def test_a_clock_of_day_that_is_set_in_between_is_seen_at_once(lab: Lab) -> None
     assert abs(marks.offset_ns - during.offset_ns) <= marks.uncertainty_ns + during.uncertainty_ns
     assert 100 * 10**9 <= during.offset_ns - after.offset_ns < back
     known = clocks.parse(clocks.dump([before._asdict(), during._asdict(), after._asdict()]))
-    between = known.moment((before.trace_ns + during.trace_ns) // 2)
+    between = moment(known, (before.trace_ns + during.trace_ns) // 2)
     assert between is not None and between.bound_ns is not None
     for offset in (before.offset_ns, during.offset_ns):
         assert abs((before.trace_ns + during.trace_ns) // 2 + offset - between.realtime_ns) <= between.bound_ns

@@ -23,6 +23,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.stats import parse_stats
 from guests import ROOT, Lab, loaded_modules, playbook, start_lab, stop_lab
+from moments import moment
 
 LIMIT = 300
 """Seconds that anything may take before the test is given up."""
@@ -224,4 +225,4 @@ def test_every_record_of_a_stream_lies_between_readings_of_the_clocks(
     known = clocks.parse((collect.host("streamed") / "clocks.jsonl").read_text())
     assert known.name == "boot" and {pair.when for pair in known.pairs} == {"begin", "during", "end"}
     assert {row["bound_ns"] is None for row in found} == {False}
-    assert [row["realtime_ns"] for row in found] == sorted(known.moment(row["time_ns"]).realtime_ns for row in found)
+    assert [row["realtime_ns"] for row in found] == sorted(moment(known, row["time_ns"]).realtime_ns for row in found)

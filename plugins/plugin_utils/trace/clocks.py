@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trace clocks and the clock of day: pairs of readings, what lies between them, and which record came first.
+"""Trace clocks and the clock of day: pairs of readings, and what lies between them.
 
 ``clocks.jsonl`` of a host has one JSON object on each line:
 
@@ -17,7 +17,6 @@ before and after a reading of the clock of day: the difference is between the tw
 import json
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,16 +57,6 @@ class ClockPair(NamedTuple):
     def offset_ns(self) -> int:
         """What is added to the trace clock to get the clock of day."""
         return self.realtime_ns - self.trace_ns
-
-
-class Moment(NamedTuple):
-    """A record on the clock of day of its own host; ``bound_ns`` None: how far it is off is not known."""
-
-    realtime_ns: int
-    bound_ns: int | None
-
-
-# -- what a host says --------------------------------------------------------------------------------
 
 
 def take(lines: Iterable[str]) -> list[dict[str, Any]]:
@@ -153,9 +142,6 @@ def _chrony(text: str) -> dict[str, Any] | None:
     }
 
 
-# -- what a file says --------------------------------------------------------------------------------
-
-
 class Segment(NamedTuple):
     """Between two pairs the offset goes from ``offset_ns`` by ``change_ns`` within ``span_ns`` of the trace clock.
 
@@ -168,18 +154,6 @@ class Segment(NamedTuple):
     change_ns: int
     first_ns: int | None
     last_ns: int | None
-
-    def at(self, trace_ns: int) -> Moment:
-        """A reading of the trace clock in this segment.
-
-        The bound reaches to every value that the offset may have had if it went from one pair to the other in
-        one direction, steadily or at once.
-        """
-        moved = self.change_ns * (trace_ns - self.from_ns) // self.span_ns
-        realtime = trace_ns + self.offset_ns + moved
-        if self.first_ns is None or self.last_ns is None:
-            return Moment(realtime, None)
-        return Moment(realtime, max(abs(moved) + self.first_ns, abs(self.change_ns - moved) + self.last_ns))
 
 
 START = -(1 << 62)
@@ -211,23 +185,6 @@ class Clock:
             )
         return [*found, Segment(last.trace_ns + 1, 1, last.offset_ns, 0, None, None)]
 
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [segment.from_ns for segment in self.segments]
-
-    def moment(self, trace_ns: int) -> Moment | None:
-        """When a record was, by the host's clock of day; None without a pair.
-
-        Outside the pairs the nearest one is used, and no bound is claimed.
-        """
-        if not self.pairs:
-            return None
-        return self.segments[bisect_right(self._starts, trace_ns) - 1].at(trace_ns)
-
-    def total(self, moment: Moment) -> int | None:
-        """The bound against true time, in nanoseconds; None: unknown."""
-        return None if moment.bound_ns is None or self.error_ns is None else moment.bound_ns + self.error_ns
-
     def summary(self) -> dict[str, Any] | None:
         """What a report shows; None without a pair."""
         if not self.pairs:
@@ -242,25 +199,6 @@ class Clock:
             "bound_ns": max(bounds) if bounds else None,
             "error_ns": self.error_ns,
         }
-
-
-def order(one: Clock, one_ns: int, two: Clock, two_ns: int) -> str:
-    """Which of two records came first, by readings of their trace clocks: ``before``, ``after`` or ``unknown``.
-
-    Clocks of one start of one kernel are compared directly; others only beyond the bounds of both.
-    """
-    if one.boot_id and one.boot_id == two.boot_id and one.name == two.name and one.name in SHARED:
-        return "before" if one_ns < two_ns else "after" if one_ns > two_ns else "unknown"
-    first, second = one.moment(one_ns), two.moment(two_ns)
-    if first is None or second is None:
-        return "unknown"
-    bounds = one.total(first), two.total(second)
-    if bounds[0] is None or bounds[1] is None:
-        return "unknown"
-    gap = second.realtime_ns - first.realtime_ns
-    if abs(gap) <= bounds[0] + bounds[1]:
-        return "unknown"
-    return "before" if gap > 0 else "after"
 
 
 def parse(text: str) -> Clock:

@@ -32,6 +32,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.export.formats import FOR
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, collected, dataset, pages
 from hypothesis import given
 from hypothesis import strategies as st
+from moments import moment, order
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2
 
 from ..host_dir import seal
@@ -386,11 +387,11 @@ def test_records_of_two_hosts_stand_in_the_order_of_the_clock_of_day(tmp_path: P
     assert [row["realtime_ns"] for row in rows] == sorted(row["realtime_ns"] for row in rows)
     known = {name: clocks.parse((path / "clocks.jsonl").read_text()) for name, path in hosts.items()}
     for row in rows:
-        assert known[row["host"]].moment(row["time_ns"]) == (row["realtime_ns"], row["bound_ns"])
+        assert moment(known[row["host"]], row["time_ns"]) == (row["realtime_ns"], row["bound_ns"])
         assert row["error_ns"] == ERROR_NS
     for place, row in list(enumerate(rows))[::20]:
         before = [
-            clocks.order(known[one["host"]], one["time_ns"], known[row["host"]], row["time_ns"])
+            order(known[one["host"]], one["time_ns"], known[row["host"]], row["time_ns"])
             for one in rows[:place]
             if one["host"] != row["host"]
         ]

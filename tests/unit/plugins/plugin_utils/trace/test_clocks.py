@@ -14,6 +14,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell as host
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 from hypothesis import given
 from hypothesis import strategies as st
+from moments import moment, order
 
 BOOT_ID = "7673e382-488d-4354-a96e-4e91ae62a48e"
 CHRONY = "C0000201,192.0.2.1,3,1795435424.5,-0.000012,0.00001,0.00002,-1.2,0.001,0.05,0.001500,0.000250,64.2,{}"
@@ -174,21 +175,21 @@ def test_any_offset_on_the_way_from_one_pair_to_the_next_is_within_the_bound(
     """The truth at both ends is anywhere in the pair's uncertainty, and moves in one direction in between."""
     found = clock((begin, offset, first), (begin + span, offset + change, second))
     at = begin + int(span * place)
-    moment = found.moment(at)
-    assert moment is not None and moment.bound_ns is not None
+    reading = moment(found, at)
+    assert reading is not None and reading.bound_ns is not None
     true_begin, true_end = offset + int(first * off1), offset + change + int(second * off2)
     truth = at + true_begin + int((true_end - true_begin) * done)
-    assert abs(truth - moment.realtime_ns) <= moment.bound_ns + 1  # rounding of the truth made here
+    assert abs(truth - reading.realtime_ns) <= reading.bound_ns + 1  # rounding of the truth made here
 
 
 def test_before_the_first_pair_and_after_the_last_no_bound_is_claimed() -> None:
     found = clock((100, 1000, 5), (200, 1000, 5))
-    assert found.moment(99) == (1099, None)
-    assert found.moment(100) == (1100, 5)
-    assert found.moment(200) == (1200, 5)
-    assert found.moment(201) == (1201, None)
-    assert clock((100, 1000, 5)).moment(100) == (1100, None)
-    assert clock().moment(100) is None
+    assert moment(found, 99) == (1099, None)
+    assert moment(found, 100) == (1100, 5)
+    assert moment(found, 200) == (1200, 5)
+    assert moment(found, 201) == (1201, None)
+    assert moment(clock((100, 1000, 5)), 100) == (1100, None)
+    assert moment(clock(), 100) is None
 
 
 def test_the_summary_has_the_widest_bound() -> None:
@@ -203,26 +204,26 @@ def test_the_summary_has_the_widest_bound() -> None:
 def test_order_between_hosts_needs_a_gap_beyond_both_bounds() -> None:
     one = clock((0, 10**6, 10), (1000, 10**6, 10), error_ns=100)
     two = clock((0, 10**6, 20), (1000, 10**6, 20), error_ns=70)
-    assert clocks.order(one, 300, two, 501) == "before"
-    assert clocks.order(two, 501, one, 300) == "after"
-    assert clocks.order(one, 300, two, 500) == "unknown"
+    assert order(one, 300, two, 501) == "before"
+    assert order(two, 501, one, 300) == "after"
+    assert order(one, 300, two, 500) == "unknown"
 
 
 def test_without_a_figure_of_the_error_no_order_between_hosts_is_claimed() -> None:
     one = clock((0, 0, 1), (10**12, 0, 1), error_ns=None)
     two = clock((0, 0, 1), (10**12, 0, 1), error_ns=0)
-    assert clocks.order(one, 0, two, 10**12) == "unknown"
-    assert clocks.order(two, 0, two, 10**12) == "before"
-    assert clocks.order(clock(), 0, two, 10**12) == "unknown"
+    assert order(one, 0, two, 10**12) == "unknown"
+    assert order(two, 0, two, 10**12) == "before"
+    assert order(clock(), 0, two, 10**12) == "unknown"
 
 
 def test_one_kernel_has_one_clock() -> None:
     one, two = clock(boot_id=BOOT_ID, error_ns=None), clock(boot_id=BOOT_ID, error_ns=None)
-    assert clocks.order(one, 5, two, 6) == "before"
-    assert clocks.order(one, 6, two, 5) == "after"
-    assert clocks.order(one, 5, two, 5) == "unknown"
+    assert order(one, 5, two, 6) == "before"
+    assert order(one, 6, two, 5) == "after"
+    assert order(one, 5, two, 5) == "unknown"
     local = clock(name="local", boot_id=BOOT_ID)
-    assert clocks.order(local, 5, local, 6) == "unknown"
+    assert order(local, 5, local, 6) == "unknown"
 
 
 pair_lists = st.lists(
@@ -245,10 +246,10 @@ def test_a_claimed_order_is_true_and_the_other_way_round_the_opposite(
         for pairs, error in ((ones, error1), (twos, error2))
     ]
     one, two = (clocks.parse(part) for part in text)
-    claimed = clocks.order(one, at1, two, at2)
+    claimed = order(one, at1, two, at2)
     opposite = {"before": "after", "after": "before", "unknown": "unknown"}
-    assert clocks.order(two, at2, one, at1) == opposite[claimed]
-    first, second = one.moment(at1), two.moment(at2)
+    assert order(two, at2, one, at1) == opposite[claimed]
+    first, second = moment(one, at1), moment(two, at2)
     assert first is not None and second is not None
     if claimed == "before":
         assert first.bound_ns is not None and second.bound_ns is not None
