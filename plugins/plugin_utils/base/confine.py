@@ -131,9 +131,6 @@ def _reason(status: int, said: io.FileIO, limits: Limits) -> str:
     return text or (f"reading it ended with status {status}" if status else "")
 
 
-# -- in the child
-
-
 def _child(work: Callable[[], Iterable[bytes]], limits: Limits, answering: int, saying: int) -> NoReturn:
     status = 2
     try:

@@ -3,7 +3,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 KINDS = ("call", "jmp", "jcc")
 """Direct branches that are sites: CALL, JMP and conditional jump."""
@@ -26,19 +26,6 @@ class Place(NamedTuple):
     offset: int
 
 
-class Placed(Protocol):
-    """Anything that has a symbol, a kind and an area."""
-
-    @property
-    def symbol(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def area(self) -> str: ...
-
-
-def by_key(places: Iterable[Placed]) -> dict[Key, int]:
-    """Count places by symbol, kind and area."""
-    return dict(Counter(Key(place.symbol, place.kind, place.area) for place in places))
+def by_key(places: Iterable[tuple[Any, ...]]) -> dict[Key, int]:
+    """Count places, which begin with symbol, kind and area, by these."""
+    return dict(Counter(Key(*place[:3]) for place in places))

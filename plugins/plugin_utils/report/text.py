@@ -86,9 +86,6 @@ def dump(value: object) -> str:
     return json.dumps(value, indent=1) + "\n"
 
 
-# -- the terminal ------------------------------------------------------------------------------------
-
-
 def terminal(table: Sequence[Line]) -> str:
     """The table, below it what decided the hosts that are not OK; an only host tells its evidence in any case."""
     shown = table_of(HEADINGS, [cells(line) for line in table], [name in _RIGHT for name in HEADINGS])
@@ -128,9 +125,6 @@ def _details(result: Result) -> list[str]:
     if result["verdict"] != "OK":
         shown.append(f"  again: {clean(result['reproduce'], 1000)}")
     return shown
-
-
-# -- Markdown ----------------------------------------------------------------------------------------
 
 
 def markdown(table: Sequence[Line]) -> str:

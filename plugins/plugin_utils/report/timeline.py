@@ -103,9 +103,6 @@ def after_judging(run: str) -> tuple[str, str]:
     return "", plain(trouble, 2000)
 
 
-# -- hosts -------------------------------------------------------------------------------------------
-
-
 def _unnamed(entries: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> Iterator[dict[str, Any]]:
     """Entries for hosts of which there are records only: nobody judged them."""
     for name in sorted(set(data.first_ns) - {entry["host"] for entry in entries}):
@@ -223,9 +220,6 @@ def _align(hosts: Sequence[dict[str, Any]]) -> int | None:
     return min(starts)
 
 
-# -- what the page cannot show -----------------------------------------------------------------------
-
-
 def _gaps(hosts: Sequence[Mapping[str, Any]], data: timeline_data.Data) -> Iterator[str]:
     """A sentence for each thing that the page does not show or cannot vouch for; none when it shows everything."""
     if not hosts:
@@ -261,9 +255,6 @@ def _named(names: Iterable[str]) -> str:
     found = list(names)
     rest = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
     return ", ".join(found[:MAX_NAMED]) + rest
-
-
-# -- what the program of the page reads --------------------------------------------------------------
 
 
 def _head(

@@ -79,9 +79,6 @@ def schema() -> pa.Schema:
     )
 
 
-# -- binary records ----------------------------------------------------------------------------------
-
-
 class _Group(NamedTuple):
     """The records of one event: ``rows`` are their places in the table, ``at`` and ``end`` in the bytes."""
 
@@ -283,9 +280,6 @@ def _strings(data: np.ndarray, nuls: np.ndarray, group: _Group, column: Column) 
         texts = [raw[a:b].decode("utf-8", "replace") for a, b in pairwise(edges)]
         return pa.array(texts, pa.string())
     return pa.StringArray.from_buffers(len(start), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(flat))
-
-
-# -- printed records ---------------------------------------------------------------------------------
 
 
 def text_batches(

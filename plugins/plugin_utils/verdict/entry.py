@@ -30,9 +30,6 @@ def _tested(case: Case) -> dict[str, str]:
     }
 
 
-# -- results.json ------------------------------------------------------------------------------------
-
-
 def of_verify(case: Case, decision: Decision, reproduce: str) -> dict[str, Any]:
     """Return the entry of a host of a verify; ``reproduce`` is the command that repeats it."""
     steps = _steps(case)
@@ -89,9 +86,6 @@ def _finished(case: Case) -> str:
     """When the last step ended: ``2026-01-31T23:59:59Z``; nothing where no step was recorded."""
     ends = [number(step.get("seconds")) + number(step.get("started"), _YEAR_9999) for step in case.steps]
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(ends))) if ends else ""
-
-
-# -- collection.json ---------------------------------------------------------------------------------
 
 
 def of_watch(case: Case, decision: Decision) -> dict[str, Any]:

@@ -15,8 +15,6 @@ function choose(link, focus) {
   if (focus) link.focus();
 }
 
-// -- details -----------------------------------------------------------------------------------------
-
 function open(target) {
   const dialog = target && target.closest("dialog");
   if (!dialog || dialog.open) return;
@@ -51,8 +49,6 @@ document.getElementById("matrix").addEventListener("click", (event) => {
   choose(link, true);
   open(document.getElementById(link.hash.slice(1)));
 });
-
-// -- moving ------------------------------------------------------------------------------------------
 
 // The link in the cell below or above, or in the cell nearest to it that has one.
 function beside(row, cell) {
@@ -109,8 +105,6 @@ document.addEventListener("keydown", (event) => {
     nextBad();
   }
 });
-
-// -- finding -----------------------------------------------------------------------------------------
 
 function filter() {
   const words = find.value.toLowerCase().split(/\s+/);

@@ -59,8 +59,6 @@ export function layLanes() {
   });
 }
 
-// -- moving ------------------------------------------------------------------------------------------
-
 let waiting = false;
 
 export function redraw() {
