@@ -15,8 +15,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import print
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import build, build_root, shell
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import facts as host_facts
 from ansible_collections.kedr.lab.plugins.plugin_utils.host import modules as host_modules
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, Refused, StepError
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.marks import marked
+from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, Refused, StepError, marked
 
 
 class ActionModule(HostAction):

@@ -164,9 +164,9 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path: pathlib.Path) -
 def trace_rows(place: pathlib.Path, question: str) -> list[list[str]]:
     """What kedr trace answers as CSV, about records that are of no matter."""
     code = (
-        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils.ask import output, query\n"
+        "import sys\nfrom ansible_collections.kedr.lab.plugins.plugin_utils.ask import query\n"
         "import duckdb\nanswer = query.ask(duckdb.connect(), sys.argv[1])\n"
-        "output.show(answer, 'csv', sys.stdout)\n"
+        "query.show(answer, 'csv', sys.stdout)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, question], capture_output=True, check=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")})  # fmt: skip

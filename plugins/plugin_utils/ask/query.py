@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to the table of records, asked of DuckDB.
+"""Questions to the table of records, asked of DuckDB, and their answers printed.
 
 The table is a directory of ``run=…/system=…/HOST.parquet`` (``dataset``); any number of directories, runs and
 hosts make one table.
@@ -7,11 +7,15 @@ hosts make one table.
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from ..base.errors import InputError
+from ..base.foreign import plain, spreadsheet
 from ..base.near import did_you_mean, near
+from ..base.table import table
 from ..trace import dataset, rows
 from . import questions
 
@@ -21,6 +25,9 @@ try:
     DUCKDB_ERROR = ""
 except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
     DUCKDB_ERROR = str(import_error)
+
+WIDEST = 60
+"""Characters of a cell in a printed table; the rest is cut off."""
 
 
 class Table(NamedTuple):
@@ -95,3 +102,38 @@ def _near(name: str, known: Sequence[str]) -> str:
     short = {one.removeprefix("called_"): one for one in known}
     found = [short[one] for one in near(name.removeprefix("called_"), short, 3, 0.5)]
     return did_you_mean(*found) or f"; there are: {', '.join(known[:20])}{', …' if len(known) > 20 else ''}"
+
+
+def show(answer: Table, form: str, out: TextIO) -> None:
+    """Print an answer as a table, as CSV or as JSON."""
+    if form == "json":
+        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        out.write(json.dumps(rows, indent=1, default=str) + "\n")
+    elif form == "csv":
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([spreadsheet(plain(name)) for name in answer.columns])
+        writer.writerows([spreadsheet(_cell(value)) for value in row] for row in answer.rows)
+    else:
+        _table(answer, out)
+
+
+def _table(answer: Table, out: TextIO) -> None:
+    cells = [[_cell(value) for value in row] for row in answer.rows]
+    cells = [[text if len(text) <= WIDEST else text[: WIDEST - 1] + "…" for text in row] for row in cells]
+    right = [
+        any(isinstance(row[index], (int, float)) and not isinstance(row[index], bool) for row in answer.rows)
+        for index in range(len(answer.columns))
+    ]
+    for line in table([plain(name) for name in answer.columns], cells, right):
+        out.write(line + "\n")
+    out.write(f"({len(cells)} row{'' if len(cells) == 1 else 's'})\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{plain(key)}={plain(one)}" for key, one in value.items())
+    return plain(value)

@@ -16,8 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..ask import pairs, questions
-from ..ask.output import show
-from ..ask.query import Table, ask, check_libraries, connect, known_argument, known_event
+from ..ask.query import Table, ask, check_libraries, connect, known_argument, known_event, show
 from ..base import sums
 from ..base.errors import ForeignError, InputError
 from ..base.files import whole_file

@@ -18,7 +18,6 @@ from ..base.errors import ForeignError, InputError, KedrError, about
 from ..base.foreign import printable
 from . import shell, ssh_alive, ssh_legacy
 from .arguments import argument_spec
-from .marks import marked, refusal
 
 BOOT_ID = re.compile(r"[0-9a-f-]{8,64}\Z")
 BACK = 60.0
@@ -27,6 +26,8 @@ PAUSE = 2.0
 """Seconds between two tries to reach a host."""
 TRY = 30.0
 """Seconds that one such try, or giving up a connection, may take."""
+UNMARKED = "not marked as a test host: set kedr_test_host: true in the inventory"
+TEXT_MARK = "not marked as a test host: kedr_test_host is text; write it as a boolean (YAML: true, INI: True)"
 
 
 class StepError(KedrError):
@@ -50,6 +51,16 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """The host was unreachable earlier in this run; the text says what that means for this step."""
+
+
+def marked(value: Any) -> bool:
+    """Return whether the inventory's `kedr_test_host` marks a test host: only a real true does."""
+    return value is True
+
+
+def refusal(value: Any) -> str:
+    """Return why a host whose `kedr_test_host` is `value` is refused, and what to do about it."""
+    return TEXT_MARK if isinstance(value, str) and value.strip() else UNMARKED
 
 
 def foretold(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,12 @@ import stat
 
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import KedrError
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.cpio import Cpio
-from ansible_collections.kedr.lab.plugins.plugin_utils.lab.initramfs import DriverIndex, base_initramfs, read_module
+from ansible_collections.kedr.lab.plugins.plugin_utils.lab.initramfs import (
+    Cpio,
+    DriverIndex,
+    base_initramfs,
+    read_module,
+)
 
 
 def members(data: bytes) -> dict[str, tuple[int, bytes]]:

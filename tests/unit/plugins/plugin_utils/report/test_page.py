@@ -7,8 +7,7 @@ import pathlib
 import re
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.report.esmodules import joined
-from ansible_collections.kedr.lab.plugins.plugin_utils.report.page import FOLDER
+from ansible_collections.kedr.lab.plugins.plugin_utils.report.page import FOLDER, joined
 
 TIMELINE = pathlib.Path(FOLDER) / "timeline"
 
