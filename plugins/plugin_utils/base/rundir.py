@@ -51,10 +51,8 @@ def check_hosts(names: Iterable[str]) -> None:
     """Raise InputError for a host name that cannot name a directory below the run."""
     for name in names:
         if not HOST_NAME.fullmatch(name):
-            raise InputError(
-                f"the host name {name[:100]!r} cannot name a directory: letters, digits, '.', '_' and '-' "
-                "are allowed, a '.' at the beginning is not; rename the host in the inventory"
-            )
+            raise InputError(f"the host name {name[:100]!r} cannot name a directory: letters, digits, '.', '_' and '-' "
+                             "are allowed, a '.' at the beginning is not; rename the host in the inventory")
 
 
 def arguments(command: Iterable[str]) -> Iterator[tuple[str, str | None]]:
@@ -112,10 +110,8 @@ def make_run(runs_dir: str, run_id: str, about: Mapping[str, Any]) -> str:
     ``about`` goes into run.json and has the hosts under ``hosts``.  Raises InputError.
     """
     if not _ID.fullmatch(run_id) or run_id == "latest":
-        raise InputError(
-            f"run_id '{run_id[:100]}' cannot name a run: letters, digits, '.', '_' and '-' are allowed, "
-            "a '.' at the beginning and the word 'latest' are not"
-        )
+        raise InputError(f"run_id '{run_id[:100]}' cannot name a run: letters, digits, '.', '_' and '-' are allowed, "
+                         "a '.' at the beginning and the word 'latest' are not")
     check_hosts(about["hosts"])
     path = os.path.join(runs_dir, run_id)
     try:

@@ -52,11 +52,7 @@ def _question(
     parser.add_argument("directories", metavar="DIR", nargs="+", help="a directory with records")
     if where:
         parser.add_argument(
-            "--where",
-            metavar="COLUMN=PATTERN",
-            action="append",
-            default=[],
-            type=_filter,
+            "--where", metavar="COLUMN=PATTERN", action="append", default=[], type=_filter,
             help=f"only records whose column matches; * and ? are wildcards; columns: {', '.join(questions.FILTERS)}",
         )
     if output:
@@ -203,18 +199,11 @@ def _diff(listed: Any) -> None:
     )
     for side in ("--left", "--right"):
         parser.add_argument(
-            side,
-            metavar="COLUMN=PATTERN",
-            action="append",
-            required=True,
-            type=_filter,
+            side, metavar="COLUMN=PATTERN", action="append", required=True, type=_filter,
             help="as --where; may be repeated",
         )
     parser.add_argument(
-        "--at-least",
-        metavar="SHARE",
-        type=_share,
-        default=0.01,
+        "--at-least", metavar="SHARE", type=_share, default=0.01,
         help="smallest difference that is shown, as a share of the calls; default 0.01, 0 shows everything",
     )
 
@@ -230,10 +219,7 @@ def _sql(listed: Any) -> None:
 
     parser = _question(listed, "sql", "your own query in SQL, on the table calls", do)
     parser.add_argument(
-        "-q",
-        "--question",
-        metavar="SQL",
-        required=True,
+        "-q", "--question", metavar="SQL", required=True,
         help="for example: select host, count(*) from calls group by host",
     )
 

@@ -54,10 +54,8 @@ def _elf_sections(file: BinaryIO) -> dict[str, bytes]:
     try:
         importlib.import_module("elftools.elf.elffile")
     except ImportError:
-        raise ForeignError(
-            "reading kernels and modules needs the Python package pyelftools; install it, "
-            "or give raw BTF as in /sys/kernel/btf"
-        ) from None
+        raise ForeignError("reading kernels and modules needs the Python package pyelftools; install it, "
+                           "or give raw BTF as in /sys/kernel/btf") from None
     return {name: confine.collect(partial(_section, file, name), _BTF_MAX) for name in (".BTF", ".BTF.base")}
 
 

@@ -89,10 +89,8 @@ class GuestSpec:
 def check_name(name: str) -> None:
     """Raise InputError for a name that no guest can have."""
     if not NAME.match(name) or name in _OWN_FILES:
-        raise InputError(
-            f"guest name {name!r} cannot be used: letters, digits, '.', '_' and '-', at most 64, "
-            f"not beginning with '.' or '-', and none of {', '.join(_OWN_FILES)}"
-        )
+        raise InputError(f"guest name {name!r} cannot be used: letters, digits, '.', '_' and '-', at most 64, "
+                         f"not beginning with '.' or '-', and none of {', '.join(_OWN_FILES)}")
 
 
 def load_guests(data: Any, defaults: Mapping[str, Any]) -> list[GuestSpec]:

@@ -170,10 +170,8 @@ class Download:
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(os.path.dirname(self.path)).free
         if needed > free:
-            raise KedrError(
-                f"{self.label}: {needed >> 20} MiB are missing and only {free >> 20} MiB are free at "
-                f"{os.path.dirname(self.path)}; free some or set lab_cache_dir to another disk"
-            )
+            raise KedrError(f"{self.label}: {needed >> 20} MiB are missing and only {free >> 20} MiB are free at "
+                            f"{os.path.dirname(self.path)}; free some or set lab_cache_dir to another disk")
 
     @contextlib.contextmanager
     def _out(self, mode: str) -> Iterator[IO[bytes]]:

@@ -32,10 +32,8 @@ def check_space(cache: str) -> None:
     """Raise KedrError when the cache has no room for a tree and its disk."""
     free = shutil.disk_usage(cache).free // 2**20
     if free < NEEDED_MB:
-        raise KedrError(
-            f"only {free} MB are free at {cache}, an image needs {NEEDED_MB} MB; "
-            "free some space or set lab_cache_dir to another disk"
-        )
+        raise KedrError(f"only {free} MB are free at {cache}, an image needs {NEEDED_MB} MB; "
+                        "free some space or set lab_cache_dir to another disk")
 
 
 class Log:
