@@ -9,16 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.release import __version__ as ansible_version
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import rundir
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import InputError
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
-from ansible_collections.kedr.lab.plugins.plugin_utils.base.rundir import (
-    HIDDEN,
-    ROW_KEYS,
-    is_secret,
-    make_run,
-    new_id,
-    without_secrets,
-)
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.expect import default_expect, load_expect
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import guest_alive
@@ -36,7 +29,7 @@ class ActionModule(ControlAction):
     def perform(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Make the directory; return its path."""
         hosts = [str(name) for name in options["hosts"] or task_vars.get("groups", {}).get("all", [])]
-        run_id = options["run_id"] or new_id(time.time(), os.getppid())
+        run_id = options["run_id"] or rundir.new_id(time.time(), os.getppid())
         runs_dir = self.path(options["runs_dir"])
         strategy = _strategy(self._task)
         if len(task_vars.get("ansible_play_hosts_all", [])) > 1 and strategy in EACH_FOR_ITSELF:
@@ -53,16 +46,17 @@ class ActionModule(ControlAction):
             return {"failed": True, "msg": "\n".join(map(str, mistakes))}
         about = {
             "started": round(time.time(), 3),
-            "command": without_secrets(sys.argv),
+            "command": rundir.without_secrets(sys.argv),
             "directory": os.getcwd(),
             "ansible": ansible_version,
             "hosts": known,
             "parameters": {
-                key: HIDDEN if is_secret(key) else str(value) for key, value in options["parameters"].items()
+                key: rundir.HIDDEN if rundir.is_secret(key) else str(value)
+                for key, value in options["parameters"].items()
             },
         }
         try:
-            path = make_run(runs_dir, run_id, about)
+            path = rundir.make_run(runs_dir, run_id, about)
         except InputError as error:
             return {"failed": True, "msg": str(error)}
         return {"changed": True, "run_id": run_id, "run_dir": path}
@@ -88,7 +82,7 @@ class ActionModule(ControlAction):
             "system": str(variables.get("kedr_system") or ""),
             "target": target,
             "expect": self.path(expect) if expect else default_expect(target),
-            **({"row": {key: str(row.get(key) or "") for key in ROW_KEYS}} if isinstance(row, Mapping) else {}),
+            **({"row": {key: str(row.get(key) or "") for key in rundir.ROW_KEYS}} if isinstance(row, Mapping) else {}),
         }
 
 

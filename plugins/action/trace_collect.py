@@ -10,15 +10,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.base.errors import about
 from ansible_collections.kedr.lab.plugins.plugin_utils.base.foreign import printable
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence import counters
 from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.witness import EVENTS
-from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell
+from ansible_collections.kedr.lab.plugins.plugin_utils.host import shell, tracefs
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import HostAction, StepError
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.facts import module_names, seconds
-from ansible_collections.kedr.lab.plugins.plugin_utils.host.tracefs import (
-    LOG_LIMIT,
-    event_paths,
-    instance_name,
-    log_of_run,
-)
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks
 
 _CLOCKS = """
@@ -44,15 +38,17 @@ class ActionModule(HostAction):
 
     def perform(self) -> dict[str, Any]:
         """Collect everything in one round trip."""
-        instance = instance_name(self.options["instance"])
-        events = event_paths(self.options["events"])
+        instance = tracefs.instance_name(self.options["instance"])
+        events = tracefs.event_paths(self.options["events"])
         if self.check_mode():
             return {"changed": False, "msg": "would turn tracing off and collect the evidence"}
         answer = self.ask(shell.load_script("tracefs", "clocks", "kernel_log", "trace_collect") + _CLOCKS, {
-            "k_instance": instance, "k_events": events, "k_witness": event_paths(EVENTS), "k_bytes": LOG_LIMIT,
+            "k_instance": instance, "k_events": events, "k_witness": tracefs.event_paths(EVENTS),
+            "k_bytes": tracefs.LOG_LIMIT,
             "k_stop": "yes" if self.is_test_host() else "no", "k_text": "yes" if self.options["text"] else "no",
         })
-        log, marker = log_of_run(answer.blobs.get("dmesg", b""), os.path.basename(os.path.dirname(self.host_dir)))
+        run_id = os.path.basename(os.path.dirname(self.host_dir))
+        log, marker = tracefs.log_of_run(answer.blobs.get("dmesg", b""), run_id)
         with about("the counters of calls"):
             counts = counters.parse(answer.text("calls"))
         end = {**self._end(answer, marker), "counters": len(counts)}
@@ -60,8 +56,8 @@ class ActionModule(HostAction):
         self.keep("calls.json", json.dumps(counts, indent=1, sort_keys=True) + "\n")
         self._keep_files(answer, log, end)
         for name in ("trace", "witness", "dmesg"):
-            if len(answer.blobs.get(name, b"")) >= LOG_LIMIT:
-                raise StepError("INFRA", f"the {name} is larger than {LOG_LIMIT >> 20} MiB and was cut: enable "
+            if len(answer.blobs.get(name, b"")) >= tracefs.LOG_LIMIT:
+                raise StepError("INFRA", f"the {name} is larger than {tracefs.LOG_LIMIT >> 20} MiB and was cut: enable "
                                          "fewer events, exercise less, or collect (playbooks/collect.yml)", **end)
         return {"changed": answer.one("stopped") == "yes", **end}
 

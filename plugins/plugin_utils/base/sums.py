@@ -3,8 +3,6 @@
 
 ``raw/NAME.sums`` has a line ``LENGTH SHA256`` for each part of a file in their order: of a file that grows, one for
 each packet; of another, one.  A file of records may still be called ``NAME.part``.
-
-Imports nothing of this collection.
 """
 
 import hashlib

@@ -3,8 +3,6 @@
 
 Ansible quotes a command for each shell that it passes through (become, the login shell).  The place is a text that
 becomes no other text by that, and what is put there instead has no single quotes, which all these quotings use.
-
-Imports nothing of this collection.
 """
 
 import re

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every mistake of payload descriptions that are to be loaded together, for people, editors and programs.
-
-Needs nothing but Python itself. Paths in, problems out.
-"""
+"""Every mistake of payload descriptions that are to be loaded together, for people, editors and programs."""
 
 import json
 import os

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The function that is called in place of another one, in the parts of which templates make it. The same for all kinds.
-
-Needs nothing but Python itself.
-"""
+"""The function that is called in place of another one, in the parts of which templates of all kinds make it."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -4,20 +4,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..base.errors import InputError
-from . import special
+from . import model, special
 from .functions import load_functions
-from .model import (
-    AFTER,
-    Candidate,
-    Function,
-    FunctionDb,
-    Payload,
-    PayloadError,
-    Problem,
-    ResolvedFunction,
-    ResolvedPayload,
-    Unresolved,
-)
+from .model import AFTER, Candidate, FunctionDb, Payload, PayloadError, Problem, ResolvedPayload
 from .together import read_together
 
 
@@ -56,16 +45,16 @@ def resolve(
     """
     exported, enabled = set(exports), set(config)
     problems: list[Problem] = []
-    found: list[ResolvedFunction] = []
-    missing: list[Unresolved] = []
+    found: list[model.ResolvedFunction] = []
+    missing: list[model.Unresolved] = []
     for function in payload.functions:
         candidates = _candidates(function.name, db)
         chosen = next((one for one in candidates if one.symbol in exported and enabled.issuperset(one.config)), None)
         tried = tuple(dict.fromkeys(one.symbol for one in candidates))
         if chosen is not None:
-            found.append(ResolvedFunction(function, chosen))
+            found.append(model.ResolvedFunction(function, chosen))
         elif function.optional:
-            missing.append(Unresolved(function, tried))
+            missing.append(model.Unresolved(function, tried))
         else:
             text = f"function {function.name!r}: kernel {release} exports none of {', '.join(tried)}"
             rule = "add the kernel's name for it to functions.yml or write 'function.optional = yes'"
@@ -102,7 +91,7 @@ def resolve_all(
     return resolved
 
 
-def _faults(one: ResolvedFunction) -> Iterator[str]:
+def _faults(one: model.ResolvedFunction) -> Iterator[str]:
     """Say why a symbol cannot stand for a function: by its arguments, or because it is special."""
     function, arguments, reason = one.function, one.candidate.arguments, special.denied(one.symbol)
     wanted = len(function.arguments) if arguments is None else sum(isinstance(each, int) for each in arguments)
@@ -118,7 +107,7 @@ def _faults(one: ResolvedFunction) -> Iterator[str]:
 def _clashes(payloads: Sequence[ResolvedPayload]) -> list[Problem]:
     """Return the functions that stand for a symbol which an earlier function already stands for."""
     problems: list[Problem] = []
-    owners: dict[str, tuple[str, Function]] = {}
+    owners: dict[str, tuple[str, model.Function]] = {}
     for resolved in payloads:
         path = resolved.payload.path
         for one in resolved.functions:

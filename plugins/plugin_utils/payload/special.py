@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is special about functions of the kernel, by their names: data/special.toml.
-
-Needs nothing but Python itself.
-"""
+"""What is special about functions of the kernel, by their names: data/special.toml."""
 
 import functools
 import re

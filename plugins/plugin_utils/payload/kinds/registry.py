@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of payloads: what a payload does with a call. A kind is a file here and its templates.
-
-The templates are in kernel/templates/KIND/. Needs nothing but Python itself.
-"""
+"""The kinds of payloads, what a payload does with a call: a file here and templates in kernel/templates/KIND/ for each."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
