@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of payloads, what a payload does with a call: a file here and templates in kernel/templates/KIND/ for each."""
+"""The kinds of payloads, what a payload does with a call: a file here and templates in kernel/templates/KIND/."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
