@@ -27,7 +27,7 @@ PATH=$venv/bin:$PATH "$venv/bin/python" "$root/tests/bench/bench_calls.py" "$KED
 say "reading records, beside trace-cmd"
 collect=$("$root/scripts/venv.sh" newest collect) || exit 1
 "$collect/bin/python" "$root/tests/bench/bench_parse.py" || exit 1
-say "the page of a collection of 200,000 records"
+say "the page of a watch of 200,000 records"
 test=$("$root/scripts/venv.sh" newest test) || exit 1
 "$test/bin/python" "$root/tests/bench/bench_page.py" || exit 1
 say "the highest rate of records that streams from one guest without loss"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: collect.sh [ARGUMENT of ansible-playbook...]
 # Starts embedded guests (KEDR_GUESTS of them, else one), runs playbooks/collect.yml on them, ends them, and exits as
-# collect did. The first Ctrl-C ends the collection; all is unloaded and judged as usual. The second ends everything.
+# collect did. The first Ctrl-C ends the watch; all is unloaded and judged as usual. The second ends everything.
 set -u
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guests.sh"
@@ -20,12 +20,12 @@ guests='[{"name": "debian13"}'
 for ((number = 2; number <= count; number++)); do guests+=", {\"name\": \"debian13-$number\"}"; done
 lab_up -e "{\"lab_guests\": $guests]}"
 
-# A playbook in a process group of its own gets no Ctrl-C. The first one makes the file that ends the collection.
+# A playbook in a process group of its own gets no Ctrl-C. The first one makes the file that ends the watch.
 end=$KEDR_LAB_DIR/end
 rm -f "$end"
 interrupted() {
     trap 'exit 130' INT
-    say "ending the collection; once more to end everything"
+    say "ending the watch; once more to end everything"
     : >"$end"
 }
 trap interrupted INT

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Usage: venv.sh oldest|newest run|collect|runner|test|spark
 # Prints the folder of a virtual environment with the oldest or the newest supported ansible-core that this machine's
-# Pythons allow. "collect" has in addition what collections need; "runner" that, ansible-runner and ansible-builder;
+# Pythons allow. "collect" has in addition what a watch needs; "runner" that, ansible-runner and ansible-builder;
 # "test" what "collect" has and the test tools; "spark" that and Spark. It is made if it is not in the cache; the key is
 # the content of the requirements, and the Python. The Python's own pip installs only the pinned pip, which installs the
 # rest; every file must have one of the sums in the requirements.

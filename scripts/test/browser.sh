@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The pages of a report and of a collection in a headless Chromium.
+# The pages of a report and of a watch in a headless Chromium.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

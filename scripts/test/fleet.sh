@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Collections from many hosts: a hundred simulated ones, each with namespaces and an sshd of its own, and a real guest.
+# Watches of many hosts: a hundred simulated ones, each with namespaces and an sshd of its own, and a real guest.
 set -u
 . "$(dirname "$0")/../lib.sh"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of a collection in a headless Chromium without a GPU, beside that of a tenth of its records.
+"""The page of a watch in a headless Chromium without a GPU, beside that of a tenth of its records.
 
 Usage: bench_page.py [RECORDS of each of 8 CPUs, by default 25000]
 

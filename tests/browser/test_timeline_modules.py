@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A page with its script inside, the same page with modules beside it, and an empty page."""
     run = tmp_path_factory.mktemp("modules") / "run"
     account = cpu(0, 100, generated=120, overrun=20, losses=[LOSS])
-    collected.collection(run, [host("web1", account, verdict="FAIL", lost=20)], {"web1": CALLS})
+    collected.watch(run, [host("web1", account, verdict="FAIL", lost=20)], {"web1": CALLS})
     text = timeline.page(str(run)).text
     (run / "joined.html").write_text(text, encoding="utf-8")
     program = str(page.script("timeline", "main.js")["script"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of a collection in a browser: by keyboard, pointer and eye, and with 200,000 records."""
+"""The page of a watch in a browser: by keyboard, pointer and eye, and with 200,000 records."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def hosts() -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     run = tmp_path_factory.mktemp("fleet") / "run"
-    collected.collection(run, hosts(), {"web1": BUSY + OTHER, "web2": LOSSY, "db": DEAD, NAME: EVIL})
+    collected.watch(run, hosts(), {"web1": BUSY + OTHER, "web2": LOSSY, "db": DEAD, NAME: EVIL})
     timeline.write(str(run))
     return run / timeline.NAME
 
 
 class Timeline:
-    """The page of a collection, and what can be read on it."""
+    """The page of a watch, and what can be read on it."""
 
     def __init__(self, browser: Any) -> None:
         self.browser, self.run = browser, browser.run
@@ -182,7 +182,7 @@ def test_the_page_says_what_it_cannot_show(shown: Timeline) -> None:
     assert said == [
         f"Not OK: web2 (FAIL), db (CRASH), mute (NO-RESULT), {NAME} (FAIL).",
         "No record came: mute.",
-        "The table of records is not that of collection.json: bare. Judge again with 'kedr judge'.",
+        "The table of records is not that of watch.json: bare. Judge again with 'kedr judge'.",
         "120 records lost: web2.",
         "How many records were generated is not known: db, mute.",
     ]
@@ -407,7 +407,7 @@ def test_hosts_are_put_side_by_side_by_real_time_or_by_their_first_record(
 ) -> None:
     late = {**CLOCK, "offset_ns": CLOCK["offset_ns"] + 50 * MS}
     calls = [call(BEGIN + n * MS, "called_up") for n in range(3)]
-    collected.collection(tmp_path, [host("a", cpu(0, 3)), host("b", cpu(0, 3), clock=late)], {"a": calls, "b": calls})
+    collected.watch(tmp_path, [host("a", cpu(0, 3)), host("b", cpu(0, 3), clock=late)], {"a": calls, "b": calls})
     timeline.write(str(tmp_path))
     shown = Timeline(show(tmp_path / timeline.NAME))
     assert "Nothing is missing" in shown.run("document.querySelector('.part').innerText")

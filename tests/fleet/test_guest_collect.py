@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collections of one real guest: what came is what was called, and one run at a time holds the host.
+"""Watches of one real guest: what came is what was called, and one run at a time holds the host.
 
 Three runs share the guest.  ``streamed`` watches some ten thousand calls and is ended by a file, while its command
 still runs; a second run asks for the host meanwhile.  ``killed`` is killed in the middle.  ``snapshot`` finds what that
@@ -147,9 +147,9 @@ def test_records_of_a_stream_are_the_calls_that_were_made(collect: Collect, stre
     assert came == counted == read == rows(collect, "streamed")
 
 
-def test_a_collection_ends_with_the_page_that_shows_it(collect: Collect, streamed: dict[str, str]) -> None:
+def test_a_watch_ends_with_the_page_that_shows_it(collect: Collect, streamed: dict[str, str]) -> None:
     page = collect.place / "runs/streamed/timeline.html"
-    assert f"the collection as a page: {page}" in streamed["first"]
+    assert f"the page: {page}" in streamed["first"]
     assert "Nothing is missing" in page.read_text()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A collection from one host that is lost in the middle is judged all the same.
+"""A watch of one host that is lost in the middle is judged all the same.
 
 The host is this machine, behind a command that stands for ssh, in a mount namespace of its own, and breaks after so
 many round trips.
@@ -48,7 +48,7 @@ def test_a_host_that_is_lost_is_judged(tmp_path: pathlib.Path, trips: int) -> No
         env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
     )  # fmt: skip
     assert done.returncode != 0
-    (entry,) = json.loads((tmp_path / "runs" / "lost" / "collection.json").read_text())["hosts"]
+    (entry,) = json.loads((tmp_path / "runs" / "lost" / "watch.json").read_text())["hosts"]
     assert entry["verdict"] in ("INFRA", "CRASH"), done.stdout
     assert "Connection refused" in entry["reason"]
-    assert "collection: 0 of 1 hosts OK" in done.stdout
+    assert "watch: 0 of 1 hosts OK" in done.stdout

@@ -26,7 +26,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def good(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """A run of verify on `one` and a collection on `two`, side by side, in which nothing is wrong."""
+    """A run of verify on `one` and a watch on `two`, side by side, in which nothing is wrong."""
     kept = os.environ.get("KEDR_HONESTY_RUNS")
     if kept:
         return {name: Run(0, "", next(pathlib.Path(kept, name).glob("2*"))) for name in ("verify", "collect")}
@@ -44,8 +44,8 @@ def good_run(good: dict[str, Run]) -> Run:
 
 
 @pytest.fixture(scope="session")
-def good_collection(good: dict[str, Run]) -> Run:
-    """The collection on `two`."""
+def good_watch(good: dict[str, Run]) -> Run:
+    """The watch of `two`."""
     assert good["collect"].status == 0, good["collect"].output
     return good["collect"]
 

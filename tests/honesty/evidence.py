@@ -90,7 +90,7 @@ def copy_of(good: pathlib.Path, place: pathlib.Path, host: str = HOST) -> Eviden
     """A copy of a run directory below `place`, under its own name: the marker of a run names it."""
     path = place / good.name
     shutil.copytree(good, path, symlinks=True)
-    for name in ("results.json", "report.html", "report.md", "junit.xml", f"{host}/verdict.json", "collection.json"):
+    for name in ("results.json", "report.html", "report.md", "junit.xml", f"{host}/verdict.json", "watch.json"):
         (path / name).unlink(missing_ok=True)
     return Evidence(path, host)
 
@@ -520,7 +520,7 @@ def steps_twice(evidence: Evidence) -> None:
     evidence.write_steps(evidence.steps() * 2)
 
 
-# -- a collection ------------------------------------------------------------------------------------
+# -- a watch -----------------------------------------------------------------------------------------
 
 
 @way

@@ -24,7 +24,7 @@ PLACES = {
     "stored": "a file of the run directory, after it came",
     "sent": "what the host sends",
     "expected": "the expectations",
-    "pages": "a file of a collection, after it came",
+    "pages": "a file of a watch, after it came",
     "code": "the code of controller or payload",
     "guest": "the guest, while it is tested",
     "exercise": "the exercise",

@@ -59,14 +59,14 @@ def _judged(run: Evidence, answer: dict[str, Any]) -> Judged:
     return Judged(entry["verdict"], entry["reason"], entry)
 
 
-def judge_collections(runs: list[Evidence]) -> list[Judged]:
-    """Judge collections by kedr judge, all in one call."""
+def judge_watches(runs: list[Evidence]) -> list[Judged]:
+    """Judge watches by kedr judge, all in one call."""
     done = subprocess.run([ROOT / "bin" / "kedr", "judge", *(str(run.path) for run in runs)], capture_output=True,
                           text=True, check=False, timeout=300)  # fmt: skip
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-3000:]
     found = []
     for run in runs:
-        (entry,) = json.loads((run.path / "collection.json").read_text())["hosts"]
+        (entry,) = json.loads((run.path / "watch.json").read_text())["hosts"]
         found.append(Judged(entry["verdict"], entry["reason"], entry))
     assert (done.returncode == 0) == all(one.verdict == "OK" for one in found)
     return found

@@ -110,7 +110,7 @@ echo '{"kedr_run_id": "one", "kedr_runs_dir": "/tmp/job/runs", "kedr_duration": 
 status=0
 ansible-runner run /tmp/job -p kedr.lab.collect || status=$?
 echo "status $status"
-cat /tmp/job/runs/one/collection.json
+cat /tmp/job/runs/one/watch.json
 """)
 def test_ansible_runner_runs_collect_in_the_image(said: str) -> None:
     # The host is not marked as one that may be tested on: it is refused before anything is done to it.

@@ -120,7 +120,7 @@ def test_slices_that_run_side_by_side_leave_a_judged_run_each(tmp_path: Path) ->
         finally:
             job.kill()
         assert job.returncode != 0, said  # a host that was refused is not OK
-        kept = json.loads((runs / f"awx-{number}" / "collection.json").read_text())
+        kept = json.loads((runs / f"awx-{number}" / "watch.json").read_text())
         assert [(one["host"], one["verdict"]) for one in kept["hosts"]] == [(f"host{number}", "SKIP")], said
         assert "kedr_test_host" in kept["hosts"][0]["reason"]
         assert f"host{number} (SKIP)" in (runs / f"awx-{number}" / "timeline.html").read_text()

@@ -15,7 +15,7 @@ from ..verdict import watch
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.epilog = (
-        "Writes collection.json, the tables below records/ and timeline.html, and prints a table. "
+        "Writes watch.json, the tables below records/ and timeline.html, and prints a table. "
         "Exit status: 0 when every host is OK, 1 when not, 2 when a run cannot be judged."
     )
     parser.add_argument("runs", metavar="RUN", nargs="+", help="directory of a watch, for example runs/latest")

@@ -279,7 +279,7 @@ def _make_run(run: str, output: str | None) -> None:
             print(plain(f"{host}: no records: {error}"), file=sys.stderr)
             continue
         written += 1
-        print(plain(f"{host}: {rows} records, from {'pages' if found.form == 'pages' else found.printed}"))
+        print(plain(f"{host}: {rows} records, from {found.trace.printed or 'pages'}"))
         for problem in [*found.problems, *sums.told(os.path.join(whole, host))]:
             print(plain(f"{host}: {problem}"), file=sys.stderr)
     if not written:

@@ -1,78 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directory of one host in a run -> the rows of the table, from whichever files there are.
 
-Pages of the ring buffer (``raw/cpuN.pages``) are preferred to what the kernel printed (``raw/trace_pipe.txt`` of a
-stream, ``trace.txt``): they have nanoseconds and the values of all pointers.
+What is below ``raw/`` is preferred to ``trace.txt``: pages of the ring buffer have nanoseconds and the values of all
+pointers.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..base.errors import ForeignError, about
 from ..base.files import read_file, read_json
-from ..trace import collected, rows, text
-from ..trace.formats import parse_formats
+from ..trace import collected, rows
 from .patched import parse_report
 
-_PAGES = re.compile(r"cpu\d{1,5}\.pages(?:\.part)?\Z")
-_PRINTED = ("raw/trace_pipe.txt", "raw/trace_pipe.txt.part", "trace.txt")
+_PRINTED = "trace.txt"
+"""The kernel's text of a verify."""
 _MAX_FILE = 64 << 20
 """Bytes of the largest file beside the trace that is read."""
 
 
 @dataclass
 class HostRecords:
-    """What can be read of one host.  ``form`` is pages or text.
+    """The trace of one host, and what its rows say beside it.
 
     ``problems`` are complete when the batches have been read to their end: what of the trace is no row.
     """
 
-    directory: str
-    host: str
+    trace: collected.Collected
     system: str
-    kernel: str
-    form: str
-    printed: str = ""
-    sites: dict[str, str] = field(default_factory=dict)
-    moments: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    origin: rows.Origin
+    problems: list[str]
 
     def batches(self) -> Iterator[rows.pa.RecordBatch]:
         """All rows, in bounded memory.  Raises ForeignError."""
-        origin = rows.Origin(self.host, self.kernel, self.sites, self.moments)
-        with about(self.directory):
-            yield from self._pages(origin) if self.form == "pages" else self._text(origin)
-
-    def _pages(self, origin: rows.Origin) -> Iterator[rows.pa.RecordBatch]:
-        yield from collected.read(self.directory).batches(origin)
-
-    def _text(self, origin: rows.Origin) -> Iterator[rows.pa.RecordBatch]:
-        formats = parse_formats(_read(self.directory, "formats.txt"))
-        with open(os.path.join(self.directory, self.printed), "rb") as stream:
-            reader = text.TraceReader(text.read_lines(stream), formats)
-            yield from rows.text_batches(reader, formats, origin)
-        if reader.malformed_count:
-            bad = reader.malformed[0]
+        trace = self.trace
+        with about(trace.directory):
+            yield from trace.batches(self.origin)
+        if trace.unreadable:
+            bad = trace.unreadable[0]
             self.problems.append(
-                f"{self.printed}: {reader.malformed_count} lines are no records, the first is line {bad.line}: "
+                f"{trace.printed}: {trace.unreadable_count} lines are no records, the first is line {bad.line}: "
                 f"{bad.reason}"
             )
-        if reader.lost:
-            self.problems.append(f"{self.printed}: the kernel says that {reader.lost} records are lost")
+        if trace.printed and (lost := sum(cpu.missed for cpu in trace.cpus.values())):
+            self.problems.append(f"{trace.printed}: the kernel says that {lost} records are lost")
 
 
 def find(directory: str, host: str) -> HostRecords:
     """See what there is of one host.  Raises ForeignError when there is no trace, or no release of the kernel."""
-    raw = os.path.join(directory, "raw")
-    pages = os.path.isdir(raw) and any(_PAGES.fullmatch(name) for name in os.listdir(raw))
-    printed = next((name for name in _PRINTED if os.path.isfile(os.path.join(directory, name))), "")
-    if not pages and not printed:
-        raise ForeignError(f"{directory}: no trace of this host: neither raw/cpuN.pages nor {', '.join(_PRINTED)}")
+    there = os.path.isfile(os.path.join(directory, _PRINTED))
+    if not there and not os.path.isdir(os.path.join(directory, "raw")):
+        raise ForeignError(f"{directory}: no trace of this host: neither raw/ nor {_PRINTED}")
     facts = read_json(os.path.join(directory, "facts.json"))
     kernel, system = facts.get("release"), facts.get("system")
     if not isinstance(kernel, str) or not kernel:
@@ -85,10 +67,10 @@ def find(directory: str, host: str) -> HostRecords:
         known = call_sites(directory)
     except ForeignError as error:
         problems = [f"{error}; no call site is known"]
-    form = "pages" if pages else "text"
-    return HostRecords(
-        directory, host, system if isinstance(system, str) else "", kernel, form, printed, known, when, problems
-    )
+    with about(directory):
+        trace = collected.read(directory, _PRINTED if there else "")
+    origin = rows.Origin(host, kernel, known, when)
+    return HostRecords(trace, system if isinstance(system, str) else "", origin, problems)
 
 
 def call_sites(directory: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from ..base.errors import InputError
 from ..base.files import whole_file
 from ..evidence import host_records
-from ..trace import clocks, collected, pages, rows
+from ..trace import clocks, pages, rows
 from . import hosts
 from .format import Export, Format
 from .hosts import HostDir
@@ -205,19 +205,11 @@ def write_host(host: HostDir, path: str) -> str:
             for start in range(0, batch.num_rows, BATCH):
                 for row in batch.slice(start, BATCH).to_pylist():
                     writer.add(row)
-        if found.form == "pages":
-            _draw_losses(host, writer)
+        for cpu in found.trace.cpus.values():
+            for hole in cpu.losses:
+                writer.lost(cpu.number, hole.records, hole.after_ns, hole.before_ns)
     problems = hosts.loss(host) + "".join(f"; {problem}" for problem in found.problems)
     return f"{writer.records} records, {os.path.getsize(path)} bytes{problems}"
-
-
-def _draw_losses(host: HostDir, writer: Writer) -> None:
-    """The holes that the pages tell of, as many as are kept."""
-    found = collected.read(host.directory)
-    found.count()
-    for cpu in found.cpus.values():
-        for hole in cpu.losses:
-            writer.lost(cpu.number, hole.records, hole.after_ns, hole.before_ns)
 
 
 def _write_manifest(made: Sequence[HostDir], output: str) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A watch as one HTML page.
 
-Reads RUN/collection.json and RUN/records/, and judges nothing: verdicts and counts are those of collection.json.
+Reads RUN/watch.json and RUN/records/, and judges nothing: verdicts and counts are those of watch.json.
 Where the records do not fit to it, the page says so. The template is html/timeline.html.j2, the program of the
 page html/timeline/main.js; the form of the records in it is that of ``timeline_data``.
 """
@@ -44,23 +44,23 @@ class Page(NamedTuple):
 def page(run: str, limit: int = LIMIT) -> Page:
     """Make the page of a run directory.  Raises InputError."""
     try:
-        collection = results.checked(os.path.join(run, watch.NAME), "collection")
+        judged = results.checked(os.path.join(run, watch.NAME), "watch")
         data = timeline_data.read(os.path.join(run, RECORDS), limit)
     except ForeignError as error:
         raise InputError(f"{error}; 'kedr judge {run}' writes it anew") from None
     except ModuleNotFoundError as error:
         text = f"Python has no module '{error.name}'; install what requirements/common.txt names"
         raise InputError(text) from None
-    entries = [*collection["hosts"], *_unnamed(collection["hosts"], data)]
+    entries = [*judged["hosts"], *_unnamed(judged["hosts"], data)]
     hosts = [_host(entry, data) for entry in entries]
     start = _align(hosts)
     losses = [loss for host in hosts for loss in host["losses"]]
     functions = _functions(hosts, data)
     template = report_html.environment().get_template("timeline.html.j2")
     text = template.render(
-        run=collection["run_id"],
-        targets=collection["targets"],
-        summary=watch.summary(collection).partition(": ")[2],
+        run=judged["run_id"],
+        targets=judged["targets"],
+        summary=watch.summary(judged).partition(": ")[2],
         verdicts=[(word, count) for word in VERDICTS if (count := sum(host["verdict"] == word for host in hosts))],
         gaps=list(_gaps(hosts, data)),
         hosts=hosts,
@@ -144,7 +144,7 @@ def _host(entry: Mapping[str, Any], data: timeline_data.Data) -> dict[str, Any]:
 
 
 def _unfit(came: int | None, recorded: int) -> str:
-    """How the records of a host differ from what collection.json says; nothing where they do not."""
+    """How the records of a host differ from what watch.json says; nothing where they do not."""
     if came is None or came == recorded:
         return ""
     if not recorded:

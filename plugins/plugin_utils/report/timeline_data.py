@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of a collection -> what its page embeds: columns of numbers, texts once each, deflated.
+"""Records of a watch -> what its page embeds: columns of numbers, texts once each, deflated.
 
 DuckDB chooses, numbers and orders the records; it spills to a temporary directory beyond MEMORY. Records are in
 the order of their lane (host, CPU) and time. The form, which html/timeline/data.js reads, is one zlib stream of
@@ -150,7 +150,7 @@ def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
 def read(directory: str, limit: int) -> Data:
     """Read the records below a directory, at most about ``limit`` of them for the page.
 
-    No records at all are those of a collection whose every host died.  Raises InputError.
+    No records at all are those of a watch whose every host died.  Raises InputError.
     """
     if not any(name.endswith(".parquet") for _path, _folders, names in os.walk(directory) for name in names):
         return Data()

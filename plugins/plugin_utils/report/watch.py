@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of a watch -> collection.json, and a table for the terminal."""
+"""The results of a watch -> watch.json, and a table for the terminal."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from ..base.table import table as table_of
 from ..evidence.accounts import share
 from .text import differs
 
-NAME = "collection.json"
+NAME = "watch.json"
 PAGE = "timeline.html"
 """The page that is made of it."""
 HEADINGS = ("host", "system", "kernel", "records", "lost", "share", "verdict")
@@ -20,12 +20,12 @@ _NUMBERS = ("records", "lost", "share")
 
 
 def dump(results: Mapping[str, Any]) -> str:
-    """Return the text of collection.json."""
+    """Return the text of watch.json."""
     return json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write(run_dir: str, results: Mapping[str, Any]) -> bool:
-    """Write collection.json (mode 0600); returns whether it is new.
+    """Write watch.json (mode 0600); returns whether it is new.
 
     When it cannot be written, an older one and its page are removed: they may say something else.  Raises OSError.
     """
@@ -52,11 +52,11 @@ def table(results: Mapping[str, Any]) -> str:
 
 
 def summary(results: Mapping[str, Any]) -> str:
-    """Return ``collection: 3 of 4 hosts OK, 120 records, 0 lost``."""
+    """Return ``watch: 3 of 4 hosts OK, 120 records, 0 lost``."""
     hosts = results["hosts"]
     good = sum(entry["verdict"] == "OK" for entry in hosts)
     came, lost = (sum(entry[key] for entry in hosts) for key in ("records", "lost"))
-    return f"collection: {good} of {len(hosts)} hosts OK, {came} records, {lost} lost"
+    return f"watch: {good} of {len(hosts)} hosts OK, {came} records, {lost} lost"
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -97,20 +97,26 @@ class Cpu:
 class Collected:
     """All CPUs of one host, and what is needed to read their records.
 
-    ``form`` is pages or text.  Counts are complete when ``batches`` or ``count`` has come to its end; ``recorded``
-    is by ``system/event``.
+    ``printed`` names the kernel's text, and is empty where there are pages.  Counts are complete when ``batches`` or
+    ``count`` has come to its end; ``recorded`` is by ``system/event``, ``unreadable`` has the first lines that are no
+    records, of ``unreadable_count``.
     """
 
     directory: str
-    form: str
     cpus: dict[int, Cpu]
+    printed: str = ""
     layout: pages.PageLayout | None = None
     layouts: dict[int, Layout] = field(default_factory=dict)
     formats: dict[str, list[EventFormat]] = field(default_factory=dict)
     comms: dict[int, str] = field(default_factory=dict)
     recorded: Counter[str] = field(default_factory=Counter)
     unreadable: list[text.Malformed] = field(default_factory=list)
-    text_whole: bool = False
+    unreadable_count: int = 0
+
+    @property
+    def form(self) -> str:
+        """Where the records are: pages or text."""
+        return "text" if self.printed else "pages"
 
     @property
     def decoded(self) -> int:
@@ -129,7 +135,7 @@ class Collected:
 
     def count(self) -> None:
         """Look at every record without making rows.  Raises ForeignError."""
-        if self.form == "text":
+        if self.printed:
             for _record in self._lines():
                 pass
             return
@@ -139,7 +145,7 @@ class Collected:
 
     def batches(self, origin: rows.Origin) -> Iterator[rows.pa.RecordBatch]:
         """All records as rows, some at a time; counts them as well.  Raises ForeignError."""
-        if self.form == "text":
+        if self.printed:
             yield from rows.text_batches(self._lines(), self.formats, origin)
             return
         for cpu in self.cpus.values():
@@ -179,7 +185,7 @@ class Collected:
 
     def _lines(self) -> Iterator[text.Record]:
         """The records of the kernel's text; holes and lines that are not records are written down."""
-        path = os.path.join(self.directory, "raw", TEXT + ("" if self.text_whole else ".part"))
+        path = os.path.join(self.directory, self.printed)
         with about(path), open(path, "rb") as stream:
             reader = text.TraceReader(self._text_lines(stream), self.formats)
             for record in reader:
@@ -196,23 +202,30 @@ class Collected:
             cpu = self._cpu(number)
             for lost in lost_here:
                 cpu.miss(Loss(lost, cpu.last_ns or 0, cpu.last_ns or 0))
-        self.unreadable = reader.malformed
+        self.unreadable, self.unreadable_count = reader.malformed, reader.malformed_count
 
     def _cpu(self, number: int) -> Cpu:
-        return self.cpus.setdefault(number, Cpu(number, whole=self.text_whole))
+        return self.cpus.setdefault(number, Cpu(number, whole=not self.printed.endswith(".part")))
 
     def _text_lines(self, stream: BinaryIO) -> Iterator[bytes]:
         """Lines of the text, without the last one of a stream that was cut off."""
+        cut = self.printed.endswith(".part")
         for line in text.read_lines(stream):
-            if line.endswith(b"\n") or len(line) >= text.MAX_LINE or self.text_whole:
+            if line.endswith(b"\n") or len(line) >= text.MAX_LINE or not cut:
                 yield line
 
 
-def read(directory: str) -> Collected:
-    """Read what describes a host's records.  Raises ForeignError when a file is missing or unusable."""
+def read(directory: str, otherwise: str = "") -> Collected:
+    """Read what describes a host's records; ``otherwise`` names the text to read where nothing is below ``raw``.
+
+    Raises ForeignError when a file is missing or unusable.
+    """
     raw = os.path.join(directory, "raw")
     names = sorted(os.listdir(raw)) if os.path.isdir(raw) else []
-    found = _read_text(directory, names) if {TEXT, f"{TEXT}.part"} & set(names) else _read_pages(directory, names)
+    printed = next((f"raw/{name}" for name in (TEXT, f"{TEXT}.part") if name in names), "")
+    if not printed and not any(_PAGES.fullmatch(name) for name in names):
+        printed = otherwise
+    found = _read_text(directory, printed) if printed else _read_pages(directory, names)
     for number, counts in _stats(directory).items():
         # Of a CPU without a record there is no file.
         found.cpus.setdefault(number, Cpu(number, whole=True)).stats = counts
@@ -230,13 +243,13 @@ def _read_pages(directory: str, names: Sequence[str]) -> Collected:
         found = _PAGES.fullmatch(name)
         if found:
             cpus[int(found[1])] = Cpu(int(found[1]), whole=found[2] is None)
-    return Collected(directory, "pages", cpus, layout=layout, layouts=layouts)
+    return Collected(directory, cpus, layout=layout, layouts=layouts)
 
 
-def _read_text(directory: str, names: Sequence[str]) -> Collected:
+def _read_text(directory: str, printed: str) -> Collected:
     with about("formats.txt"):
         formats = parse_formats(_text(directory, "formats.txt"))
-    return Collected(directory, "text", {}, formats=formats, text_whole=TEXT in names)
+    return Collected(directory, {}, printed, formats=formats)
 
 
 def _stats(directory: str) -> dict[int, CpuStats]:

@@ -57,7 +57,6 @@ class Case:
     policy: Policy
     wanted: tuple[str, ...]
     targets: tuple[str, ...]
-    target: str = ""
     findings: list[Finding] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
     # from steps.jsonl, facts.json and payloads.json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A case and its verdict -> the entry of the host in results.json, or in collection.json (see ``schemas/``)."""
+"""A case and its verdict -> the entry of the host in results.json, or in watch.json (see ``schemas/``)."""
 
 from __future__ import annotations
 

@@ -35,11 +35,13 @@ class RunKind(NamedTuple):
 def judge(case: Case, kind: RunKind) -> Decision:
     """Judge a host.  Never raises for what a host left behind, so that no host harms another."""
     try:
-        return decide(case, kind.checks)
+        decision = decide(case, kind.checks)
     except Exception as error:
-        text = f"the evidence cannot be judged: {type(error).__name__}: {error}"
-        case.add("missing", ".", text)
-        return Decision("NO-RESULT", text)
+        decision = Decision("NO-RESULT", f"the evidence cannot be judged: {type(error).__name__}: {error}")
+        case.add("missing", ".", decision.reason)
+    if decision.verdict != "OK":
+        case.console = logs.tail(case)
+    return decision
 
 
 def decide(case: Case, checks: Sequence[Check]) -> Decision:

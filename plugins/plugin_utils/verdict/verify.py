@@ -43,10 +43,7 @@ def judge_run(
     found = []
     for name in dict.fromkeys(hosts):
         case = _case(run_dir, name, info["hosts"].get(name), expects[name], policy)
-        decision = judge(case, KIND)
-        if decision.verdict != "OK":
-            case.console = logs.tail(case)
-        found.append(entry.of_verify(case, decision, reproduce.command(info, name, again)))
+        found.append(entry.of_verify(case, judge(case, KIND), reproduce.command(info, name, again)))
     return found
 
 
@@ -54,7 +51,7 @@ def _case(run_dir: str, name: str, info: Any, expect: Expect, policy: Policy) ->
     """The case of a host, of which run.json says ``info``."""
     known = info if isinstance(info, dict) else {}
     run_id, path = os.path.basename(os.path.normpath(run_dir)), os.path.join(run_dir, name)
-    case = Case(name, run_id, path, known, expect, policy, STEPS, (expect.target,), expect.target)
+    case = Case(name, run_id, path, known, expect, policy, STEPS, (expect.target,))
     if not known:
         case.add("missing", "run.json", "it does not name this host: what was known of it is not there")
     watched = str(known.get("target") or expect.target)

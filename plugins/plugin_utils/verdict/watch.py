@@ -47,7 +47,7 @@ TAINT = Taint(
 
 
 def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, Any]:
-    """Judge the hosts of a watch; returns what collection.json holds, and writes their tables of records.
+    """Judge the hosts of a watch; returns what watch.json holds, and writes their tables of records.
 
     Raises InputError when a package is missing, ForeignError when run.json is missing or unusable.
     """

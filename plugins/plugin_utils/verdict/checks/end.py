@@ -21,7 +21,7 @@ def check(case: Case) -> None:
     if number(end.get("uptime")) < number(case.facts.get("uptime")):
         times = f"up for {plain(end.get('uptime'), 20)} s, at the beginning {plain(case.facts.get('uptime'), 20)} s"
         case.add("missing", NAME, f"{times}: these are not of one run")
-    for target in case.targets or (case.expect.target,):
+    for target in case.targets:
         if target in modules:
             case.add("fail", NAME, f"{target} was still loaded when the trace was collected")
         else:

@@ -55,7 +55,7 @@ def tail(case: Case) -> list[str]:
 def _scan(case: Case, name: str) -> splats.Scan:
     """Look through a log for what this run caused; splats become findings.  Raises ForeignError."""
     begin, end = rundir.begins(case.run_id), rundir.ends(case.run_id)
-    ours = (case.target, "cp_controller", *case.modules())
+    ours = (*case.targets, "cp_controller", *case.modules())
     with case.open(name) as stream:
         found = splats.scan(_lines(stream), case.policy, begin, whole=True, end=end, modules=ours)
         size = os.fstat(stream.fileno()).st_size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judged collections for tests: collection.json and the tables of records beside it."""
+"""Judged watches for tests: watch.json and the tables of records beside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cpu(number: int, decoded: int, **more: Any) -> dict[str, Any]:
 
 
 def host(name: str, *cpus: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The entry of a host in collection.json; it is OK."""
+    """The entry of a host in watch.json; it is OK."""
     entry = {"host": name, "system": "Debian 13", "kernel": "6.12.117+deb13-amd64", "arch": "x86_64", "verdict": "OK",
              "reason": "all 12 checks hold", "records": sum(one["decoded"] for one in cpus), "lost": 0,
              "checks": [{"name": "stats.txt", "ok": True, "text": "the counts add up"}], "notes": [],
@@ -41,11 +41,11 @@ def host(name: str, *cpus: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**entry, **more}
 
 
-def collection(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[Record]]) -> Path:
+def watch(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[Record]]) -> Path:
     """Write a run directory; returns it."""
     run.mkdir(parents=True, exist_ok=True)
     judged = {"run_id": RUN, "targets": ["cp_target"], "hosts": hosts}
-    (run / "collection.json").write_text(json.dumps(judged), encoding="utf-8")
+    (run / "watch.json").write_text(json.dumps(judged), encoding="utf-8")
     for name, calls in tables.items():
         batches = rows.text_batches(calls, {}, rows.Origin(name, "6.12", {}))
         dataset.write(str(run / "records"), RUN, "Debian 13", name, batches)
@@ -53,13 +53,13 @@ def collection(run: Path, hosts: list[dict[str, Any]], tables: dict[str, list[Re
 
 
 def large(run: Path, hosts: int, cpus: int, count: int, events: int = 6) -> Path:
-    """A collection of ``count`` records of every CPU, in bursts as a driver at work makes them."""
+    """A watch of ``count`` records of every CPU, in bursts as a driver at work makes them."""
     names = [f"web{number}" for number in range(hosts)]
     chance = np.random.default_rng(1)
     for name in names:
         batches = [_batch(name, number, count, events, chance) for number in range(cpus)]
         dataset.write(str(run / "records"), RUN, "Debian 13", name, batches)
-    return collection(run, [host(name, *(cpu(number, count) for number in range(cpus))) for name in names], {})
+    return watch(run, [host(name, *(cpu(number, count) for number in range(cpus))) for name in names], {})
 
 
 def _batch(name: str, number: int, count: int, events: int, chance: np.random.Generator) -> pa.RecordBatch:

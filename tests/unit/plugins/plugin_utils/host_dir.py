@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a collection leaves of one host, written by hand for tests."""
+"""What a watch leaves of one host, written by hand for tests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The records of a collection: numbers in typed arrays, in the order of lane (host, CPU) and time.
+// The records of a watch: numbers in typed arrays, in the order of lane (host, CPU) and time.
 // timeline_data.py describes the form that they come in.
 
 export let data; // see records()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The timeline and the table of a collection. Texts of hosts reach the page as textContent only.
+// The timeline and the table of a watch. Texts of hosts reach the page as textContent only.
 import { $, AXIS, GAP, make } from "./page.js";
 import { data, load } from "./data.js";
 import { announce, height, lanes, layLanes, painters, pan, real, redraw, setAxis, shift, show } from "./view.js";

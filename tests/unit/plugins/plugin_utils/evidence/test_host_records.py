@@ -32,7 +32,7 @@ def test_pages_and_what_the_kernel_prints_of_them_make_the_same_rows(host: Path)
     pages, binary = read(host)
     shutil.rmtree(host / "raw")
     text, printed = read(host)
-    assert (pages.form, text.form, pages.problems, text.problems) == ("pages", "text", [], [])
+    assert (pages.trace.form, text.trace.form, pages.problems, text.problems) == ("pages", "text", [], [])
     assert len(binary) == len(printed) > 700
     for ours, kernels in zip(binary, printed, strict=True):
         assert abs(ours["time_ns"] - kernels["time_ns"]) <= 500  # microseconds are printed, rounded

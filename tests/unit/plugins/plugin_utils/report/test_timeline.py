@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of a collection: every record is in it, and what is not in it is told."""
+"""The page of a watch: every record is in it, and what is not in it is told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline, timeline_data
 from ansible_collections.kedr.lab.plugins.plugin_utils.trace.text import Record
 
-from ..collected import CLOCK, call, collection, cpu, host, large
+from ..collected import CLOCK, call, cpu, host, large, watch
 
 BEGIN = 10**12
 UNKNOWN = dict.fromkeys(("generated", "read", "overrun", "commit_overrun", "dropped", "left"))
@@ -70,7 +70,7 @@ MIXED = [
 
 
 def test_every_record_is_in_the_page_as_it_was(tmp_path: Path) -> None:
-    collection(tmp_path, [], {"b": THREE, "a": MIXED})
+    watch(tmp_path, [], {"b": THREE, "a": MIXED})
     data = timeline_data.read(str(tmp_path / "records"), 1000)
     expected = [told("a", one) for one in MIXED] + [told("b", one) for one in THREE]
     expected[3]["thread"][0] = ""  # the kernel forgot it
@@ -81,7 +81,7 @@ def test_every_record_is_in_the_page_as_it_was(tmp_path: Path) -> None:
 
 def test_a_page_of_too_many_records_has_the_first_of_each_function_and_all_counts(tmp_path: Path) -> None:
     calls = [call(BEGIN + n, "called_up", n=n) for n in range(1000)] + [call(BEGIN + 2000, "called_kfree")]
-    collection(tmp_path, [host("web1", cpu(0, 1001))], {"web1": calls})
+    watch(tmp_path, [host("web1", cpu(0, 1001))], {"web1": calls})
     data = timeline_data.read(str(tmp_path / "records"), 100)
     assert (data.total, data.kept, data.every) == (1001, 92, 11)
     found = unpacked(data)
@@ -92,13 +92,13 @@ def test_a_page_of_too_many_records_has_the_first_of_each_function_and_all_count
     assert '<span class="count">1,000</span>' in text
 
 
-def test_the_same_collection_gives_the_same_page(tmp_path: Path) -> None:
+def test_the_same_watch_gives_the_same_page(tmp_path: Path) -> None:
     large(tmp_path, hosts=2, cpus=2, count=500)
     assert timeline.page(str(tmp_path)) == timeline.page(str(tmp_path))
 
 
 def test_nothing_is_missing_only_where_nothing_is(tmp_path: Path) -> None:
-    collection(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
+    watch(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
     text = timeline.page(str(tmp_path)).text
     assert "Nothing is missing" in text
     assert "every record that the kernels generated is in this page: 3." in text
@@ -106,12 +106,12 @@ def test_nothing_is_missing_only_where_nothing_is(tmp_path: Path) -> None:
 
 
 GAPS: list[tuple[str, list[dict[str, Any]], dict[str, list[Record]]]] = [
-    ("collection.json names no host: nothing was collected.", [], {}),
+    ("watch.json names no host: nothing was collected.", [], {}),
     ("Not OK: web1 (CRASH).", [host("web1", cpu(0, 3), verdict="CRASH")], {"web1": THREE}),
     ("Not OK: web1 (SKIP).", [host("web1", verdict="SKIP")], {}),
     ("No record came: web1.", [host("web1", cpu(0, 0))], {}),
-    ("The table of records is not that of collection.json: web1.", [host("web1", cpu(0, 3))], {}),
-    ("The table of records is not that of collection.json: web1.", [host("web1", cpu(0, 4))], {"web1": THREE}),
+    ("The table of records is not that of watch.json: web1.", [host("web1", cpu(0, 3))], {}),
+    ("The table of records is not that of watch.json: web1.", [host("web1", cpu(0, 4))], {"web1": THREE}),
     ("1 record lost: web1.", [host("web1", cpu(0, 3, generated=4, overrun=1), lost=1)], {"web1": THREE}),
     ("2 records left in the buffers: web1.", [host("web1", cpu(0, 3, generated=5, left=2))], {"web1": THREE}),
     ("How many records were generated is not known: web1.", [host("web1", cpu(0, 3, **UNKNOWN))], {"web1": THREE}),
@@ -128,7 +128,7 @@ GAPS: list[tuple[str, list[dict[str, Any]], dict[str, list[Record]]]] = [
 def test_what_is_missing_is_told(
     tmp_path: Path, gap: str, hosts: list[dict[str, Any]], tables: dict[str, list[Record]]
 ) -> None:
-    collection(tmp_path, hosts, tables)
+    watch(tmp_path, hosts, tables)
     text = timeline.page(str(tmp_path)).text
     assert gap in text
     assert "Nothing is missing" not in text
@@ -136,7 +136,7 @@ def test_what_is_missing_is_told(
 
 
 def test_many_hosts_in_trouble_are_not_all_named(tmp_path: Path) -> None:
-    collection(tmp_path, [host(f"web{n}", verdict="CRASH", reason="dead") for n in range(100)], {})
+    watch(tmp_path, [host(f"web{n}", verdict="CRASH", reason="dead") for n in range(100)], {})
     assert "web8 (CRASH), web9 (CRASH) and 90 more." in timeline.page(str(tmp_path)).text
 
 
@@ -146,7 +146,7 @@ def test_losses_are_told_with_number_share_and_time(tmp_path: Path) -> None:
         {"records": 0, "after_ns": BEGIN + 1_500_000, "before_ns": BEGIN + 2_000_000},
     ]
     lossy = cpu(0, 5, generated=10, overrun=3, dropped=2, losses=holes)
-    collection(tmp_path, [host("web1", lossy, lost=5)], {"web1": [*THREE, *THREE[:2]]})
+    watch(tmp_path, [host("web1", lossy, lost=5)], {"web1": [*THREE, *THREE[:2]]})
     text = timeline.page(str(tmp_path)).text
     for sentence in ("2 records lost, 20.00 %, between 0.000000 s and 0.001500 s",
                      "an unknown number of records lost, between 0.001500 s and 0.002000 s",
@@ -156,15 +156,15 @@ def test_losses_are_told_with_number_share_and_time(tmp_path: Path) -> None:
 
 def test_losses_of_a_host_without_records_have_a_lane(tmp_path: Path) -> None:
     hole = {"records": 9, "after_ns": 0, "before_ns": BEGIN}
-    collection(tmp_path, [host("web1", cpu(1, 0, generated=9, overrun=9, losses=[hole]), lost=9)], {})
+    watch(tmp_path, [host("web1", cpu(1, 0, generated=9, overrun=9, losses=[hole]), lost=9)], {})
     made = timeline.page(str(tmp_path))
     assert made.kept == 0
     assert "9 records lost, 100.00 %, between 0.000000 s and 0.000000 s" in made.text
     assert 'id="data"' in made.text
 
 
-def test_a_collection_without_any_record_has_no_timeline(tmp_path: Path) -> None:
-    collection(tmp_path, [host("web1", verdict="NO-RESULT", reason="nothing came")], {})
+def test_a_watch_without_any_record_has_no_timeline(tmp_path: Path) -> None:
+    watch(tmp_path, [host("web1", verdict="NO-RESULT", reason="nothing came")], {})
     text = timeline.page(str(tmp_path)).text
     assert "There is no record, so there is no timeline." in text
     assert "<script" not in text
@@ -172,7 +172,7 @@ def test_a_collection_without_any_record_has_no_timeline(tmp_path: Path) -> None
 
 def test_what_the_payload_counted_stands_beside_what_came(tmp_path: Path) -> None:
     events = {"called_up": {"counted": 4, "recorded": 3}, "called_down": {"counted": None, "recorded": 0}}
-    collection(tmp_path, [host("web1", cpu(0, 3), events=events)], {"web1": THREE})
+    watch(tmp_path, [host("web1", cpu(0, 3), events=events)], {"web1": THREE})
     text = timeline.page(str(tmp_path)).text
     assert '3 <span class="lost">of 4</span>' in text
     assert "on any host: <code>called_down</code>." in text
@@ -195,12 +195,12 @@ def test_what_the_payload_counted_stands_beside_what_came(tmp_path: Path) -> Non
 def test_a_broken_judgement_makes_no_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, problem: str
 ) -> None:
-    (tmp_path / "collection.json").write_bytes(content)
+    (tmp_path / "watch.json").write_bytes(content)
     assert main(["page", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"kedr page: error: {tmp_path}/collection.json: ")
+    assert said.startswith(f"kedr page: error: {tmp_path}/watch.json: ")
     assert problem in said
-    assert os.listdir(tmp_path) == ["collection.json"]
+    assert os.listdir(tmp_path) == ["watch.json"]
 
 
 def test_a_directory_without_a_judgement_is_told_what_makes_one(
@@ -211,7 +211,7 @@ def test_a_directory_without_a_judgement_is_told_what_makes_one(
 
 
 def test_a_broken_table_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    collection(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
+    watch(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
     (table,) = tmp_path.glob("records/*/*/*.parquet")
     table.write_bytes(table.read_bytes()[:40])
     assert main(["page", str(tmp_path)]) == 2
@@ -221,7 +221,7 @@ def test_a_broken_table_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    collection(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
+    watch(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
     page = tmp_path / "there.html"
     assert main(["page", str(tmp_path), "-o", str(page), "--limit", "2"]) == 0
     assert capsys.readouterr().out.startswith(f"{page}: 0.1 MB, 2 of 3 records")
@@ -236,10 +236,10 @@ def test_a_limit_that_is_no_number_is_refused(limit: str, capsys: pytest.Capture
 
 
 def test_a_page_that_cannot_be_made_leaves_no_older_one(tmp_path: Path) -> None:
-    collection(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
+    watch(tmp_path, [host("web1", cpu(0, 3))], {"web1": THREE})
     page = str(tmp_path / timeline.NAME)
     assert timeline.after_judging(str(tmp_path)) == (page, "")
-    (tmp_path / "collection.json").write_text("{}")
+    (tmp_path / "watch.json").write_text("{}")
     made, trouble = timeline.after_judging(str(tmp_path))
     assert made == ""
     assert "is a required property" in trouble

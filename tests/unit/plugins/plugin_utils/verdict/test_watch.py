@@ -22,9 +22,9 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
 
 from ..host_dir import seal, stats
 from ..ring_pages import HEADER, Page
-from ..run_dir import DMESG, HOST, MODULES, PLANS, POLICY, ROOT, RUN_ID, RunDir, formats, step
+from ..run_dir import CONSOLE, DMESG, HOST, MODULES, PLANS, POLICY, ROOT, RUN_ID, RunDir, formats, step
 
-SCHEMA = json.loads((ROOT / "schemas" / "collection.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "schemas" / "watch.schema.json").read_text())
 EVENTS = [f"{module}/called_{name}" for module, functions in PLANS.items() for name in functions]
 COMMON = """\
 \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
@@ -166,7 +166,7 @@ def test_judging_again_gives_the_same(collected: WatchDir) -> None:
     assert report.write(str(collected.run.path), first)
     assert collected.judge() == first
     assert not report.write(str(collected.run.path), first)
-    assert os.stat(collected.run.path / "collection.json").st_mode & 0o777 == 0o600
+    assert os.stat(collected.run.path / "watch.json").st_mode & 0o777 == 0o600
 
 
 # -- what is not OK ----------------------------------------------------------------------------------
@@ -309,6 +309,7 @@ def test_a_step_without_a_record_is_no_result(collected: WatchDir, name: str) ->
 def test_without_a_target_no_call_site_can_be_checked(collected: WatchDir) -> None:
     (entry,) = collected.judge(target="")["hosts"]
     assert (entry["verdict"], "no target of this host" in entry["reason"]) == ("NO-RESULT", True)
+    assert not any("is unloaded" in check["text"] for check in entry["checks"])
 
 
 def test_what_a_flight_recorder_overwrote_is_told_and_ok(collected: WatchDir) -> None:
@@ -407,6 +408,20 @@ def test_a_table_that_cannot_be_written_is_the_labs_fault(
     )  # fmt: skip
 
 
+def test_errors_that_the_targets_print_are_told(collected: WatchDir) -> None:
+    collected.run.replace("dmesg.txt", "<6>[    9.900000] cp_target: cfake", "<3>[    9.900000] ext4: no such block")
+    (entry,) = collected.judge(target="cp_target,ext4")["hosts"]
+    assert any("at level error or worse: ext4: no such block" in note for note in entry["notes"])
+
+
+def test_the_last_lines_of_the_console_are_kept_of_a_host_that_is_not_ok(collected: WatchDir) -> None:
+    collected.run.embed(CONSOLE + "[   11.0] Kernel panic - not syncing: Fatal exception\n", True)
+    entry = collected.entry()
+    assert (entry["verdict"], entry["console"][-1]) == ("CRASH", "Kernel panic - not syncing: Fatal exception")
+    collected.run.embed(CONSOLE, True)
+    assert collected.entry()["console"] == []
+
+
 # -- what is shown -----------------------------------------------------------------------------------
 
 
@@ -414,7 +429,7 @@ def test_the_table_shows_loss_and_why_a_host_is_not_ok(collected: WatchDir) -> N
     collected.records(recorded(CALLS), stats(6, dropped=2))
     shown = report.table(collected.judge()).splitlines()
     assert re.search(rf"^{HOST} .* 6 +2 +25\.00 % +FAIL$", shown[2])
-    assert shown[-1] == "collection: 0 of 1 hosts OK, 6 records, 2 lost"
+    assert shown[-1] == "watch: 0 of 1 hosts OK, 6 records, 2 lost"
     assert any(line.startswith("  BAD  stats.txt: cpu0 lost 2 of 8") for line in shown)
 
 
@@ -426,7 +441,7 @@ def test_what_a_host_says_harms_no_terminal(collected: WatchDir) -> None:
 def test_the_command_judges_from_the_directory_alone(collected: WatchDir, capsys: pytest.CaptureFixture[str]) -> None:
     collected.judge()
     assert main(["judge", str(collected.run.path)]) == 0
-    assert json.loads((collected.run.path / "collection.json").read_text())["hosts"][0]["verdict"] == "OK"
+    assert json.loads((collected.run.path / "watch.json").read_text())["hosts"][0]["verdict"] == "OK"
     collected.run.write("calls.json", {})
     assert main(["judge", str(collected.run.path)]) == 1
     assert "1 hosts OK" in capsys.readouterr().out

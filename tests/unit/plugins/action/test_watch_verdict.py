@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action that judges a collection on the control node."""
+"""The action that judges a watch on the control node."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import yaml
-from ansible_collections.kedr.lab.plugins.action import collection as collection_action
 from ansible_collections.kedr.lab.plugins.action import verdict as verdict_action
-from ansible_collections.kedr.lab.plugins.modules import collection as collection_module
 
 from .test_run_and_verdict import HOSTVARS, do, refuse
 
@@ -35,24 +32,18 @@ def shown() -> Any:
 
 
 def judge(run_dir: pathlib.Path, hosts: tuple[str, ...] = (*HOSTS, "localhost"), check: bool = False) -> dict[str, Any]:
-    return do(collection_action, {"run_dir": str(run_dir), "hosts": list(hosts)}, run_dir, check)
+    return do(verdict_action, {"run_dir": str(run_dir), "hosts": list(hosts), "kind": "watch"}, run_dir, check)
 
 
-def test_the_documentation_can_be_read() -> None:
-    assert set(yaml.safe_load(collection_module.DOCUMENTATION)["options"]) == {"run_dir", "hosts", "splats"}
-    assert yaml.safe_load(collection_module.EXAMPLES)
-    assert yaml.safe_load(collection_module.RETURN)
-
-
-def test_a_collection_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.Path, shown: mock.Mock) -> None:
+def test_a_watch_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.Path, shown: mock.Mock) -> None:
     refuse(begun, "two")
     result = judge(begun)
-    assert (result["failed"], result["msg"]) == (True, "collection: 0 of 2 hosts OK, 0 records, 0 lost")
+    assert (result["failed"], result["msg"]) == (True, "watch: 0 of 2 hosts OK, 0 records, 0 lost")
     assert result["verdicts"] == {"one": "NO-RESULT", "two": "SKIP"}
-    kept = json.loads((begun / "collection.json").read_text())
+    kept = json.loads((begun / "watch.json").read_text())
     assert [entry["host"] for entry in kept["hosts"]] == list(HOSTS)
     assert "two: SKIP: load: not marked" in shown.call_args.args[0]
-    assert f"the collection as a page: {begun}/timeline.html" in shown.call_args.args[0]
+    assert f"the page: {begun}/timeline.html" in shown.call_args.args[0]
     assert "Not OK: one (NO-RESULT), two (SKIP)." in pathlib.Path(result["page_file"]).read_text()
     assert judge(begun)["changed"] is False
 
@@ -66,14 +57,14 @@ def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock)
             for name, said in (("one", "OK"), ("two", word))
         ]  # fmt: skip
         judged = {"run_id": "r1", "targets": [], "hosts": entries}
-        with mock.patch.object(collection_action.watch, "judge_run", return_value=judged):
+        with mock.patch.object(verdict_action.watch, "judge_run", return_value=judged):
             outcomes[word] = bool(judge(begun).get("failed"))
     assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
     assert shown.call_count == 6
 
 
 def test_a_page_that_cannot_be_made_is_told_and_changes_no_verdict(begun: pathlib.Path, shown: mock.Mock) -> None:
-    with mock.patch.object(collection_action.timeline, "write", side_effect=OSError(28, "No space left on device")):
+    with mock.patch.object(verdict_action.timeline, "write", side_effect=OSError(28, "No space left on device")):
         result = judge(begun)
     assert result["verdicts"] == {"one": "NO-RESULT", "two": "NO-RESULT"}
     assert result["page_file"] == ""
@@ -109,6 +100,6 @@ def test_a_directory_that_is_no_run_is_told(tmp_path: pathlib.Path, shown: mock.
 
 
 def test_a_control_node_without_the_packages_is_told_what_to_install(begun: pathlib.Path, shown: mock.Mock) -> None:
-    with mock.patch.object(collection_action.watch.dataset, "PARQUET_ERROR", "No module named 'pyarrow'"):
+    with mock.patch.object(verdict_action.watch.dataset, "PARQUET_ERROR", "No module named 'pyarrow'"):
         result = judge(begun)
     assert result["msg"].endswith("install what requirements/collect.txt names on the control node")
