@@ -15,7 +15,7 @@
 #define KEDR_ARCH_H
 
 enum kedr_insn_kind {
-	KEDR_INSN_OTHER,	/* all that is none of the following */
+	KEDR_INSN_OTHER,	/* anything else */
 	KEDR_INSN_CALL,		/* direct branches with a field */
 	KEDR_INSN_JMP,
 	KEDR_INSN_JCC,

@@ -93,7 +93,7 @@ void kedr_lookup_destroy(struct kedr_lookup *lookup);
 
 /* ---- names.c: the names in the text of the parameter ---- */
 
-/* 0, or -EINVAL or -E2BIG, logged, if something in it is no module's name. */
+/* 0, or -EINVAL or -E2BIG, logged, if something in it is not the name of a module. */
 int kedr_names_check(const char *text);
 /* Takes the next one out, with underscores as the kernel has. False: no more. */
 bool kedr_names_next(const char **text, char name[MODULE_NAME_LEN]);

@@ -15,7 +15,7 @@
  * example a kprobe, would have the rest of that instruction misread, so such a
  * module is refused too.
  *
- * The JMP in the trampoline of a static call is no site: the kernel lets the
+ * The JMP in the trampoline of a static call is not a site: the kernel lets the
  * callers call the function directly, at any time after this, so they would
  * not come to the replacement.
  *

@@ -39,7 +39,7 @@ class ActionModule(HostAction):
         events = self.options["events"]
         for name in ("clock", "tracer"):
             if not re.fullmatch(r"[A-Za-z0-9_:-]*", self.options[name] or ""):
-                raise StepError("INFRA", f"'{printable(self.options[name], 80)}' is no {name}")
+                raise StepError("INFRA", f"'{printable(self.options[name], 80)}' is not a valid {name}")
         size = self._buffer_size()
         program = shell.load_script("tracefs", "clocks", "trace") + f"need_root Tracing\n{state}\n"
         if state == "present" and not self.check_mode():

@@ -12,7 +12,7 @@ description:
   - Reads how often each function was called by the payloads' own counters, into C(calls.json). A payload of
     other templates has none.
   - Also brings what the second instance of M(kedr.lab.trace) recorded, when there is one.
-  - What is not there, because an earlier step failed, is named and is no failure.
+  - What is not there, because an earlier step failed, is named and is not a failure.
   - Has to run before payload modules are unloaded, which clears the records of their events.
   - On a host that is not marked as a test host tracing is left on.
 options:

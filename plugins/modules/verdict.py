@@ -14,7 +14,7 @@ description:
     C(schemas/watch.schema.json), and the page C(timeline.html). A page that cannot be made is told and changes no
     verdict. On each CPU the records generated must be those that came, those lost (overrun, commit overrun, dropped)
     and those left in the buffer, and together as many as the payloads count calls. Records that a buffer overwrote by
-    choice are told and are no failure.
+    choice are told and are not a failure.
   - A verdict is V(OK), V(FAIL) (modules or target misbehaved, or records were lost), V(CRASH) (the system
     died), V(INFRA) (lab or network), V(SKIP) (not tried), or V(NO-RESULT) (evidence is missing). Missing evidence is
     never V(OK), and neither is a host that left no directory.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The errors that a person is told, without a traceback: one tree for the whole collection.
 
-Each says in one text what is wrong and what to do.  What is no KedrError is a mistake of this collection.
+Each says in one text what is wrong and what to do.  Any other exception is a mistake of this collection.
 """
 
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ COMMAND_ENDED = "the command has ended"
 
 @dataclass
 class Ending:
-    """What ends a watch.  ``None`` is no condition; ``jobs`` end it when all of them have ended."""
+    """What ends a watch.  ``None`` is not a condition; ``jobs`` end it when all of them have ended."""
 
     duration: float | None = None
     events: int | None = None

@@ -21,7 +21,7 @@ def parse(text: str) -> dict[str, int]:
     for number, line in enumerate(text.splitlines(), 1):
         found = _LINE.fullmatch(line)
         if found is None or int(found[2]) >= 1 << 64:
-            raise ForeignError(f"line {number}: '{line[:80]}' is no event with a count")
+            raise ForeignError(f"line {number}: '{line[:80]}' is not an event with a count")
         if found[1] in counts:
             raise ForeignError(f"line {number}: {found[1]} is there twice")
         counts[found[1]] = int(found[2])
@@ -29,12 +29,12 @@ def parse(text: str) -> dict[str, int]:
 
 
 def check(value: object) -> dict[str, int]:
-    """What ``calls.json`` holds.  Raises ForeignError when it is no object of counts."""
+    """What ``calls.json`` holds.  Raises ForeignError when it is not an object of counts."""
     if not isinstance(value, dict):
         raise ForeignError("no JSON object")
     for name, count in value.items():
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 1 << 64:
-            raise ForeignError(f"{name[:80]}: {str(count)[:40]} is no count")
+            raise ForeignError(f"{name[:80]}: {str(count)[:40]} is not a count")
     return value
 
 

@@ -27,7 +27,7 @@ _MAX_FILE = 64 << 20
 class HostRecords:
     """The trace of one host, and what its rows say beside it.
 
-    ``problems`` are complete when the batches have been read to their end: what of the trace is no row.
+    ``problems`` are complete when the batches have been read to their end: what of the trace is not a row.
     """
 
     trace: collected.Collected
@@ -43,7 +43,7 @@ class HostRecords:
         if trace.unreadable:
             bad = trace.unreadable[0]
             self.problems.append(
-                f"{trace.printed}: {trace.unreadable_count} lines are no records, the first is line {bad.line}: "
+                f"{trace.printed}: {trace.unreadable_count} lines are not records, the first is line {bad.line}: "
                 f"{bad.reason}"
             )
         if trace.printed and (lost := sum(cpu.missed for cpu in trace.cpus.values())):

@@ -48,10 +48,10 @@ _order = attrgetter("order")
 class Policy:
     """``deny``: found anywhere in a message.  ``panic``: the same, and the system is dead.
 
-    ``allow``: matches a whole message, which then is no splat whatever else matches.
+    ``allow``: matches a whole message, which then is not a splat whatever else matches.
     ``holes``: found anywhere in a message, which says that messages are missing.
     ``users``: matches a whole message, of one line or several, about what a program of a user did.  The names in it
-    are that user's, so it is no splat and no hole whatever else matches.  A message that ``begins`` a report, and the
+    are that user's, so it is neither a splat nor a hole whatever else matches.  A message that ``begins`` a report, and the
     stack below it, are splats until one that ``ends`` a report follows.
     """
 
@@ -79,7 +79,7 @@ class Policy:
         return None if first is None else (first.rule.name, first.fatal)
 
     def allows(self, text: str) -> bool:
-        """Is the whole message one that is no splat?"""
+        """Is the whole message one that is not a splat?"""
         return any(one.fullmatch(text) for rule in self.allow for one in rule.patterns)
 
     def is_hole(self, text: str) -> bool:

@@ -64,7 +64,7 @@ class Expected:
         return sum(count for key, count in self.sites.items() if key.symbol == symbol)
 
     def unreached(self, symbols: Mapping[str, str]) -> dict[str, dict[str, int | bool]]:
-        """What refers to functions and is no direct branch: {function: counts}, only where there is any.
+        """What refers to functions and is not a direct branch: {function: counts}, only where there is any.
 
         ``symbols`` is {function: symbol}.  ``unreferenced``: nothing refers to the function at all, so the module does
         not use it or has its code inline, and no file tells which.

@@ -79,7 +79,7 @@ class Scan:
     """What a log holds.  ``marker`` and ``ended`` are lines of the run's markers, 0 when they are not there.
 
     Of the run: ``splats`` (the first MAX_SPLATS of ``total``), ``allowed`` and ``holes`` (messages), ``told`` (the
-    first MAX_TOLD of ``told_total`` errors of the modules under test that are no splats), ``users`` (the first
+    first MAX_TOLD of ``told_total`` errors of the modules under test that are not splats), ``users`` (the first
     MAX_TOLD of ``users_total`` lines about programs of users that would be splats or holes if they were the
     kernel's own).  Not of the run: splats ``before`` it began and ``after`` it ended.
     """
@@ -195,7 +195,7 @@ class _Part:
         self._stack = False
 
     def add_splat(self, splat: Splat, above: str) -> None:
-        """Keep a splat; ``above`` is the last message above it that is no part of a dump."""
+        """Keep a splat; ``above`` is the last message above it that is not part of a dump."""
         opens, stack = self._opens(splat), _STACK.search(splat.text) is not None
         self.total += 1
         self._last, self._stack = splat.line, stack or (self._stack and not opens)

@@ -41,10 +41,10 @@ _BEGIN, _END, _INSTANT = 1, 2, 3
 _LOST = 1 << 20
 """Numbers of tracks from here on are those of what was lost."""
 _APART = frozenset({"host", "kernel", "run", "system", "cpu", "time_ns", "event"})
-"""Columns that are no annotations: they are the same for the file, or are the track, the time and the name."""
+"""Columns that are not annotations: they are the same for the file, or are the track, the time and the name."""
 _SMALL = [bytes([value]) for value in range(0x80)]
 _ADDRESSES = range(-(1 << 48), -(1 << 31))
-"""Numbers whose topmost 16 bits are set and that are no small negative ones: shown as addresses in the kernel."""
+"""Numbers whose topmost 16 bits are set and that are not small negative ones: shown as addresses in the kernel."""
 
 
 def varint(value: int) -> bytes:

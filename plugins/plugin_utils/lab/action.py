@@ -42,7 +42,7 @@ class LabAction(ControlAction):
         self._display.display(plain(text, 500))
 
     def step(self, options: dict[str, Any]) -> str:
-        """Return the name of the step that this is, or nothing when it is none."""
+        """Return the name of the step that this is, or nothing when it is not a step."""
         raise NotImplementedError
 
     def _record(

@@ -67,7 +67,7 @@ class TemplateGroup:
     """The parsed templates of one group, by name: texts (never empty) and placeholders in file order.
 
     Of the names that a placeholder spells, ``used`` holds all and ``tested`` those that stand in
-    conditions. ``parameters`` are those that are no template, and ``deciding`` are the parameters whose
+    conditions. ``parameters`` are those that are not templates, and ``deciding`` are the parameters whose
     being empty may change more than their own place; both are known when all templates are.
     """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The matrix as one HTML page that needs nothing else: no network, no other file.
 
-The template is html/report.html.j2. Every text in it is made harmless and escaped by the environment below, and the
+The template is pages/report.html.j2. Every text in it is made harmless and escaped by the environment below, and the
 page's policy lets no script run but the page's own.
 """
 
@@ -61,7 +61,7 @@ def page(table: Sequence[Line], title: str) -> str:
 
 
 def script(*names: str) -> dict[str, str]:
-    """What a template needs of a program of html/ and its modules: ``script``, and ``script_hash`` for the policy."""
+    """What a template needs of a program of pages/ and its modules: ``script``, and ``script_hash`` for the policy."""
     text = joined(os.path.join(FOLDER, *names))
     digest = hashlib.sha256(text.encode()).digest()
     return {"script": Markup(text), "script_hash": base64.b64encode(digest).decode()}
@@ -108,7 +108,7 @@ def joined(path: str) -> str:
 
 
 def read(name: str) -> str:
-    """The text of a file of html/."""
+    """The text of a file of pages/."""
     with open(os.path.join(FOLDER, name), encoding="utf-8") as stream:
         return stream.read()
 
@@ -120,7 +120,7 @@ def _shown(value: Any) -> Any:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Templates of html/: every text that they show is made harmless and escaped."""
+    """Templates of pages/: every text that they show is made harmless and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown,
         trim_blocks=True, lstrip_blocks=True,

@@ -37,7 +37,7 @@ def keep(results: Sequence[Result]) -> list[dict[str, Any]]:
         missing = [name for name in NEEDED if name not in result]
         if missing:
             raise InputError(f"the result of {result['host']} has no '{missing[0]}': "
-                             "it is of an older version, or its host is no row of data/systems.yml")
+                             "it is of an older version, or its host is not a row of data/systems.yml")
     return [_kept(result) for result in results]
 
 

@@ -52,7 +52,7 @@ class Line:
         return str(said or (self.about(key) if not self.result or key in ("system", "arch") else ""))
 
     def about(self, key: str) -> str:
-        """A text of the row of data/systems.yml; empty for a host that is no row."""
+        """A text of the row of data/systems.yml; empty for a host that is not a row."""
         return str((self.system or {}).get(key) or "")
 
     def step(self, name: str) -> Mapping[str, Any] | None:
@@ -85,7 +85,7 @@ def lines(results: Sequence[Result], systems: Callable[[], Sequence[System]] = l
 
     ``systems`` is asked for them when a result is that of one.
 
-    Systems that were not run are shown beside those that were: a run on other hosts only is no part of the matrix.
+    Systems that were not run are shown beside those that were: a run on other hosts only is not part of the matrix.
     """
     left = {key(result): result for result in results}
     found: list[Line] = []
@@ -174,7 +174,7 @@ def functions(result: Result) -> list[dict[str, Any]]:
 
 
 def unreached(counts: Mapping[str, Any]) -> str:
-    """In words, what refers to a function and is no direct call."""
+    """In words, what refers to a function and is not a direct call."""
     parts = [
         f"{counts[name]} {words}"
         for name, words in (("pointers", "by pointer"), ("static_calls", "static calls"), ("other", "other references"))

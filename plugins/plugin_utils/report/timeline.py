@@ -2,7 +2,7 @@
 """A watch as one HTML page.
 
 Reads RUN/watch.json and RUN/records/, and judges nothing: verdicts and counts are those of watch.json.
-Where the records do not fit to it, the page says so. The template is html/timeline.html.j2, the program of the
+Where the records do not fit to it, the page says so. The template is pages/timeline.html.j2, the program of the
 page html/timeline/main.js; the form of the records in it is that of ``timeline_data``.
 """
 

@@ -98,7 +98,7 @@ class Collected:
     """All CPUs of one host, and what is needed to read their records.
 
     ``printed`` names the kernel's text, and is empty where there are pages.  Counts are complete when ``batches`` or
-    ``count`` has come to its end; ``recorded`` is by ``system/event``, ``unreadable`` has the first lines that are no
+    ``count`` has come to its end; ``recorded`` is by ``system/event``, ``unreadable`` has the first lines that are not
     records, of ``unreadable_count``.
     """
 
@@ -155,7 +155,7 @@ class Collected:
                     yield rows.batch(walk, cpu.number, self.layouts, self.comms, origin)
 
     def _pages(self, cpu: Cpu) -> Iterator[pages.Walk]:
-        """The pages of one CPU, some at a time.  A page that was cut off is none."""
+        """The pages of one CPU, some at a time.  A page that was cut off is left out."""
         path = os.path.join(self.directory, "raw", f"cpu{cpu.number}.pages" + ("" if cpu.whole else ".part"))
         if self.layout is None or not os.path.exists(path):
             return

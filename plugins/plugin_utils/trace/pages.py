@@ -35,7 +35,7 @@ _MISSED_STORED = 1 << 30
 _USED = (1 << 27) - 1
 
 _PADDING, _TIME_EXTEND, _TIME_STAMP = 29, 30, 31
-"""Types of entries that are no records; smaller values are lengths (``header_event``)."""
+"""Types of entries that are not records; smaller values are lengths (``header_event``)."""
 
 _PAGE_FIELD = re.compile(
     r"\b(?P<name>\w{1,40});\s{0,9}offset:(?P<at>\d{1,20});\s{0,9}size:(?P<size>\d{1,20});", re.ASCII
@@ -86,7 +86,7 @@ class Walk:
 def walk(data: bytes, layout: PageLayout) -> Walk:
     """Find the records of whole pages.
 
-    Raises ForeignError when the bytes are no whole pages, or a page's lengths contradict each other.
+    Raises ForeignError when the bytes are not whole pages, or a page's lengths contradict each other.
     """
     if len(data) % layout.size:
         raise ForeignError(f"{len(data)} bytes are not whole pages of {layout.size} bytes")

@@ -15,7 +15,7 @@ time_ns     int64                 nanoseconds of the trace clock
 event       string (dictionary)   name of the event; ``unknown``: no format describes it, only its number is known
 in_init     bool                  was the target's init running; null: the event does not say
 ints        map<string, int64>    arguments that are numbers or pointers (two's complement)
-texts       map<string, string>   arguments that are text; bytes that are no text as hexadecimal digits
+texts       map<string, string>   arguments that are text; bytes that are not text as hexadecimal digits
 result      int64                 what the function returned (two's complement); null: nothing, or not printed
 site        string (dictionary)   ``TARGET:AREA+0xOFFSET`` of the call; null: not the only place that was patched
 moment      string (dictionary)   before or after: when the record was made, as seen from the call; null: not known

@@ -41,7 +41,7 @@ class Record(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """A line of the trace that is no record.  ``text`` is cut to 200 characters."""
+    """A line of the trace that is not a record.  ``text`` is cut to 200 characters."""
 
     line: int
     reason: str
@@ -231,7 +231,7 @@ def _begins(source: _Lines, index: int, line: str) -> bool:
 
 
 def read_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines of a file in bounded memory: a line over MAX_LINE bytes comes in pieces, which are no records."""
+    """Lines of a file in bounded memory: a line over MAX_LINE bytes comes in pieces, which are not records."""
     return iter(lambda: stream.readline(MAX_LINE), b"")
 
 

@@ -214,7 +214,7 @@ def data_of(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(value: Any, most: float = 1e9) -> float:
-    """Return a number from 0 up to ``most``; 0 for what is none."""
+    """Return a number from 0 up to ``most``; 0 for anything else."""
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < most
     return float(value) if good else 0.0
 

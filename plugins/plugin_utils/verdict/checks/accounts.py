@@ -108,6 +108,6 @@ def _account(case: Case, came: collected.Collected) -> None:
 
 
 def _is_flight_recorder(case: Case) -> bool:
-    """Was it chosen that the buffer overwrites its oldest records?  The kernel's own default is no choice."""
+    """Was it chosen that the buffer overwrites its oldest records?  The kernel's own default is not a choice."""
     begun = [data_of(step) for step in case.steps if step["step"] == "trace"]
     return any(data.get("overwrite") is True for data in begun)

@@ -10,7 +10,7 @@ NAME = "guest.json"
 
 
 def read(case: Case) -> dict[str, Any]:
-    """Return what is known of the guest; nothing of a host that is none, or where the file cannot be used."""
+    """Return what is known of the guest; nothing of a host that is not a guest, or where the file cannot be used."""
     if not case.info.get("embedded"):
         return {}
     try:

@@ -111,7 +111,7 @@ def test_lines_that_are_no_records_are_counted(host: Path) -> None:
     found, rows = read(host)
     assert len(rows) == len(lines) - sum(line.startswith("#") for line in lines)
     assert found.problems == [
-        "trace.txt: 1 lines are no records, the first is line 31: not a trace record",
+        "trace.txt: 1 lines are not records, the first is line 31: not a trace record",
         "trace.txt: the kernel says that 17 records are lost",
     ]
 
