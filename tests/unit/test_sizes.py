@@ -23,7 +23,6 @@ EXCEPTIONS = {
     "tests/kernels/load.c": "reads a module as the kernel does, for two programs that include it",
     "tests/kernels/search_test.c": _CASES,
     "tests/unit/plugins/action/test_host_actions.py": _CASES,
-    "tests/unit/plugins/plugin_utils/cli/test_trace.py": _CASES,
     "tests/unit/plugins/plugin_utils/evidence/test_splats.py": _CASES,
     "tests/unit/plugins/plugin_utils/export/test_export.py": _CASES,
     "tests/unit/plugins/plugin_utils/host/test_programs.py": _CASES,
