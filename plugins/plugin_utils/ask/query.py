@@ -7,6 +7,7 @@ hosts make one table.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -15,16 +16,13 @@ from typing import Any, NamedTuple, TextIO
 from ..base.errors import InputError
 from ..base.foreign import plain, spreadsheet
 from ..base.near import did_you_mean, near
+from ..base.packages import need
 from ..base.table import table
-from ..trace import dataset, rows
+from ..trace import dataset
 from . import questions
 
-try:
+with contextlib.suppress(ImportError):
     import duckdb
-
-    DUCKDB_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    DUCKDB_ERROR = str(import_error)
 
 WIDEST = 60
 """Characters of a cell in a printed table; the rest is cut off."""
@@ -37,13 +35,6 @@ class Table(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-def check_libraries() -> None:
-    """Raise InputError when one is missing."""
-    missing = rows.ARROW_ERROR or dataset.PARQUET_ERROR or DUCKDB_ERROR
-    if missing:
-        raise InputError(f"{missing}; install what requirements/collect.txt names, into the Python that runs this")
-
-
 def connect(
     directories: Sequence[str], spill: str, chosen: Mapping[str, list[str]] | None = None
 ) -> duckdb.DuckDBPyConnection:
@@ -51,7 +42,7 @@ def connect(
 
     ``spill`` is a directory for records that do not fit into memory; nobody else may read it.
     """
-    check_libraries()
+    need("duckdb", "numpy", "pyarrow")
     paths = dataset.files(directories)
     connection = duckdb.connect(
         config={

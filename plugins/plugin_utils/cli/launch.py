@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from ..base.errors import KedrError
+from ..base.packages import COMMON
 
-COMMON = ("elftools", "jinja2", "jsonschema", "shtab", "yaml")
 PACKAGES = {"run": COMMON, "collect": (*COMMON, "duckdb", "numpy", "pyarrow")}
 """Kind of environment, as scripts/venv.sh names it -> the packages of it that verbs import."""
 
@@ -49,9 +49,3 @@ def _better(root: str, kind: str) -> str:
         return ""
     place = environment(root, kind)
     return "" if sys.prefix == place else os.path.join(place, "bin", "python")
-
-
-def missing(name: str) -> str:
-    """Return what to do about a package that is missing."""
-    lists = "common.txt" if name.partition(".")[0] in COMMON else "common.txt and collect.txt"
-    return f"python3 has no module '{name}'; install what requirements/{lists} names"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ..base.errors import InputError, KedrError
 from ..base.foreign import printable
+from ..base.packages import missing
 from . import launch
 
 
@@ -88,7 +89,7 @@ def _said(error: KedrError | ImportError | OSError) -> str:
         return str(error)
     if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.startswith(_OWN):
         raise error
-    return launch.missing(error.name)
+    return missing(error.name)
 
 
 @contextlib.contextmanager

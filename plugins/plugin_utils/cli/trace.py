@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..ask import pairs, questions
-from ..ask.query import Table, ask, check_libraries, connect, known_argument, known_event, show
+from ..ask.query import Table, ask, connect, known_argument, known_event, show
 from ..base import sums
 from ..base.errors import ForeignError, InputError
 from ..base.files import whole_file
 from ..base.foreign import plain, printable
+from ..base.packages import need
 from ..evidence import host_records
 from ..trace import dataset
 
@@ -38,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer one question.  Raises KedrError, OSError."""
-    check_libraries()
+    need("duckdb", "numpy", "pyarrow")
     with tempfile.TemporaryDirectory(prefix="kedr-") as options.spill:
         options.do(options)
     return 0

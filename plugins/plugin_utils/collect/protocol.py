@@ -7,6 +7,7 @@ checksum.  A packet has a limit, and its place is chosen by nothing but the name
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import zlib
@@ -18,12 +19,8 @@ from ..base.bounded import MAX_PREAMBLE
 from ..base.errors import ForeignError
 from ..base.foreign import printable
 
-try:
+with contextlib.suppress(ImportError):
     import zstandard
-
-    ZSTANDARD_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    ZSTANDARD_ERROR = str(import_error)
 
 PACKET = 1 << 20
 """Bytes of pages in one packet at most."""

@@ -33,6 +33,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from ..base import sums
 from ..base.errors import ForeignError, KedrError
@@ -40,7 +41,7 @@ from ..base.files import read_file, read_json, write_file
 from ..host import shell
 from ..trace import pages
 from .link import Link
-from .protocol import PACKET, ZSTANDARD_ERROR, Packet, Word
+from .protocol import PACKET, Packet, Word
 
 PAUSE = 0.5
 """Seconds between two looks of a host at its empty buffers."""
@@ -148,7 +149,7 @@ class HostStream:
         """Start the host's program, and return the connection to it.  Raises OSError."""
         values: dict[str, str | int | Iterable[str]] = {
             "k_instance": self.instance, "k_events": self.events, "k_bytes": PACKET, "k_pause": str(PAUSE),
-            "k_packers": " ".join(one for one in self.packers if one != "zstd" or not ZSTANDARD_ERROR),
+            "k_packers": " ".join(one for one in self.packers if one != "zstd" or find_spec("zstandard")),
             "k_session": self._session, "k_kept": self.kept,
         }  # fmt: skip
         call = shell.frame(shell.load_script("tracefs", "stream"), values)

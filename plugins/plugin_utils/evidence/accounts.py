@@ -27,7 +27,8 @@ def account(
 
     ``counts`` are those of the payloads (None: they did not come), ``events`` the events of the payloads, both by
     ``system/event``; ``before`` are those that are recorded before their call.  With ``flight_recorder`` the buffer
-    overwrites its oldest records by choice: that loss is told and is not a failure.  ``collected`` must have been counted.
+    overwrites its oldest records by choice: that loss is told and is not a failure.  ``collected`` must have been
+    counted.
     """
     cpus = collected.cpus.values()
     found = [one for cpu in cpus for one in _differences(cpu)]

@@ -51,8 +51,8 @@ class Policy:
     ``allow``: matches a whole message, which then is not a splat whatever else matches.
     ``holes``: found anywhere in a message, which says that messages are missing.
     ``users``: matches a whole message, of one line or several, about what a program of a user did.  The names in it
-    are that user's, so it is neither a splat nor a hole whatever else matches.  A message that ``begins`` a report, and the
-    stack below it, are splats until one that ``ends`` a report follows.
+    are that user's, so it is neither a splat nor a hole whatever else matches.  A message that ``begins`` a report, and
+    the stack below it, are splats until one that ``ends`` a report follows.
     """
 
     deny: tuple[LogRule, ...]

@@ -7,6 +7,7 @@ independent count of what the controller must find.  What only one architecture 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,18 +16,15 @@ from typing import Any, BinaryIO
 
 from ..base import confine
 from ..base.errors import ForeignError
+from ..base.packages import need
 from .arch import x86
 from .place import KINDS, Key, Place, by_key
 
-try:
+with contextlib.suppress(ImportError):
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.relocation import Relocation, RelocationSection
     from elftools.elf.sections import Section, SymbolTableSection
-
-    ELFTOOLS_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    ELFTOOLS_ERROR = str(import_error)
 
 _ARCHITECTURES = {machine: arch for arch in (x86,) for machine in arch.MACHINES}
 """What knows each machine of an ELF file; another architecture is a file in ``arch/`` and a word here."""
@@ -85,10 +83,9 @@ class Expected:
 def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
     """Count the sites of ``symbols`` in a relocatable module file.
 
-    Raises ForeignError when the stream holds no such file.
+    Raises ForeignError when the stream holds no such file, InputError without pyelftools.
     """
-    if ELFTOOLS_ERROR:
-        raise ForeignError(f"pyelftools is not installed ({ELFTOOLS_ERROR}); install it with pip")
+    need("elftools")
     wanted = frozenset(symbols)
     found = confine.call(lambda: _counted(stream, wanted))
     return Expected(**{**found, "places": [Place(*place) for place in found["places"]]})

@@ -14,6 +14,7 @@ DuckDB sorts, on disk where memory does not suffice.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -22,16 +23,13 @@ from typing import Any
 
 from ..base.errors import InputError, KedrError
 from ..base.files import whole_file
+from ..base.packages import need
 from ..trace import clocks
 from . import hosts
 from .format import Export, Format
 
-try:
+with contextlib.suppress(ImportError):
     import duckdb
-
-    DUCKDB_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    DUCKDB_ERROR = str(import_error)
 
 MEMORY = "500MB"
 """What DuckDB may hold before it goes on on disk."""
@@ -112,8 +110,7 @@ def mark(
 
 
 def _make(export: Export) -> None:
-    if DUCKDB_ERROR:
-        raise InputError("duckdb is needed; install what requirements/collect.txt names")
+    need("duckdb")
     files, machines = _placeable(export)
     if not machines:
         raise InputError("of no host can the records be placed in time")

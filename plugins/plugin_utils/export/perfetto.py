@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from ..base.errors import InputError
 from ..base.files import whole_file
+from ..base.packages import need
 from ..evidence import host_records
-from ..trace import clocks, pages, rows
+from ..trace import clocks
 from . import hosts
 from .format import Export, Format
 from .hosts import HostDir
@@ -196,8 +196,7 @@ def manifest(run: str, machines: Mapping[str, clocks.Clock]) -> dict[str, Any]:
 
 def write_host(host: HostDir, path: str) -> str:
     """Write the file of one host; return what it holds.  Raises KedrError and OSError."""
-    if rows.ARROW_ERROR or pages.NUMPY_ERROR:
-        raise InputError("pyarrow and numpy are needed; install what requirements/collect.txt names")
+    need("numpy", "pyarrow")
     found = host_records.find(host.directory, host.name)
     with whole_file(path) as stream:
         writer = Writer(stream, host.name, hosts.clock(host))

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ..base.errors import ForeignError, InputError
 from ..base.files import write_file
 from ..base.foreign import plain
+from ..base.packages import missing
 from ..trace.dataset import RECORDS
 from ..verdict.case import VERDICTS
 from . import page as report_html
@@ -49,8 +50,7 @@ def page(run: str, limit: int = LIMIT) -> Page:
     except ForeignError as error:
         raise InputError(f"{error}; 'kedr judge {run}' writes it anew") from None
     except ModuleNotFoundError as error:
-        text = f"Python has no module '{error.name}'; install what requirements/common.txt names"
-        raise InputError(text) from None
+        raise InputError(missing(error.name or "")) from None
     entries = [*judged["hosts"], *_unnamed(judged["hosts"], data)]
     hosts = [_host(entry, data) for entry in entries]
     start = _align(hosts)

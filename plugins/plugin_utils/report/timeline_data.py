@@ -11,6 +11,7 @@ the order of their lane (host, CPU) and time. The form, which html/timeline/data
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -24,13 +25,9 @@ from ..ask import query
 from ..base.errors import InputError
 from ..base.foreign import plain
 
-try:
+with contextlib.suppress(ImportError):
     import duckdb
     import numpy as np
-
-    DATA_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    DATA_ERROR = str(import_error)
 
 MEMORY = "1GB"
 """What DuckDB may hold before it spills."""
@@ -136,8 +133,6 @@ class Data:
 @contextmanager
 def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the view ``calls`` over the records below a directory.  Raises InputError."""
-    if DATA_ERROR:
-        raise InputError(f"a Python package is not installed ({DATA_ERROR}); install what is missing")
     with tempfile.TemporaryDirectory(prefix="kedr-") as spill:
         connection = query.connect([directory], spill)
         try:

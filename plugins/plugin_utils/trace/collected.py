@@ -2,7 +2,7 @@
 """The trace that came from one host: its CPUs, how many records each of them has, and rows of the table of records.
 
 Pages of the ring buffer (``raw/cpuN.pages``), or where there are none the kernel's text (``raw/trace_pipe.txt``), with
-what is needed to read them beside it. Imports NumPy where it is there: ``pages.NUMPY_ERROR`` says why not.
+what is needed to read them beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .formats import EventFormat, parse_formats
 from .layouts import Layout, parse_layouts
 from .stats import CpuStats, parse_stats
 
-with contextlib.suppress(ImportError):  # where tests run it is installed
+with contextlib.suppress(ImportError):
     import numpy as np
 
 CHUNK = 8 << 20

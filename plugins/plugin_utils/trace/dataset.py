@@ -7,6 +7,7 @@ has one file, which appears whole or not at all; control nodes that share a dire
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,13 +20,9 @@ from ..base.errors import ForeignError
 from ..base.files import whole_file
 from .rows import schema
 
-try:
+with contextlib.suppress(ImportError):
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    PARQUET_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    PARQUET_ERROR = str(import_error)
 
 RECORDS = "records"
 """Directory of the table of a run, in the directory of the run."""

@@ -11,6 +11,7 @@ Many pages are read at once: step k looks at the k-th record of every page, so t
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 import sys
@@ -20,12 +21,8 @@ from typing import NamedTuple
 
 from ..base.errors import ForeignError
 
-try:
+with contextlib.suppress(ImportError):
     import numpy as np
-
-    NUMPY_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    NUMPY_ERROR = str(import_error)
 
 MAX_PAGE = 1 << 20
 """Bytes of a page at most: the kernel counts its bytes with 20 bits."""

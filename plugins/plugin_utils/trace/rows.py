@@ -26,6 +26,7 @@ The run and the system are partitions: names of directories, ``run=â€¦/system=â€
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -38,13 +39,9 @@ from .formats import EventFormat
 from .layouts import UNKNOWN, Column, Layout
 from .text import Record
 
-try:
+with contextlib.suppress(ImportError):
     import numpy as np
     import pyarrow as pa
-
-    ARROW_ERROR = ""
-except ImportError as import_error:  # pragma: no cover - the requirement is installed where tests run
-    ARROW_ERROR = str(import_error)
 
 TEXT_ROWS = 1 << 16
 """Rows of one batch that is made of printed records."""

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..base import rundir
-from ..base.errors import InputError
 from ..base.foreign import plain
+from ..base.packages import need
 from ..evidence.expect import Expect, Taint
 from ..evidence.policy import Policy
-from ..trace import dataset, pages, rows
 from . import entry
 from .case import Case, read_run
 from .checks import accounts, end, facts, guest, logs, plans, sites, steps, stream
@@ -51,9 +50,7 @@ def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, A
 
     Raises InputError when a package is missing, ForeignError when run.json is missing or unusable.
     """
-    missing = pages.NUMPY_ERROR or rows.ARROW_ERROR or dataset.PARQUET_ERROR
-    if missing:
-        raise InputError(f"{missing}: install what requirements/collect.txt names on the control node")
+    need("numpy", "pyarrow")
     known = read_run(run_dir)["hosts"]
     cases = [_case(run_dir, name, known.get(name), policy) for name in dict.fromkeys(hosts)]
     targets = dict.fromkeys(name for info in known.values() if isinstance(info, dict) for name in _targets(info))

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.kedr.lab.plugins.plugin_utils.ask import query
 
 from ..asked import refused
 
@@ -53,8 +53,8 @@ def test_a_broken_file_is_refused(two_kernels: Path, capsys: pytest.CaptureFixtu
 def test_a_library_that_is_missing_is_named_with_the_list_of_what_to_install(
     two_kernels: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "DUCKDB_ERROR", "No module named 'duckdb'")
+    monkeypatch.setitem(sys.modules, "duckdb", None)
     assert refused(capsys, "counts", two_kernels) == (
-        "kedr trace: error: No module named 'duckdb'; install what requirements/collect.txt names, "
-        "into the Python that runs this\n"
+        "kedr trace: error: python3 has no module 'duckdb'; "
+        "install what requirements/common.txt and collect.txt names\n"
     )

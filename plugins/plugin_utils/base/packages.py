@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Python packages that only some things need, so that a control node may do without them.
+
+Who uses one imports it with ``contextlib.suppress(ImportError)``, and calls ``need`` before its work begins.
+"""
+
+import importlib
+
+from .errors import InputError
+
+COMMON = ("elftools", "jinja2", "jsonschema", "shtab", "yaml")
+"""What requirements/common.txt installs; the others are in requirements/collect.txt."""
+
+
+def need(*names: str) -> None:
+    """Raise InputError when one of the packages cannot be imported."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise InputError(missing(name)) from None
+
+
+def missing(name: str) -> str:
+    """Return what to do about a package that is missing."""
+    lists = "common.txt" if name.partition(".")[0] in COMMON else "common.txt and collect.txt"
+    return f"python3 has no module '{name}'; install what requirements/{lists} names"
