@@ -78,7 +78,7 @@ class ActionModule(HostAction):
         try:
             uptime = float(answer.one("uptime"))
         except ValueError:
-            raise ForeignError("the host says no uptime") from None
+            raise ForeignError("the host did not say how long it has been up") from None
         return bool(self.options["take_over"]) or holding.is_dead(
             hold, answer.one("boot") or "-", uptime, answer.one("streams") == "yes"
         )

@@ -6,22 +6,23 @@ Who uses one imports it with ``contextlib.suppress(ImportError)``, and calls ``n
 
 import importlib
 
-from .errors import InputError
+from .errors import KedrError
 
 COMMON = ("elftools", "jinja2", "jsonschema", "shtab", "yaml")
 """What requirements/common.txt installs; the others are in requirements/collect.txt."""
 
 
 def need(*names: str) -> None:
-    """Raise InputError when one of the packages cannot be imported."""
+    """Raise KedrError when one of the packages, or modules of packages, cannot be imported."""
     for name in names:
         try:
             importlib.import_module(name)
         except ImportError:
-            raise InputError(missing(name)) from None
+            raise KedrError(missing(name)) from None
 
 
 def missing(name: str) -> str:
     """Return what to do about a package that is missing."""
-    lists = "common.txt" if name.partition(".")[0] in COMMON else "common.txt and collect.txt"
-    return f"python3 has no module '{name}'; install what requirements/{lists} names"
+    package = name.partition(".")[0]
+    lists = "common.txt" if package in COMMON else "common.txt and collect.txt"
+    return f"python3 has no module '{package}'; install what requirements/{lists} names"

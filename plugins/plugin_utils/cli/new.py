@@ -15,6 +15,7 @@ from ..base.errors import InputError
 from ..base.files import whole_file
 from ..base.foreign import printable
 from ..base.output import write_all
+from ..base.packages import need
 from ..ctypes.btf import Btf
 from ..ctypes.btf_file import read_btf
 from ..ctypes.cdecl import is_identifier
@@ -108,10 +109,9 @@ class Kernel:
 
 
 def _candidates(path: str) -> FunctionDb:
-    try:
-        from ..payload.functions import load_functions
-    except ImportError as error:
-        raise InputError(f"{path}: reading it needs the Python package PyYAML ({error}); install it") from None
+    need("yaml")
+    from ..payload.functions import load_functions
+
     return load_functions(path)
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files with BTF: raw as in /sys/kernel/btf, kernels and modules, compressed or not. Paths in, Btf out."""
 
-import importlib
 import io
 import struct
 from functools import partial
@@ -9,6 +8,7 @@ from typing import BinaryIO
 
 from ..base import confine
 from ..base.errors import ForeignError, about
+from ..base.packages import need
 from ..base.unpack import SIZE_MAX, is_packed, unpack
 from .btf import Btf
 
@@ -51,11 +51,7 @@ def _bounded(file: BinaryIO, most: int) -> bytes:
 
 
 def _elf_sections(file: BinaryIO) -> dict[str, bytes]:
-    try:
-        importlib.import_module("elftools.elf.elffile")
-    except ImportError:
-        raise ForeignError("reading kernels and modules needs the Python package pyelftools; install it, "
-                           "or give raw BTF as in /sys/kernel/btf") from None
+    need("elftools.elf.elffile")
     return {name: confine.collect(partial(_section, file, name), _BTF_MAX) for name in (".BTF", ".BTF.base")}
 
 

@@ -83,7 +83,7 @@ class Expected:
 def expected_sites(stream: BinaryIO, symbols: Iterable[str]) -> Expected:
     """Count the sites of ``symbols`` in a relocatable module file.
 
-    Raises ForeignError when the stream holds no such file, InputError without pyelftools.
+    Raises ForeignError when the stream holds no such file, KedrError without pyelftools.
     """
     need("elftools")
     wanted = frozenset(symbols)

@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Modules as files: what identifies a build of one, and what the kernel means by refusing one."""
 
-import importlib
 import io
 import re
 import shlex
 from typing import Any, NamedTuple
 
 from ..base import confine
-from ..base.errors import ForeignError, InputError, KedrError
+from ..base.errors import ForeignError, InputError
 from ..base.foreign import printable
+from ..base.packages import need
 
 NAME = re.compile(r"[A-Za-z0-9_]+\Z")
 """Name of a module as the kernel shows it."""
 WRITTEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
 """Name of a module, or of a parameter of one, as people write it: for the kernel '-' and '_' are the same."""
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-NO_ELFTOOLS = ("pyelftools is missing for the Python that runs ansible: "
-               "install it there (pip install pyelftools)")
 _VETO = re.compile(r"^(?:(?!cp_controller: ).)*cp_controller: .*(refused|not loaded)", re.MULTILINE)
 
 
@@ -42,10 +40,7 @@ def identity(content: bytes) -> Identity:
 
     Raises ForeignError when it is not a module, KedrError when pyelftools is missing.
     """
-    try:
-        importlib.import_module("elftools.elf.elffile")
-    except ImportError as error:
-        raise KedrError(NO_ELFTOOLS) from error
+    need("elftools.elf.elffile")
     return Identity(*confine.call(lambda: _identity(content)))
 
 

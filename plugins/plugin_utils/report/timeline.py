@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from ..base.errors import ForeignError, InputError
+from ..base.errors import ForeignError, InputError, KedrError
 from ..base.files import write_file
 from ..base.foreign import plain
 from ..base.packages import missing
@@ -43,14 +43,14 @@ class Page(NamedTuple):
 
 
 def page(run: str, limit: int = LIMIT) -> Page:
-    """Make the page of a run directory.  Raises InputError."""
+    """Make the page of a run directory.  Raises KedrError."""
     try:
         judged = results.checked(os.path.join(run, watch.NAME), "watch")
         data = timeline_data.read(os.path.join(run, RECORDS), limit)
     except ForeignError as error:
         raise InputError(f"{error}; 'kedr judge {run}' writes it anew") from None
     except ModuleNotFoundError as error:
-        raise InputError(missing(error.name or "")) from None
+        raise KedrError(missing(error.name or "")) from None
     entries = [*judged["hosts"], *_unnamed(judged["hosts"], data)]
     hosts = [_host(entry, data) for entry in entries]
     start = _align(hosts)
@@ -77,7 +77,7 @@ def page(run: str, limit: int = LIMIT) -> Page:
 
 
 def write(run: str, output: str = "", limit: int = LIMIT) -> Page:
-    """Write the page of a run directory (mode 0600), by default into it.  Raises InputError, OSError."""
+    """Write the page of a run directory (mode 0600), by default into it.  Raises KedrError, OSError."""
     made = page(run, limit)
     write_file(output or os.path.join(run, NAME), made.text)
     return made
@@ -92,7 +92,7 @@ def after_judging(run: str) -> tuple[str, str]:
     try:
         write(run)
         return path, ""
-    except InputError as error:
+    except KedrError as error:
         trouble = str(error)
     except OSError as error:
         trouble = f"{error.filename or path}: {error.strerror or error}"

@@ -132,7 +132,7 @@ class Data:
 
 @contextmanager
 def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the view ``calls`` over the records below a directory.  Raises InputError."""
+    """A connection with the view ``calls`` over the records below a directory.  Raises KedrError."""
     with tempfile.TemporaryDirectory(prefix="kedr-") as spill:
         connection = query.connect([directory], spill)
         try:
@@ -145,7 +145,7 @@ def opened(directory: str) -> Iterator[duckdb.DuckDBPyConnection]:
 def read(directory: str, limit: int) -> Data:
     """Read the records below a directory, at most about ``limit`` of them for the page.
 
-    No records at all are those of a watch whose every host died.  Raises InputError.
+    No records at all are those of a watch whose every host died.  Raises KedrError.
     """
     if not any(name.endswith(".parquet") for _path, _folders, names in os.walk(directory) for name in names):
         return Data()

@@ -48,7 +48,7 @@ TAINT = Taint(
 def judge_run(run_dir: str, hosts: Iterable[str], policy: Policy) -> dict[str, Any]:
     """Judge the hosts of a watch; returns what watch.json holds, and writes their tables of records.
 
-    Raises InputError when a package is missing, ForeignError when run.json is missing or unusable.
+    Raises KedrError when a package is missing, ForeignError when run.json is missing or unusable.
     """
     need("numpy", "pyarrow")
     known = read_run(run_dir)["hosts"]

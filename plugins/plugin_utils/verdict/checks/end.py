@@ -55,7 +55,7 @@ def _check_taint(case: Case, after: Any) -> None:
     if not _is_taint(before) or not _is_taint(after):
         raise ForeignError("no number 'taint'", NAME if _is_taint(before) else "facts.json")
     if before & ~after:
-        raise ForeignError(f"taint {before} before, {after} after: flags never go but by a restart", NAME)
+        raise ForeignError(f"taint {before} before, {after} after: only a restart clears flags", NAME)
     wrong = after & ~before & ~sum(taint.may_add)
     absent = [bit for bit in taint.must_show if not after & bit]
     text = f"taint {before} before, {after} after"

@@ -247,7 +247,7 @@ HOLES: dict[str, tuple[Spoil, str]] = {
     "a key that stands twice": (text("calls.json", "{", '{"a/b": 1, "a/b": 2, '), "a key stands twice in it"),
     "a number that is none": (text("facts.json", '"cpus": 1', '"cpus": NaN'), "NaN is not a number"),
     "an unknown number of CPUs": (text("facts.json", '"cpus": 1', '"cpus": "1"'), "no number 'cpus'"),
-    "less taint than before": (text("facts.json", '"taint": 0', '"taint": 512'), "flags never go but by a restart"),
+    "less taint than before": (text("facts.json", '"taint": 0', '"taint": 512'), "only a restart clears flags"),
     "a witness that was cut": (text("witness_stats.txt", "entries: ", "entries: 9"), "witness_stats.txt counts 9"),
     "steps in another order": (lambda run: run.change_steps(lambda steps: steps[::-1]), "not recorded in the order"),
     "steps twice": (lambda run: run.change_steps(lambda steps: steps * 2), "recorded more than once: load, trace"),
