@@ -223,6 +223,8 @@ def test_every_record_of_a_stream_lies_between_readings_of_the_clocks(
     found = [json.loads(line) for line in export(collect, "merged", "streamed").read_text().splitlines()]
     assert len(found) == rows(collect, "streamed") > CALLS, streamed["first"]
     known = clocks.parse((collect.host("streamed") / "clocks.jsonl").read_text())
+    (judged,) = json.loads((collect.place / "runs" / "streamed" / "watch.json").read_text())["hosts"]
+    assert judged["clock"] == known.summary()
     assert known.name == "boot" and {pair.when for pair in known.pairs} == {"begin", "during", "end"}
     assert {row["bound_ns"] is None for row in found} == {False}
     assert [row["realtime_ns"] for row in found] == sorted(moment(known, row["time_ns"]).realtime_ns for row in found)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:  # it imports NumPy, which no check of a verify needs
 VERDICTS = ("OK", "FAIL", "CRASH", "INFRA", "SKIP", "NO-RESULT")
 MAX_NAMED = 10
 """How many names or lines one finding, or one file, is given."""
-OWN_FILES = ("run.json", "steps.jsonl", "guest.json", "stream.json", "console.log")
-"""Files that the control node writes by itself.  Any other came with a step, whose record has its checksum."""
+OWN_FILES = ("run.json", "steps.jsonl", "guest.json", "stream.json", "console.log", "clocks.jsonl")
+"""Files that the control node writes by itself, clocks.jsonl a reading at a time.  Any other came with a step, whose
+record has its checksum."""
 
 
 class Decision(NamedTuple):

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from ansible_collections.kedr.lab.plugins.plugin_utils.cli.main import main
 from ansible_collections.kedr.lab.plugins.plugin_utils.report import watch as report
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace import dataset
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace import clocks, dataset
+from ansible_collections.kedr.lab.plugins.plugin_utils.trace.clocks import ClockPair
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
 
 from ..host_dir import seal, stats
@@ -420,6 +421,14 @@ def test_the_last_lines_of_the_console_are_kept_of_a_host_that_is_not_ok(collect
     assert (entry["verdict"], entry["console"][-1]) == ("CRASH", "Kernel panic - not syncing: Fatal exception")
     collected.run.embed(CONSOLE, True)
     assert collected.entry()["console"] == []
+
+
+def test_the_readings_of_the_clocks_come_without_a_step_that_brought_them(collected: WatchDir) -> None:
+    begin, end = ("begin", "boot", 10**9, 5 * 10**9, 100), ("end", "boot", 3 * 10**9, 7 * 10**9 + 5, 100)
+    collected.run.receive()
+    collected.run.write("clocks.jsonl", clocks.dump([ClockPair(*one)._asdict() for one in (begin, end)]))
+    clock = collected.entry()["clock"]
+    assert (clock["pairs"], clock["offset_ns"], clock["drift_ns"]) == (2, 4 * 10**9, 5)
 
 
 # -- what is shown -----------------------------------------------------------------------------------
