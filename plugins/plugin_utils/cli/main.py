@@ -37,7 +37,7 @@ TASKS = {
         "report": Verb("make the reports of verify runs again, of one or of several together", "run"),
     },
     "check a fleet": {
-        "watch": Verb("record what a module does on the hosts of an inventory while they work", module="play"),
+        "collect": Verb("watch what a module does on the hosts of an inventory while they work", module="play"),
         "judge": Verb("judge watched hosts again: accounts, losses, verdicts", "collect"),
     },
     "look at records": {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs ``kedr verify`` and ``kedr watch``: playbooks of this collection, run by ``ansible-playbook``."""
+"""The verbs ``kedr verify`` and ``kedr collect``: playbooks of this collection, run by ``ansible-playbook``."""
 
 import argparse
 import os
@@ -10,8 +10,8 @@ from ..base import paths
 from ..base.errors import KedrError
 from . import launch
 
-PLAYBOOKS = {"verify": ("verify", "run"), "watch": ("collect", "collect")}
-"""Verb -> name of the playbook, kind of the checkout's environment."""
+PLAYBOOKS = {"verify": "run", "collect": "collect"}
+"""Verb and playbook -> kind of the checkout's environment."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +25,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Become ansible-playbook.  Raises KedrError where there is none."""
-    playbook, kind = PLAYBOOKS[options.verb]
     variables = dict(os.environ)
     folder = os.path.join(sys.prefix, "bin") if sys.prefix != sys.base_prefix else ""
     if launch.is_checkout(paths.ROOT):
-        folder = os.path.join(launch.environment(paths.ROOT, kind), "bin")
+        folder = os.path.join(launch.environment(paths.ROOT, PLAYBOOKS[options.verb]), "bin")
         variables.setdefault("ANSIBLE_CONFIG", os.path.join(paths.ROOT, "ansible.cfg"))
     variables["PATH"] = os.pathsep.join(filter(None, [folder, variables.get("PATH", os.defpath)]))
     program = shutil.which("ansible-playbook", path=variables["PATH"])
     if not program:
         raise KedrError("there is no ansible-playbook in PATH; install ansible-core 2.19 to 2.21")
-    os.execve(program, [program, f"kedr.lab.{playbook}", *options.more], variables)
+    os.execve(program, [program, f"kedr.lab.{options.verb}", *options.more], variables)
