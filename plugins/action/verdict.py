@@ -14,10 +14,8 @@ from ansible_collections.kedr.lab.plugins.plugin_utils.evidence.policy import Po
 from ansible_collections.kedr.lab.plugins.plugin_utils.host.action import ControlAction, foretold
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.kept import keep_guests
 from ansible_collections.kedr.lab.plugins.plugin_utils.lab.systems import about_shipped
-from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows, text, timeline
-from ansible_collections.kedr.lab.plugins.plugin_utils.report import watch as watch_report
-from ansible_collections.kedr.lab.plugins.plugin_utils.trace.dataset import RECORDS
-from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import reproduce, verify, watch
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import rows, text
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import reproduce, verify
 from ansible_collections.kedr.lab.plugins.plugin_utils.verdict.case import read_run
 
 
@@ -65,6 +63,12 @@ def _verify(
 
 def _watch(run_dir: str, hosts: list[str], policy: Policy) -> dict[str, Any]:
     """Judge a watch; write its accounts, the table of records and the page.  Raises KedrError, OSError."""
+    # Here: they load NumPy, pyarrow and DuckDB, which a verify need not wait for.
+    from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline
+    from ansible_collections.kedr.lab.plugins.plugin_utils.report import watch as watch_report
+    from ansible_collections.kedr.lab.plugins.plugin_utils.trace.dataset import RECORDS
+    from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
+
     results = watch.judge_run(run_dir, hosts, policy)
     changed = watch_report.write(run_dir, results)
     page, trouble = timeline.after_judging(run_dir)

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import subprocess
 import sys
 from typing import Any
 from unittest import mock
 
 import pytest
 from ansible_collections.kedr.lab.plugins.action import verdict as verdict_action
+from ansible_collections.kedr.lab.plugins.plugin_utils.base import paths
+from ansible_collections.kedr.lab.plugins.plugin_utils.report import timeline
+from ansible_collections.kedr.lab.plugins.plugin_utils.verdict import watch
 
 from .test_run_and_verdict import HOSTVARS, do, refuse
 
@@ -36,6 +41,13 @@ def judge(run_dir: pathlib.Path, hosts: tuple[str, ...] = (*HOSTS, "localhost"),
     return do(verdict_action, {"run_dir": str(run_dir), "hosts": list(hosts), "kind": "watch"}, run_dir, check)
 
 
+def test_a_verify_is_judged_without_the_packages_of_a_watch() -> None:
+    code = f"import sys, {verdict_action.__name__}; print({{'duckdb', 'numpy', 'pyarrow'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=paths.ROOT,
+                          env={**os.environ, "PYTHONPATH": os.path.join(paths.ROOT, ".collections")})  # fmt: skip
+    assert done.stdout == "set()\n"
+
+
 def test_a_watch_without_evidence_fails_with_a_row_for_every_host(begun: pathlib.Path, shown: mock.Mock) -> None:
     refuse(begun, "two")
     result = judge(begun)
@@ -58,14 +70,14 @@ def test_all_hosts_ok_is_the_only_success(begun: pathlib.Path, shown: mock.Mock)
             for name, said in (("one", "OK"), ("two", word))
         ]  # fmt: skip
         judged = {"run_id": "r1", "targets": [], "hosts": entries}
-        with mock.patch.object(verdict_action.watch, "judge_run", return_value=judged):
+        with mock.patch.object(watch, "judge_run", return_value=judged):
             outcomes[word] = bool(judge(begun).get("failed"))
     assert outcomes == {"OK": False, "FAIL": True, "CRASH": True, "INFRA": True, "SKIP": True, "NO-RESULT": True}
     assert shown.call_count == 6
 
 
 def test_a_page_that_cannot_be_made_is_told_and_changes_no_verdict(begun: pathlib.Path, shown: mock.Mock) -> None:
-    with mock.patch.object(verdict_action.timeline, "write", side_effect=OSError(28, "No space left on device")):
+    with mock.patch.object(timeline, "write", side_effect=OSError(28, "No space left on device")):
         result = judge(begun)
     assert result["verdicts"] == {"one": "NO-RESULT", "two": "NO-RESULT"}
     assert result["page_file"] == ""
