@@ -14,6 +14,7 @@ from typing import Any
 
 from ..base.errors import ForeignError, about
 from ..base.files import read_file, read_json
+from ..base.packages import need
 from ..trace import collected, rows
 from .patched import parse_report
 
@@ -51,10 +52,14 @@ class HostRecords:
 
 
 def find(directory: str, host: str) -> HostRecords:
-    """See what there is of one host.  Raises ForeignError when there is no trace, or no release of the kernel."""
+    """See what there is of one host.
+
+    Raises ForeignError when there is no trace, or no release of the kernel; KedrError without NumPy and pyarrow.
+    """
+    need("numpy", "pyarrow")
     there = os.path.isfile(os.path.join(directory, _PRINTED))
-    if not there and not os.path.isdir(os.path.join(directory, "raw")):
-        raise ForeignError(f"{directory}: no trace of this host: neither raw/ nor {_PRINTED}")
+    if not there and not collected.brought(directory):
+        raise ForeignError(f"{directory}: no trace of this host: no records below raw/, and no {_PRINTED}")
     facts = read_json(os.path.join(directory, "facts.json"))
     kernel, system = facts.get("release"), facts.get("system")
     if not isinstance(kernel, str) or not kernel:

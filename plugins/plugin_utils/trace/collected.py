@@ -215,16 +215,20 @@ class Collected:
                 yield line
 
 
+def brought(directory: str) -> list[str]:
+    """Return the names of the files below ``raw`` that hold records, whether in pages or as text."""
+    raw = os.path.join(directory, "raw")
+    names = sorted(os.listdir(raw)) if os.path.isdir(raw) else []
+    return [name for name in names if _PAGES.fullmatch(name) or name in (TEXT, f"{TEXT}.part")]
+
+
 def read(directory: str, otherwise: str = "") -> Collected:
-    """Read what describes a host's records; ``otherwise`` names the text to read where nothing is below ``raw``.
+    """Read what describes a host's records; ``otherwise`` names the text to read where no records are below ``raw``.
 
     Raises ForeignError when a file is missing or unusable.
     """
-    raw = os.path.join(directory, "raw")
-    names = sorted(os.listdir(raw)) if os.path.isdir(raw) else []
-    printed = next((f"raw/{name}" for name in (TEXT, f"{TEXT}.part") if name in names), "")
-    if not printed and not any(_PAGES.fullmatch(name) for name in names):
-        printed = otherwise
+    names = brought(directory)
+    printed = next((f"raw/{name}" for name in (TEXT, f"{TEXT}.part") if name in names), "" if names else otherwise)
     found = _read_text(directory, printed) if printed else _read_pages(directory, names)
     for number, counts in _stats(directory).items():
         # Of a CPU without a record there is no file.

@@ -138,5 +138,8 @@ def test_a_host_without_a_trace_is_told_from_one_without_records(host: Path) -> 
     (host / "trace.txt").unlink()
     with pytest.raises(ForeignError, match="no trace of this host"):
         read(host)
+    (host / "raw").mkdir()
+    with pytest.raises(ForeignError, match="no trace of this host"):
+        read(host)
     (host / "trace.txt").write_text("# tracer: nop\n")
     assert read(host)[1] == []
