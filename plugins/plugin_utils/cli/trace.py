@@ -21,7 +21,6 @@ from ..base import sums
 from ..base.errors import ForeignError, InputError
 from ..base.files import whole_file
 from ..base.foreign import plain, printable
-from ..base.packages import need
 from ..evidence import host_records
 from ..trace import dataset
 
@@ -39,7 +38,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer one question.  Raises KedrError, OSError."""
-    need("duckdb", "numpy", "pyarrow")
     with tempfile.TemporaryDirectory(prefix="kedr-") as options.spill:
         options.do(options)
     return 0

@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from ..base.files import whole_file
-from ..base.packages import need
 from ..evidence import host_records
 from ..trace import clocks
 from . import hosts
@@ -196,7 +195,6 @@ def manifest(run: str, machines: Mapping[str, clocks.Clock]) -> dict[str, Any]:
 
 def write_host(host: HostDir, path: str) -> str:
     """Write the file of one host; return what it holds.  Raises KedrError and OSError."""
-    need("numpy", "pyarrow")
     found = host_records.find(host.directory, host.name)
     with whole_file(path) as stream:
         writer = Writer(stream, host.name, hosts.clock(host))

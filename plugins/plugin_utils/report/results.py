@@ -8,6 +8,7 @@ from typing import Any
 from ..base import paths
 from ..base.errors import ForeignError, about
 from ..base.files import read_file, strict_json
+from ..base.packages import need
 
 
 def read(path: str) -> list[dict[str, Any]]:
@@ -35,7 +36,8 @@ def checked(name: str, form: str) -> Any:
 
 
 def validator(form: str) -> Any:
-    """What tells whether JSON has a published form.  Raises ModuleNotFoundError without jsonschema."""
+    """What tells whether JSON has a published form.  Raises KedrError without jsonschema."""
+    need("jsonschema")
     import jsonschema  # here, since nothing else in this file needs more than the reports themselves
 
     with open(os.path.join(paths.ROOT, "schemas", f"{form}.schema.json"), encoding="utf-8") as stream:

@@ -17,7 +17,6 @@ from markupsafe import Markup
 from ..base.errors import ForeignError, InputError, KedrError
 from ..base.files import write_file
 from ..base.foreign import plain
-from ..base.packages import missing
 from ..trace.dataset import RECORDS
 from ..verdict.case import VERDICTS
 from . import page as report_html
@@ -49,8 +48,6 @@ def page(run: str, limit: int = LIMIT) -> Page:
         data = timeline_data.read(os.path.join(run, RECORDS), limit)
     except ForeignError as error:
         raise InputError(f"{error}; 'kedr judge {run}' writes it anew") from None
-    except ModuleNotFoundError as error:
-        raise KedrError(missing(error.name or "")) from None
     entries = [*judged["hosts"], *_unnamed(judged["hosts"], data)]
     hosts = [_host(entry, data) for entry in entries]
     start = _align(hosts)
